@@ -1,0 +1,32 @@
+"""modscope: an oscilloscope for transformers that do modular arithmetic."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from modscope._version import __version__
+
+# Where each public name lives; it is imported when first asked for, so `import modscope` stays light.
+_HOMES = {
+    "ModularTask": "modscope.task",
+    "Split": "modscope.task",
+    "PairMLP": "modscope.model",
+    "PairMLPConfig": "modscope.model",
+    "Transformer": "modscope.model",
+    "TransformerConfig": "modscope.model",
+    "record": "modscope.activations",
+    "in_order": "modscope.activations",
+    "ModscopeError": "modscope.errors",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modscope' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Foreign files in, one network out."""

@@ -1,0 +1,1 @@
+"""One claim each: statement, effect, control, verdict."""

@@ -1,0 +1,90 @@
+"""Integer arithmetic of the frequencies of a wave over the residues mod p.
+
+A real wave of period p/k sampled at the residues 0..p-1 is the same as one of frequency p - k, so
+frequencies are the integers 0..p//2: 0 is DC and, for even p, p/2 is the Nyquist frequency.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+
+from modscope.errors import InputError
+
+__all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic"]
+
+
+def modulus(p: int) -> int:
+    """A modulus is an integer of at least 3; returns it as a plain int.
+
+    >>> modulus(113)
+    113
+    >>> modulus(2)
+    Traceback (most recent call last):
+    modscope.errors.InputError: modulus p = 2: expected an integer of at least 3
+    """
+    try:
+        value = int(p)
+    except (TypeError, ValueError):
+        value = -1
+    if isinstance(p, bool) or value != p or value < 3:
+        raise InputError(f"modulus p = {p!r}: expected an integer of at least 3")
+    return value
+
+
+def frequencies(p: int) -> range:
+    """The distinct frequencies of a real wave mod p are 0..p//2.
+
+    >>> list(frequencies(7)), list(frequencies(8))
+    ([0, 1, 2, 3], [0, 1, 2, 3, 4])
+    """
+    return range(modulus(p) // 2 + 1)
+
+
+def alias(k: int, p: int) -> int:
+    """Frequencies k, -k and k + p are one real wave; its name is the one in 0..p//2.
+
+    >>> alias(82, 113), alias(-14, 113), alias(4, 8)
+    (31, 14, 4)
+    """
+    k = k % modulus(p)
+    return min(k, p - k)
+
+
+def harmonic(k: int, n: int, p: int) -> int:
+    """The n-th harmonic of frequency k is n*k, aliased.
+
+    >>> [harmonic(k, 2, 113) for k in (14, 35, 41, 42, 52)]
+    [28, 43, 31, 29, 9]
+    """
+    return alias(n * k, p)
+
+
+def subharmonic(k: int, p: int, n: int = 2) -> int:
+    """The n-th subharmonic of k is the frequency whose n-th harmonic is k: k times the inverse of n mod p.
+
+    Raises InputError where n has no inverse mod p (even p for n = 2): then no frequency or several have
+    that harmonic.
+
+    >>> [subharmonic(k, 113) for k in (14, 35, 41, 42, 52)]
+    [7, 39, 36, 21, 26]
+    >>> subharmonic(3, 8)
+    Traceback (most recent call last):
+    modscope.errors.InputError: frequency 3 has no unique subharmonic of order 2 mod 8: 2 and 8 share the factor 2
+    """
+    common = gcd(n, modulus(p))
+    if common != 1:
+        raise InputError(
+            f"frequency {k} has no unique subharmonic of order {n} mod {p}: {n} and {p} share the factor {common}"
+        )
+    return alias(k * pow(n, -1, p), p)
+
+
+def intermodulation(j: int, k: int, p: int) -> tuple[int, int]:
+    """A product of waves of frequencies j and k holds their sum and their difference, aliased.
+
+    cos(u) cos(v) = (cos(u + v) + cos(u - v)) / 2.
+
+    >>> intermodulation(42, 14, 113), intermodulation(52, 35, 113)
+    ((56, 28), (26, 17))
+    """
+    return alias(j + k, p), alias(j - k, p)

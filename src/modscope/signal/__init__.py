@@ -1,0 +1,1 @@
+"""Pure functions on arrays over the residues: spectra, filters, symmetries, waves."""

@@ -1,0 +1,1 @@
+"""Exact, fast full-batch training."""

@@ -1,0 +1,1 @@
+"""Scrub, play and hear any tensor, as waves or as spectra."""

@@ -1,0 +1,71 @@
+"""Imports point one way only: from what draws and schedules down to facts about integers."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
+
+# Each part may import the parts named; every part may import errors, residues and the version.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "residues": set(),
+    "task": set(),
+    "model": {"task"},
+    "checkpoints": {"task", "model"},
+    "runs": {"task", "model", "checkpoints"},
+    "training": {"task", "model", "checkpoints", "runs"},
+    "signal": set(),
+    "activations": {"task", "model"},
+    "analysis": {"task", "model", "activations", "signal"},
+    "findings": {"task", "model", "activations", "signal", "analysis"},
+    "viewer": {"task", "model", "checkpoints", "runs", "activations", "signal"},
+    "shipped": {"task", "model", "checkpoints", "runs"},
+    "report": {
+        "task",
+        "model",
+        "checkpoints",
+        "runs",
+        "activations",
+        "signal",
+        "analysis",
+        "findings",
+        "viewer",
+    },
+}
+EVERYWHERE = {"errors", "residues", "_version"}
+UNBOUND = {"cli", "__init__", "__main__", "_version"}
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: write imports out in full"
+            names.add(node.module or "")
+            if node.module == "modscope":
+                names |= {f"modscope.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("modscope.")}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    part = part_of(path)
+    if part in UNBOUND:
+        return
+    wrong = imported_parts(path) - ALLOWED[part] - EVERYWHERE - {part}
+    assert not wrong, f"{part} must not import {', '.join(sorted(wrong))}"
+
+
+def test_no_module_is_a_drawer_for_everything() -> None:
+    names = {path.stem for path in SOURCE.rglob("*.py")}
+    assert not names & {"utils", "helpers", "common", "misc"}
