@@ -1,0 +1,74 @@
+"""Loss and accuracy in float64, for each split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modscope.errors import InputError
+from modscope.task import ModularTask
+
+__all__ = ["Scores", "accuracies", "cross_entropy", "losses"]
+
+_ROWS = 8192  # pairs converted to float64 at a time
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One number for each split; train and test are None where no split is known."""
+
+    train: float | None
+    test: float | None
+    all: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The numbers by the name of the split."""
+        return {"train": self.train, "test": self.test, "all": self.all}
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each example in float64: log(1 + sum over j != y of exp(l_j - l_y)).
+
+    Written without the difference of two large numbers, so a loss of 1e-12 keeps its digits.
+    logits [..., answer], labels [...] -> float64 [...], in nats.
+
+    >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))[0]), 6)
+    0.693147
+    """
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    if logits.shape[:-1] != labels.shape:
+        raise InputError(f"logits of shape {logits.shape} do not fit labels of shape {labels.shape}")
+    flat, wanted = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+    loss = np.empty(len(flat))
+    for start in range(0, len(flat), _ROWS):
+        rows = slice(start, start + _ROWS)
+        gap = flat[rows].astype(np.float64)
+        index = np.arange(len(gap)), wanted[rows]
+        gap -= gap[index][:, None]
+        gap[index] = -np.inf
+        top = gap.max(axis=1)
+        with np.errstate(invalid="ignore"):
+            rest = top + np.log(np.exp(gap - top[:, None]).sum(axis=1))
+        loss[rows] = np.logaddexp(0.0, rest)
+    return loss.reshape(labels.shape)
+
+
+def _by_split(values: np.ndarray, task: ModularTask) -> Scores:
+    masks = task.masks()
+    means = {
+        name: float(values[mask].mean()) if mask.any() else None
+        for name, mask in masks.items()
+        if name != "all"
+    }
+    return Scores(means.get("train"), means.get("test"), float(values.mean()))
+
+
+def losses(logits: np.ndarray, task: ModularTask) -> Scores:
+    """Mean cross-entropy of logits [a, b, answer] over each split."""
+    return _by_split(cross_entropy(logits, task.labels), task)
+
+
+def accuracies(logits: np.ndarray, task: ModularTask) -> Scores:
+    """Share of pairs whose largest logit is the label, over each split."""
+    return _by_split(np.asarray(logits).argmax(axis=-1) == task.labels, task)

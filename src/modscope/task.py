@@ -1,0 +1,175 @@
+"""The data set: every pair (a, b) of residues mod p, its label, and which pairs are trained on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from modscope.errors import InputError, UnknownName
+from modscope.residues import modulus
+
+__all__ = ["OPERATIONS", "ModularTask", "Split"]
+
+SplitKind = Literal["python", "torch", "mask", "none"]
+SPLIT_KINDS: tuple[SplitKind, ...] = ("python", "torch", "mask", "none")
+
+
+def _multiply(a: np.ndarray, b: np.ndarray, p: int) -> np.ndarray:
+    return a * b % p
+
+
+# operation -> label of (a, b); "random" is drawn in ModularTask because it needs a seed
+OPERATIONS: Mapping[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray] | None] = {
+    "add": lambda a, b, p: (a + b) % p,
+    "subtract": lambda a, b, p: (a - b) % p,
+    "multiply": _multiply,
+    "x^2+xy+y^2": lambda a, b, p: (a * a + a * b + b * b) % p,
+    "random": None,
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which of the p*p pairs (a major) are trained on, exactly reproducible.
+
+    kind "python": the first int(fraction * p * p) of the list of pairs after `random.seed(seed)` and
+    `random.shuffle` (Nanda et al. 2023). kind "torch": the first ones of `torch.randperm` after
+    `torch.manual_seed(seed)` (TransformerLens demo, Chughtai et al. 2023). kind "mask": any explicit mask,
+    made by `Split.of_mask`. kind "none": nobody knows; only the loss over all pairs can be given.
+
+    >>> Split("python", 0.3, 0).train_mask(113).sum()
+    np.int64(3830)
+    """
+
+    kind: SplitKind = "python"
+    fraction: float = 0.3
+    seed: int = 0
+    packed_mask: bytes = field(default=b"", repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in SPLIT_KINDS:
+            raise UnknownName.of("kind of split", self.kind, SPLIT_KINDS)
+        if not 0.0 <= self.fraction <= 1.0:
+            raise InputError(f"train fraction {self.fraction!r}: expected a number from 0 to 1")
+
+    @classmethod
+    def of_mask(cls, mask: np.ndarray) -> Split:
+        """The split whose training pairs are those where mask[a, b] is true.
+
+        >>> Split.of_mask(np.eye(3, dtype=bool)).train_mask(3).sum()
+        np.int64(3)
+        """
+        mask = np.asarray(mask)
+        if mask.dtype != bool or mask.ndim != 2 or mask.shape[0] != mask.shape[1]:
+            raise InputError(
+                f"training mask of shape {mask.shape}, dtype {mask.dtype}: expected booleans of shape (p, p)"
+            )
+        return cls("mask", float(mask.mean()), 0, np.packbits(mask).tobytes())
+
+    def train_mask(self, p: int) -> np.ndarray:
+        """Training pairs as bool[a, b]."""
+        size = p * p
+        if self.kind == "mask":
+            if len(self.packed_mask) != (size + 7) // 8:
+                raise InputError(f"the mask of this split has another size than p = {p} needs ({p} x {p})")
+            bits = np.unpackbits(np.frombuffer(self.packed_mask, np.uint8), count=size)
+            return bits.astype(bool).reshape(p, p)
+        mask = np.zeros(size, bool)
+        if self.kind != "none":
+            mask[self._order(size)[: int(self.fraction * size)]] = True
+        return mask.reshape(p, p)
+
+    def _order(self, size: int) -> np.ndarray:
+        if self.kind == "python":
+            order = list(range(size))
+            random.Random(self.seed).shuffle(order)
+            return np.array(order)
+        import torch
+
+        return torch.randperm(size, generator=torch.Generator().manual_seed(self.seed)).numpy()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The split as plain JSON values."""
+        values = asdict(self)
+        values["packed_mask"] = self.packed_mask.hex()
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Split:
+        """The split that `to_dict` described."""
+        return cls(**{**values, "packed_mask": bytes.fromhex(values.get("packed_mask", ""))})
+
+
+@dataclass(frozen=True)
+class ModularTask:
+    """All p*p pairs of residues with the label c of an operation, and a split of them.
+
+    p is any integer of at least 3, odd or even, prime or not. Pairs are in a-major order: pair number
+    a * p + b. `random` labels are the control: nothing can generalise on them.
+
+    >>> task = ModularTask(5, "subtract")
+    >>> task.labels[1, 3], task.tokens()[8].tolist(), task.tokens(equals=False)[8].tolist()
+    (np.int64(3), [1, 3, 5], [1, 3])
+    """
+
+    p: int
+    operation: str = "add"
+    split: Split = Split()
+    label_seed: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "p", modulus(self.p))
+        if self.operation not in OPERATIONS:
+            raise UnknownName.of("operation", self.operation, OPERATIONS)
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """The pairs as int64[p*p, 2], a major."""
+        a, b = np.divmod(np.arange(self.p * self.p, dtype=np.int64), self.p)
+        return np.stack((a, b), axis=1)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels as int64[a, b]."""
+        of = OPERATIONS[self.operation]
+        if of is None:
+            return np.random.default_rng(self.label_seed).integers(self.p, size=(self.p, self.p))
+        residues = np.arange(self.p, dtype=np.int64)
+        return of(residues[:, None], residues[None, :], self.p)
+
+    def tokens(self, *, equals: bool = True) -> np.ndarray:
+        """The network's input as int64[p*p, 3], or [p*p, 2] without the token "=" (whose number is p)."""
+        if not equals:
+            return self.pairs
+        return np.column_stack((self.pairs, np.full(self.p * self.p, self.p, dtype=np.int64)))
+
+    @property
+    def train_mask(self) -> np.ndarray:
+        """Training pairs as bool[a, b]."""
+        return self.split.train_mask(self.p)
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """The named sets of pairs, each bool[a, b]: train, test and all; only all where no split is known."""
+        whole = np.ones((self.p, self.p), bool)
+        if self.split.kind == "none":
+            return {"all": whole}
+        train = self.train_mask
+        return {"train": train, "test": ~train, "all": whole}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The task as plain JSON values."""
+        return {
+            "p": self.p,
+            "operation": self.operation,
+            "split": self.split.to_dict(),
+            "label_seed": self.label_seed,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModularTask:
+        """The task that `to_dict` described."""
+        return cls(**{**values, "split": Split.from_dict(values.get("split", {}))})
