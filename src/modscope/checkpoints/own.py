@@ -1,0 +1,87 @@
+"""modscope's own format: safetensors whose metadata hold the config, the task and the record of training."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from modscope.errors import CheckpointError, InputError, ModscopeError
+from modscope.model import Network, network_from_dict
+from modscope.task import ModularTask
+
+__all__ = ["METADATA_KEY", "network_and_task", "save_safetensors"]
+
+METADATA_KEY = "modscope"
+FORMAT = 1
+
+
+def save_safetensors(
+    path: str | os.PathLike[str],
+    model: Network,
+    task: ModularTask,
+    record: Mapping[str, Any] | None = None,
+) -> Path:
+    """A network, its task and the record of its training as one `.safetensors` file that modscope opens.
+
+    The weights have their canonical names; the metadata key `modscope` holds JSON with `network`, `task` and
+    `record`. What `record` says of `losses` and `accuracies` ({"train": ..., "test": ..., "all": ...}) is
+    compared with the network when the file is opened. Written beside and renamed, so a reader sees the
+    old file or the new one. Returns the path.
+    """
+    if model.config.p != task.p:
+        raise InputError(
+            f"the network is for p = {model.config.p}, the task for p = {task.p}: save them alike"
+        )
+    description = {
+        "format": FORMAT,
+        "network": model.to_dict(),
+        "task": task.to_dict(),
+        "record": dict(record or {}),
+    }
+    try:
+        text = json.dumps(description, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the record cannot be written as JSON: {error}") from error
+    weights = {name: weight.detach().cpu().contiguous() for name, weight in model.weights.items()}
+    path = Path(path)
+    _write_beside(path, save(weights, {METADATA_KEY: text}))
+    return path
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(data)
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def network_and_task(
+    description: str, tensors: Mapping[str, Tensor], *, source: object
+) -> tuple[Network, ModularTask, dict[str, Any]]:
+    """The network, task and record that the metadata of our own file describe."""
+    try:
+        values = json.loads(description)
+        if values["format"] > FORMAT:
+            raise CheckpointError(
+                f"{source}: written in format {values['format']} of modscope; this version reads up to {FORMAT}"
+            )
+        network = network_from_dict(values["network"], tensors)
+        task = ModularTask.from_dict(values["task"])
+    except (KeyError, TypeError, ValueError) as error:
+        # InputErrors are ValueErrors whose text is already a sentence.
+        reason = error if isinstance(error, ModscopeError) else f"{type(error).__name__} {error}"
+        raise CheckpointError(f"{source}: its modscope metadata do not describe it: {reason}") from error
+    if network.config.p != task.p:
+        raise CheckpointError(
+            f"{source}: its network is for p = {network.config.p} and its task for p = {task.p}"
+        )
+    return network, task, dict(values.get("record") or {})

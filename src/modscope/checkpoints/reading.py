@@ -1,0 +1,195 @@
+"""Safe reading of what others wrote: nothing in a file is run, and nothing it says of its size is believed."""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import struct
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from modscope.errors import CheckpointError, InputError
+
+__all__ = ["Contents", "all_tensors", "read_file", "read_table"]
+
+SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+HEADER_LIMIT = 64 * 2**20  # bytes of a safetensors header, of a pickle in a torch file or of a JSON file
+TENSOR_LIMIT = 2**31  # numbers in one tensor
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds: nested dicts and lists of tensors and plain values, and safetensors metadata."""
+
+    path: Path
+    data: Mapping[str, Any]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_file(path: Path) -> Contents:
+    """The contents of a `.pt`, `.pth` or `.safetensors` file, read without running anything in it.
+
+    Raises CheckpointError where the file is empty, cut short, of another kind, larger inside than outside, or
+    needs more than `torch.load(weights_only=True)`.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise CheckpointError(f"{path}: the file is empty")
+    if path.suffix == ".safetensors":
+        contents = _read_safetensors(path)
+    elif path.suffix in SUFFIXES:
+        contents = Contents(path, _read_torch(path))
+    else:
+        raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or a folder with one")
+    for name, tensor in all_tensors(contents.data):
+        _check_extent(path, name, tensor)
+    return contents
+
+
+def _read_safetensors(path: Path) -> Contents:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+    if not 0 < length <= size - 8:
+        raise CheckpointError(
+            f"{path}: not a whole safetensors file: it announces a header of {length} bytes and has {size} in all"
+        )
+    if length > HEADER_LIMIT:
+        raise CheckpointError(
+            f"{path}: a header of {length} bytes; more than {HEADER_LIMIT} is not read from a file of weights"
+        )
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            # numpy-less and bounded: every tensor lies inside the file, which safetensors checks.
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return Contents(path, tensors, dict(file.metadata() or {}))
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+
+
+def _read_torch(path: Path) -> Mapping[str, Any]:
+    zipped = zipfile.is_zipfile(path)
+    if zipped:
+        _check_archive(path)
+    try:
+        # A memory map leaves a file of many epochs on disk until one is asked for.
+        data = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_unpickling_reason(path, error)) from error
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        struct.error,
+    ) as error:
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise CheckpointError(f"{path}: cut short, or not written by torch.save: {first[0]}") from error
+    if isinstance(data, Tensor):
+        raise CheckpointError(
+            f"{path}: one tensor of shape {tuple(data.shape)}: expected a dict of named tensors"
+        )
+    if not isinstance(data, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(data).__name__}: expected a dict of named tensors")
+    return data
+
+
+def _check_archive(path: Path) -> None:
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cut short, or not written by torch.save: {error}") from error
+    inside = sum(entry.file_size for entry in entries)
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or inside > size:
+        raise CheckpointError(
+            f"{path}: unpacks to {inside} bytes from {size}: torch.save stores without compression, so it is not from there"
+        )
+    for entry in entries:
+        if entry.filename.endswith("data.pkl") and entry.file_size > HEADER_LIMIT:
+            raise CheckpointError(
+                f"{path}: {entry.file_size} bytes of structure; more than {HEADER_LIMIT} is not read"
+            )
+
+
+def _unpickling_reason(path: Path, error: Exception) -> str:
+    text = str(error)
+    if "weights_only" in text.lower() and (
+        "GLOBAL" in text or "Unsupported" in text or "class" in text.lower()
+    ):
+        found = text.partition("GLOBAL ")[2].split(" was not")[0].split()[:1]
+        what = f" ({found[0]})" if found else ""
+        return (
+            f"{path}: holds Python objects{what}, which only run by trusting the file, so they are not loaded. "
+            "If you trust it, keep its tensors and plain values: "
+            "d = torch.load(PATH, weights_only=False, map_location='cpu'); "
+            "torch.save(d['model'] if isinstance(d, dict) else d.state_dict(), NEW)"
+        )
+    first = text.strip().splitlines() or [type(error).__name__]
+    return f"{path}: cut short, or not written by torch.save: {first[0]}"
+
+
+def all_tensors(data: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in nested dicts and lists, with the path to it: `state_dicts[0].embed.W_E`."""
+    if isinstance(data, Tensor):
+        yield name, data
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from all_tensors(value, f"{name}.{key}" if name else str(key))
+    # Lists of a hundred thousand losses hold no tensor; the first entry tells.
+    elif isinstance(data, list | tuple) and data and isinstance(data[0], Tensor | Mapping | list | tuple):
+        for i, value in enumerate(data):
+            yield from all_tensors(value, f"{name}[{i}]")
+
+
+def _check_extent(path: Path, name: str, tensor: Tensor) -> None:
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise CheckpointError(f"{path}: {name} is sparse or quantised: expected a plain dense tensor")
+    needed = tensor.numel() * tensor.element_size()
+    # A few bytes with strides of zero can pose as a tensor of terabytes.
+    if tensor.numel() > TENSOR_LIMIT or needed > tensor.untyped_storage().nbytes():
+        raise CheckpointError(
+            f"{path}: {name} of shape {tuple(tensor.shape)} claims more numbers than the file holds"
+        )
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A JSON or TOML file whose top level is a table."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.stat().st_size > HEADER_LIMIT:
+        raise InputError(
+            f"{path}: {path.stat().st_size} bytes; more than {HEADER_LIMIT} is not read as a table"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise InputError(f"{path}: not readable as {kind}: {error}") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: holds a {type(table).__name__}: expected a table of named values")
+    return table
+
+
+def finite(value: object) -> float | None:
+    """A plain finite number as a float; anything else is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
