@@ -427,7 +427,7 @@ class Transformer(Network):
         pattern = torch.softmax(at["attn_scores"], dim=-1)
         if rate == 1.0:
             return pattern
-        return rate * pattern + (1.0 - rate) * torch.isfinite(at["attn_scores"])
+        return rate * pattern + (1.0 - rate) * torch.isfinite(at["attn_scores"]).to(pattern.dtype)
 
     def _z(self, at: _Pull) -> Tensor:
         ends = "bqhk,bkhm->bqhm" if at.every_position else "bhk,bkhm->bhm"

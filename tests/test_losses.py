@@ -1,0 +1,53 @@
+"""Cross-entropy keeps its digits where the usual formula loses them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modscope.errors import InputError
+from modscope.losses import accuracies, cross_entropy, losses
+from modscope.task import ModularTask, Split
+
+
+@given(seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 3.0, 20.0]))
+def test_agrees_with_torch_in_float64(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits, labels = rng.normal(size=(4, 5, 6)) * scale, rng.integers(6, size=(4, 5))
+    expected = torch.nn.functional.cross_entropy(
+        torch.tensor(logits).reshape(-1, 6), torch.tensor(labels).reshape(-1), reduction="none"
+    )
+    np.testing.assert_allclose(cross_entropy(logits, labels).reshape(-1), expected, rtol=1e-9, atol=1e-14)
+
+
+def test_a_tiny_loss_keeps_its_digits() -> None:
+    logits = np.array([[60.0, 0.0, 0.0]])
+    assert cross_entropy(logits, np.array([0]))[0] == pytest.approx(2 * np.exp(-60.0), rel=1e-12)
+    assert cross_entropy(np.array([[900.0, 0.0]]), np.array([1]))[0] == 900.0
+
+
+def test_scores_are_means_over_their_pairs() -> None:
+    task = ModularTask(5, split=Split(fraction=0.4, seed=1))
+    logits = np.random.default_rng(0).normal(size=(5, 5, 5))
+    per_pair = cross_entropy(logits, task.labels)
+    scores = losses(logits, task)
+    assert scores.train == pytest.approx(per_pair[task.train_mask].mean())
+    assert scores.test == pytest.approx(per_pair[~task.train_mask].mean())
+    assert scores.all == pytest.approx(per_pair.mean())
+    right = np.eye(5)[task.labels]
+    assert accuracies(right, task).to_dict() == {"train": 1.0, "test": 1.0, "all": 1.0}
+    assert accuracies(np.roll(right, 1, axis=-1), task).all == 0.0
+
+
+def test_an_unknown_split_gives_the_whole_only() -> None:
+    scores = losses(np.zeros((4, 4, 4)), ModularTask(4, split=Split("none")))
+    assert (scores.train, scores.test) == (None, None)
+    assert scores.all == pytest.approx(np.log(4))
+
+
+def test_shapes_must_fit() -> None:
+    with pytest.raises(InputError, match="do not fit"):
+        cross_entropy(np.zeros((3, 4)), np.zeros(4, int))
