@@ -152,14 +152,10 @@ def test_an_order_is_undone_exactly(p: int, order: tuple[str, str], operation: s
             for a, b in itertools.product(range(p), repeat=2)
             if all({"a": a, "b": b, "c": task.labels[a, b]}[n] == at[n] for n in order)
         )
-        assert (
-            y.sel(at).values == x.sel(a=a, b=b).values
-            if "a" in x.coords
-            else y.isel(at).values == x.isel(a=a, b=b).values
-        ).all()
+        assert (y.isel(at).values == x.isel(a=a, b=b).values).all()
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ORDERS[1:])
 def test_multiplication_is_ordered_by_its_own_answer_without_zero(order: tuple[str, str]) -> None:
     x = picture(7, "multiply")
     y = in_order(x, *order)
@@ -168,8 +164,7 @@ def test_multiplication_is_ordered_by_its_own_answer_without_zero(order: tuple[s
     for a, b in itertools.product(range(1, 7), repeat=2):
         named = {"a": a, "b": b, "c": int(task.labels[a, b])}
         assert (y.sel({n: named[n] for n in order}).values == x.isel(a=a, b=b).values).all()
-    if order != ("a", "b"):
-        assert (in_order(y, "a", "b").values == x.isel(a=slice(1, None), b=slice(1, None)).values).all()
+    assert (in_order(y, "a", "b").values == x.isel(a=slice(1, None), b=slice(1, None)).values).all()
 
 
 def test_orders_that_do_not_exist_are_refused() -> None:
