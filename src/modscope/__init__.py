@@ -8,6 +8,9 @@ from modscope._version import __version__
 
 # Where each public name lives; it is imported when first asked for, so `import modscope` stays light.
 _HOMES = {
+    "Checkpoint": "modscope.checkpoints",
+    "open_checkpoint": "modscope.checkpoints",
+    "save_safetensors": "modscope.checkpoints",
     "ModularTask": "modscope.task",
     "Split": "modscope.task",
     "PairMLP": "modscope.model",

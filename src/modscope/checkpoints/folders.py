@@ -1,0 +1,88 @@
+"""Which file in a folder is meant, and which config beside it belongs to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modscope.checkpoints.reading import SUFFIXES, read_table
+from modscope.errors import CheckpointError, InputError
+
+__all__ = ["config_beside", "weights_in"]
+
+MANIFEST = "manifest.json"
+_CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
+
+
+def weights_in(folder: Path, epoch: int | None) -> tuple[Path, str | None]:
+    """The file of weights meant by a folder, and a note where there were several.
+
+    A run folder names its checkpoints in manifest.json. Otherwise the only file of weights is meant, or the
+    one whose name ends in the epoch asked for, or that is called final, last, end or model.
+    """
+    if (folder / MANIFEST).is_file():
+        return _of_run(folder, epoch)
+    files = sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
+    if not files:
+        raise InputError(f"{folder}: no file of weights ({', '.join(SUFFIXES)}) in this folder")
+    if len(files) == 1:
+        return files[0], None
+    if epoch is not None:
+        chosen = [file for file in files if _number(file) == epoch]
+    else:
+        chosen = [file for file in files if re.search(r"(^|[._-])(final|last|end|model)$", file.stem)]
+    names = ", ".join(file.name for file in files[:12]) + (", ..." if len(files) > 12 else "")
+    if len(chosen) != 1:
+        wanted = "" if epoch is None else f" and not one of them is of epoch {epoch}"
+        raise InputError(f"{folder}: {len(files)} files of weights{wanted}: give the path of one of {names}")
+    return chosen[0], f"{chosen[0].name} was opened, of {names}"
+
+
+def _number(file: Path) -> int | None:
+    digits = re.findall(r"\d+", file.stem)
+    return int(digits[-1]) if digits else None
+
+
+def _of_run(folder: Path, epoch: int | None) -> tuple[Path, str | None]:
+    listed = read_table(folder / MANIFEST).get("checkpoints")
+    if not isinstance(listed, list) or not all(isinstance(entry, Mapping) for entry in listed):
+        raise CheckpointError(f"{folder}: {MANIFEST} lists no checkpoints")
+    files = {entry.get("epoch"): str(entry.get("file")) for entry in listed}
+    if not files:
+        raise CheckpointError(f"{folder}: the run has no checkpoint yet")
+    if epoch is None:
+        return _inside(folder, list(files.values())[-1]), None
+    if epoch not in files:
+        nearest = min(files, key=lambda known: abs(int(known or 0) - epoch))
+        raise InputError(
+            f"epoch {epoch}: the run has {len(files)} checkpoints; the nearest is of epoch {nearest}"
+        )
+    return _inside(folder, files[epoch]), None
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is outside of the run folder")
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is not there")
+    return path
+
+
+def config_beside(path: Path) -> tuple[dict[str, Any], Path | None]:
+    """The config that lies beside a file of weights, and its path; empty where there is none.
+
+    `config_ID.json` belongs to `model_ID.pt`, `NAME.json` to `NAME.pt`, `cfg.json` and the like to the folder.
+    """
+    stems = [path.stem, f"{path.stem}_config"]
+    for word in _CONFIG_NAMES:
+        stems += [re.sub(r"^[a-z]+(?=_)", word, path.stem), path.stem.replace("model", word)]
+    stems += list(_CONFIG_NAMES)
+    for stem in dict.fromkeys(stems):
+        for suffix in (".json", ".toml"):
+            found = path.with_name(stem + suffix)
+            if found.is_file():
+                return read_table(found), found
+    return {}, None

@@ -1,0 +1,113 @@
+"""Layouts written by the reader: a small TOML file that names tensors and the order of their axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modscope.checkpoints.axes import Source, Take, parsed_axes
+from modscope.checkpoints.layouts import CANONICAL, Family, Layout
+from modscope.checkpoints.reading import read_table
+from modscope.checkpoints.suggesting import suggested_mapping
+from modscope.errors import InputError, UnknownName
+
+__all__ = ["Mapped", "read_mapping", "suggested_mapping"]
+
+_TABLES = ("settings", "sizes", "weights", "states", "ignore")
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A layout that was read from a mapping, with the settings and sizes given in it.
+
+    states: the path of the state dict in the file, such as "ema.model"; empty to look for it.
+    ignored: tensors that hold no weight of the network.
+    """
+
+    layout: Layout
+    settings: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    states: str
+    ignored: frozenset[str]
+
+
+def read_mapping(path: Path) -> Mapped:
+    """The layout described by a mapping file.
+
+    Raises InputError that names the line's key where a table, a weight, an axis or a slice is not understood.
+    """
+    table = read_table(path)
+    for key in table:
+        if key not in _TABLES:
+            raise UnknownName.of("table in the mapping", key, _TABLES)
+    weights = table.get("weights")
+    if not isinstance(weights, Mapping) or not weights:
+        raise InputError(
+            f"{path}: expected a table [weights] with lines like W_E = {{tensor = ..., axes = ...}}"
+        )
+    family: Family = "mlp" if any(name in weights for name in ("W_in_a", "W_in_b")) else "transformer"
+    sources = {name: _source(name, entry, family) for name, entry in weights.items()}
+    _check_complete(sources, family)
+    settings = table.get("settings", {})
+    sizes = table.get("sizes", {})
+    if not isinstance(settings, Mapping) or not isinstance(sizes, Mapping):
+        raise InputError(f"{path}: settings and sizes: expected tables of names and values")
+    for axis, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise InputError(f"{path}: size of {axis} = {size!r}: expected a positive integer")
+    layout = Layout(f"mapping {path.name}", f"mapping {path.name}", sources, family)
+    return Mapped(layout, settings, sizes, str(table.get("states", "")), frozenset(table.get("ignore", ())))
+
+
+def _check_complete(sources: Mapping[str, Source], family: Family) -> None:
+    optional = ("W_E_a", "W_E_b") if family == "mlp" else ()
+    missing = [
+        name
+        for name in CANONICAL[family]
+        if name not in sources and not name.startswith("b_") and name not in optional
+    ]
+    if missing:
+        raise InputError(f"the mapping leaves out {', '.join(missing)}: give a tensor or a constant for each")
+
+
+def _source(name: str, entry: Any, family: Family) -> Source:
+    if name not in CANONICAL[family]:
+        raise UnknownName.of("weight", name, CANONICAL[family])
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{name} = {entry!r}: expected {{tensor = ..., axes = ...}} or {{constant = ...}}")
+    for key in entry:
+        if key not in ("tensor", "axes", "take", "scale", "constant"):
+            raise UnknownName.of(f"key of {name}", key, ("tensor", "axes", "take", "scale", "constant"))
+    if "constant" in entry:
+        return Source(constant=float(entry["constant"]))
+    if not isinstance(entry.get("tensor"), str):
+        raise InputError(f"{name}: expected tensor = the name of a tensor in the file, or a constant")
+    axes = str(entry.get("axes", CANONICAL[family][name]))
+    take = {axis: _take(name, axis, part) for axis, part in entry.get("take", {}).items()}
+    _check_axes(name, axes, take, CANONICAL[family][name])
+    return Source(entry["tensor"], axes, take, float(entry.get("scale", 1.0)))
+
+
+def _check_axes(name: str, axes: str, take: Mapping[str, Take], wanted: str) -> None:
+    there = {axis for group in parsed_axes(axes) for axis in group}
+    for axis in take:
+        if axis not in there:
+            raise UnknownName.of(f"axis of {name} to take from", axis, sorted(there))
+    left = there - {axis for axis, part in take.items() if isinstance(part, int)}
+    if left != set(wanted.split()):
+        raise InputError(
+            f"{name}: axes {axes!r} leave {' '.join(sorted(left))}: expected {wanted} in any order"
+        )
+
+
+def _take(name: str, axis: str, part: Any) -> Take:
+    if isinstance(part, int) and not isinstance(part, bool):
+        return part
+    if isinstance(part, str) and part.count(":") == 1:
+        ends = [end.strip() for end in part.split(":")]
+        if all(end == "" or end.lstrip("-").isdigit() for end in ends):
+            start, stop = (int(end) if end else None for end in ends)
+            return start, stop
+    raise InputError(f"{name}: take {axis} = {part!r}: expected an index or a slice such as '0:113'")

@@ -1,0 +1,268 @@
+"""Opening a checkpoint: read safely, recognise by names, assemble, then measure and compare."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modscope.checkpoints.assembling import assembled
+from modscope.checkpoints.folders import config_beside, weights_in
+from modscope.checkpoints.layouts import Layout, recognised
+from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
+from modscope.checkpoints.own import METADATA_KEY, network_and_task
+from modscope.checkpoints.reading import Contents, read_file, read_table
+from modscope.checkpoints.settings import Settings, settings_from
+from modscope.checkpoints.splits import found_operation, found_split, stated_split
+from modscope.checkpoints.stated import disagreements, stated_by
+from modscope.checkpoints.states import States, states_in
+from modscope.errors import CheckpointError, InputError
+from modscope.losses import accuracies, losses
+from modscope.model import Network
+from modscope.task import ModularTask
+
+__all__ = ["Checkpoint", "open_checkpoint"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network from a file, its task, and what is known of both.
+
+    layout: the name of the layout it was stored in. stated: losses and accuracies that the file gives
+    of itself (train_loss, test_accuracy, ...). measured: the same of the network as it was read, float64
+    cross-entropy in nats; train and test only where the split is known. notes: what had to be assumed or
+    does not agree, one sentence each.
+    """
+
+    model: Network
+    task: ModularTask
+    layout: str
+    source: Path
+    epoch: int | None = None
+    stated: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    _others: _Others | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs of the states that the file holds; empty where it does not say."""
+        if self._others is not None:
+            return self._others.states.epochs
+        return () if self.epoch is None else (self.epoch,)
+
+    def network_at(self, epoch: int) -> Network:
+        """The network of one of the epochs, read from the file when asked for."""
+        if epoch == self.epoch:
+            return self.model
+        if self._others is None:
+            raise InputError(f"{self.source}: epoch {epoch} is not in it; it has {self.epoch}")
+        return self._others.network_at(epoch)
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the network has the losses and accuracies that the file states; None where it states none."""
+        if not set(self.stated) & set(self.measured):
+            return None
+        return not disagreements(self.stated, self.measured)
+
+    @property
+    def at_chance(self) -> bool:
+        """Whether the accuracy over all pairs is what guessing gives."""
+        p = self.task.p
+        # Four standard errors of a guess on p*p pairs.
+        return self.measured["all_accuracy"] <= 1 / p + 4 * np.sqrt((1 / p) * (1 - 1 / p)) / p
+
+
+@dataclass(frozen=True)
+class _Others:
+    """What it takes to assemble the network of another epoch of the same file."""
+
+    states: States
+    layout: Layout
+    settings: Settings
+    sizes: Mapping[str, int]
+    ignored: frozenset[str]
+    source: Path
+
+    def network_at(self, epoch: int | None) -> Network:
+        return self.network_and_notes(epoch)[0]
+
+    def network_and_notes(self, epoch: int | None) -> tuple[Network, list[str]]:
+        state = self.states.at(epoch)
+        tensors = {name: tensor for name, tensor in state.tensors.items() if name not in self.ignored}
+        where = f"{self.source}: {state.place}" if state.place else self.source
+        return assembled(self.layout, tensors, self.settings, sizes=self.sizes, source=where)
+
+
+def open_checkpoint(
+    path: str | os.PathLike[str],
+    *,
+    p: int | None = None,
+    config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    mapping: str | os.PathLike[str] | None = None,
+    epoch: int | None = None,
+) -> Checkpoint:
+    """The network in a file or folder, whichever project wrote it, with the task it was trained on.
+
+    Layouts are recognised by the names of the tensors and the number of their axes: those of Nanda et al. 2023
+    and Zhong et al. 2023, TransformerLens, plain names, the MLP of Chughtai et al. 2023, modscope's own files and run
+    folders. What is stated in the file or in a config beside it is used; p and config (a mapping or the
+    path of a JSON or TOML file) come before it. mapping is a TOML file for any other layout. Of a file with several
+    epochs the last is opened unless epoch says which.
+
+    Raises InputError for arguments that cannot be used, CheckpointError for a file that is not a usable
+    network. A network that was read but contradicts its file, or is at chance, has a note that says so.
+    """
+    given = Path(path)
+    if not given.exists():
+        raise InputError(f"{given}: no such file or folder")
+    file, note = weights_in(given, epoch) if given.is_dir() else (given, None)
+    contents = read_file(file)
+    notes = [note] if note else []
+    if METADATA_KEY in contents.metadata and mapping is None:
+        return _own(contents, p, epoch if not given.is_dir() else None, notes)
+    settings, mapped = _settings(contents, p, config, mapping, notes)
+    states = _states(contents, mapped, settings)
+    wanted = None if given.is_dir() and len(states.epochs) <= 1 else epoch
+    return _foreign(contents, states, mapped, settings, wanted, notes)
+
+
+def _settings(
+    contents: Contents,
+    p: int | None,
+    config: Mapping[str, Any] | str | os.PathLike[str] | None,
+    mapping: str | os.PathLike[str] | None,
+    notes: list[str],
+) -> tuple[Settings, Mapped | None]:
+    """What is known beside the weights: arguments first, then the mapping, the file, the config beside it."""
+    settings = Settings(p=p)
+    if config is not None:
+        table = config if isinstance(config, Mapping) else read_table(Path(config))
+        settings = settings.over(
+            settings_from(table, source="config" if isinstance(config, Mapping) else config)
+        )
+    mapped = read_mapping(Path(mapping)) if mapping is not None else None
+    if mapped is not None:
+        settings = settings.over(settings_from(mapped.settings, source=mapping))
+    for key in ("config", "cfg", "args", "hparams", "hyper_parameters"):
+        inside = contents.data.get(key)
+        if isinstance(inside, Mapping):
+            settings = settings.over(settings_from(inside, source=f"{contents.path}: {key}"))
+    if config is None:
+        table, beside = config_beside(contents.path)
+        if beside is not None:
+            settings = settings.over(settings_from(table, source=beside))
+            notes.append(f"config read from {beside.name}")
+    return settings, mapped
+
+
+def _states(contents: Contents, mapped: Mapped | None, settings: Settings) -> States:
+    if mapped is None or not mapped.states:
+        return states_in(contents, last_epoch=settings.epochs)
+    data: Any = contents.data
+    for key in mapped.states.split("."):
+        if not isinstance(data, Mapping) or key not in data:
+            raise InputError(f"{contents.path}: states = {mapped.states!r} of the mapping is not in the file")
+        data = data[key]
+    return states_in(Contents(contents.path, data))
+
+
+def _foreign(
+    contents: Contents,
+    states: States,
+    mapped: Mapped | None,
+    settings: Settings,
+    epoch: int | None,
+    notes: list[str],
+) -> Checkpoint:
+    state = states.at(epoch)
+    layout = mapped.layout if mapped else recognised(state.tensors)
+    if layout is None:
+        raise CheckpointError(
+            f"{contents.path}: a layout that is not known. {suggested_mapping(state.tensors)}"
+        )
+    others = _Others(
+        states,
+        layout,
+        settings,
+        mapped.sizes if mapped else {},
+        mapped.ignored if mapped else frozenset(),
+        contents.path,
+    )
+    network, left_out = others.network_and_notes(epoch)
+    task, reasons, logits = _task(contents, network, settings)
+    measured = measured_of(logits, task)
+    stated = stated_by(contents, state.epoch)
+    checkpoint = Checkpoint(
+        network, task, layout.name, contents.path, state.epoch, stated, measured,
+        (*notes, *states.notes, *left_out, *reasons), others,
+    )  # fmt: skip
+    return _judged(checkpoint)
+
+
+def _task(
+    contents: Contents, network: Network, settings: Settings
+) -> tuple[ModularTask, list[str], np.ndarray]:
+    logits = network.all_logits().numpy()
+    operation, note = found_operation(logits, settings)
+    task = ModularTask(network.config.p, operation)
+    listed = stated_split(contents.data, task.p, contents.path)
+    if listed is not None and settings.split is None:
+        settings = Settings(split=listed).over(settings)
+    split, reason = found_split(logits, task, settings)
+    return ModularTask(task.p, operation, split), [*([note] if note else []), reason], logits
+
+
+def _own(contents: Contents, p: int | None, epoch: int | None, notes: list[str]) -> Checkpoint:
+    tensors: dict[str, Any] = dict(contents.data)
+    network, task, record = network_and_task(contents.metadata[METADATA_KEY], tensors, source=contents.path)
+    for name, weight in network.weights.items():
+        if not bool(np.isfinite(weight.numpy()).all()):
+            raise CheckpointError(f"{contents.path}: {name} has numbers that are NaN or infinite")
+    if p not in (None, task.p):
+        raise InputError(f"p = {p}: {contents.path} is a network for p = {task.p}")
+    own_epoch = record.get("epoch", record.get("step"))
+    if epoch is not None and epoch != own_epoch:
+        raise InputError(f"epoch {epoch}: {contents.path} holds one network, of epoch {own_epoch}")
+    stated = {
+        f"{split}_{kind}": float(value)
+        for kind, key in (("loss", "losses"), ("accuracy", "accuracies"))
+        if isinstance(record.get(key), Mapping)
+        for split, value in record[key].items()
+        if split in ("train", "test", "all") and isinstance(value, int | float)
+    }
+    measured = measured_of(network.all_logits().numpy(), task)
+    return _judged(
+        Checkpoint(network, task, "modscope", contents.path, own_epoch, stated, measured, tuple(notes))
+    )
+
+
+def measured_of(logits: np.ndarray, task: ModularTask) -> dict[str, float]:
+    """Loss and accuracy over each known split, by the names under which files state them.
+
+    logits [a, b, answer].
+    """
+    loss, accuracy = losses(logits, task).to_dict(), accuracies(logits, task).to_dict()
+    every = {f"{split}_loss": value for split, value in loss.items()}
+    every |= {f"{split}_accuracy": value for split, value in accuracy.items()}
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def _judged(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with notes on what does not agree."""
+    notes = [
+        f"disagrees with its file: {text}" for text in disagreements(checkpoint.stated, checkpoint.measured)
+    ]
+    if checkpoint.at_chance:
+        p = checkpoint.task.p
+        notes.append(
+            f"at chance: accuracy {checkpoint.measured['all_accuracy']:.4f}, guessing gives {1 / p:.4f}: "
+            "not trained, another operation, or axes in another order than this layout has"
+        )
+    fields = {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}
+    return Checkpoint(**{**fields, "notes": (*checkpoint.notes, *notes)})

@@ -1,0 +1,216 @@
+"""What a config says of a network, in the words of several projects, read into one vocabulary.
+
+A config is data. The text of a function in it is compared with known ones, never evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from modscope.errors import CheckpointError, InputError, UnknownName
+from modscope.task import OPERATIONS, Split
+
+__all__ = ["Settings", "settings_from"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is known of a network beside its weights; None is unknown."""
+
+    p: int | None = None
+    operation: str | None = None
+    fraction: float | None = None
+    seed: int | None = None
+    split: Split | None = None
+    convention: str | None = None  # whose way of drawing the split: "python", "torch" or "unseeded"
+    equals: bool | None = None
+    causal: bool | None = None
+    attention_rate: float | None = None
+    activation: str | None = None
+    n_heads: int | None = None
+    d_head: int | None = None
+    attention_scale: float | None = None  # what scores are divided by; None is sqrt(d_head)
+    epochs: int | None = None
+
+    def over(self, other: Settings) -> Settings:
+        """These settings, and those of the other where these say nothing."""
+        missing = {f.name: getattr(other, f.name) for f in fields(self) if getattr(self, f.name) is None}
+        return replace(self, **missing)
+
+
+# setting -> the keys under which projects write it
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "p": ("p", "C", "group_parameter", "modulus", "mod", "prime", "P"),
+    "operation": ("operation", "fn_name", "funcs", "group", "task", "op"),
+    "fraction": ("fraction", "frac_train", "train_frac", "frac", "train_fraction"),
+    "seed": ("split_seed", "data_seed", "seed"),
+    "equals": ("equals", "eqn_sign"),
+    "causal": ("causal", "attention_dir"),
+    "attention_rate": ("attention_rate", "attn_coeff"),
+    "activation": ("activation", "act_fn", "act_type"),
+    "n_heads": ("n_heads", "num_heads"),
+    "d_head": ("d_head",),
+    "epochs": ("num_epochs", "n_epochs", "epochs", "epoch"),
+}
+
+_OPERATION_WORDS: Mapping[str, tuple[str, ...]] = {
+    "add": ("+", "addition", "plus", "a+b", "x+y", "mod_add", "modular_addition", "modadd", "cyclicgroup"),
+    "subtract": ("-", "subtraction", "minus", "a-b", "x-y"),
+    "multiply": ("*", "multiplication", "times", "mul", "a*b", "x*y"),
+    "x^2+xy+y^2": ("x2xyy2", "x**2+x*y+y**2"),
+    "random": ("rand", "random_labels"),
+}
+_FUNCTIONS = {
+    "x[0]+x[1]": "add",
+    "x[0]-x[1]": "subtract",
+    "x[0]*x[1]": "multiply",
+    "x[0]**2+x[0]*x[1]+x[1]**2": "x^2+xy+y^2",
+}
+_ACTIVATION_WORDS = {
+    "relu": "relu",
+    "gelu": "gelu",
+    "quadratic": "quadratic",
+    "quad": "quadratic",
+    "square": "quadratic",
+}
+
+
+def settings_from(config: Mapping[str, Any], *, source: object) -> Settings:
+    """The settings that a config states, whichever project wrote it.
+
+    Raises CheckpointError where it states what the model cannot do (several layers, LayerNorm, two
+    vocabularies) or a value that is not understood.
+
+    >>> settings_from({"fn_name": "add", "p": 113, "frac_train": 0.3}, source="config").operation
+    'add'
+    >>> settings_from({"funcs": "lambda x: (x[0]+x[1])%59", "attn_coeff": 0}, source="config").attention_rate
+    0.0
+    """
+    flat = {**config, **(config["cfg"] if isinstance(config.get("cfg"), Mapping) else {})}
+    _refuse_unsupported(flat, source)
+    raw = {name: _first(flat, keys) for name, keys in _KEYS.items()}
+    try:
+        return Settings(
+            p=_integer(raw["p"], "p"),
+            operation=_operation(raw["operation"]),
+            fraction=_number(raw["fraction"], "train fraction"),
+            seed=_integer(raw["seed"], "seed"),
+            split=Split.from_dict(flat["split"]) if isinstance(flat.get("split"), Mapping) else None,
+            convention=_convention(flat),
+            equals=_equals(raw["equals"]),
+            causal=_causal(raw["causal"], flat),
+            attention_rate=_number(raw["attention_rate"], "attention rate"),
+            activation=_activation(raw["activation"]),
+            n_heads=_integer(raw["n_heads"], "n_heads"),
+            d_head=_integer(raw["d_head"], "d_head"),
+            attention_scale=_attention_scale(flat),
+            epochs=_integer(raw["epochs"], "epochs"),
+        )
+    except (InputError, TypeError) as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def _first(config: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+    return next((config[key] for key in keys if config.get(key) is not None), None)
+
+
+def _refuse_unsupported(config: Mapping[str, Any], source: object) -> None:
+    layers = _first(config, ("n_layers", "num_layers"))
+    if layers is not None and layers != 1:
+        raise CheckpointError(f"{source}: the network has {layers} layers: expected one")
+    normalisation = config.get("normalization_type")
+    if normalisation not in (None, "", "none", "None"):
+        raise CheckpointError(
+            f"{source}: normalization_type is {normalisation!r}: its weights could be folded, its division by "
+            "the norm cannot, so a network with LayerNorm is not read"
+        )
+    unsupported = {
+        "diff_vocab": "a and b have vocabularies of their own",
+        "use_linear": "the network is a linear mixer without attention",
+        "attn_only": "the network has no MLP",
+        "gated_mlp": "the MLP is gated",
+        "parallel_attn_mlp": "attention and MLP run side by side",
+    }
+    for key, meaning in unsupported.items():
+        if config.get(key):
+            raise CheckpointError(f"{source}: {key} is set: {meaning}, which is not read")
+    positions = config.get("positional_embedding_type", "standard")
+    if positions != "standard":
+        raise CheckpointError(f"{source}: positional_embedding_type is {positions!r}: expected 'standard'")
+
+
+def _integer(value: Any, name: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        raise InputError(f"{name} = {value!r}: expected an integer")
+    return int(value)
+
+
+def _number(value: Any, name: str) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        raise InputError(f"{name} = {value!r}: expected a number from 0 to 1")
+    return float(value)
+
+
+def _operation(value: Any) -> str | None:
+    if value is None:
+        return None
+    text = re.sub(r"\s+", "", str(value))
+    function = re.fullmatch(r"lambdax:\((.+)\)%\d+", text)
+    if function:
+        if function[1] in _FUNCTIONS:
+            return _FUNCTIONS[function[1]]
+        raise InputError(
+            f"operation {value!r}: expected the text of one of {', '.join(_FUNCTIONS)}; give config={{'operation': ...}}"
+        )
+    for operation, words in _OPERATION_WORDS.items():
+        if text.lower() in (operation, *words):
+            return operation
+    raise UnknownName.of("operation", value, OPERATIONS)
+
+
+def _activation(value: Any) -> str | None:
+    if value is None:
+        return None
+    word = str(value).lower()
+    if word not in _ACTIVATION_WORDS:
+        raise UnknownName.of("activation function", value, ("relu", "gelu", "quadratic"))
+    return _ACTIVATION_WORDS[word]
+
+
+def _equals(value: Any) -> bool | None:
+    return None if value is None else bool(value)
+
+
+def _causal(value: Any, config: Mapping[str, Any]) -> bool | None:
+    # Zhong et al. write "casual" and then do not use the mask: both positions see both.
+    if "attn_coeff" in config:
+        return False
+    if isinstance(value, str):
+        return value != "bidirectional"
+    return None if value is None else bool(value)
+
+
+def _convention(config: Mapping[str, Any]) -> str | None:
+    if "attn_coeff" in config:
+        return "unseeded"
+    if "group" in config or "group_parameter" in config:
+        return "torch"
+    return "python" if "fn_name" in config else None
+
+
+def _attention_scale(config: Mapping[str, Any]) -> float | None:
+    if config.get("use_attn_scale") is False:
+        return 1.0
+    scale = config.get("attn_scale")
+    if scale is None or scale == -1:
+        return None
+    if not isinstance(scale, int | float) or not scale > 0:
+        raise InputError(f"attn_scale = {scale!r}: expected a positive number")
+    return float(scale)
