@@ -1,0 +1,117 @@
+"""Two ways to the same gradient: compiled tables on the CPU, and plain PyTorch anywhere."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from modscope.errors import InputError
+from modscope.model import PairMLPConfig, TransformerConfig
+from modscope.training.plain import LOSSES, pair_logits
+from modscope.training.tables import Pairs
+
+__all__ = ["Batch", "Engine", "PlainEngine", "engine_for"]
+
+Config = TransformerConfig | PairMLPConfig
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Mean loss over the pairs of a step, and the share answered rightly, before the step is taken."""
+
+    loss: float
+    accuracy: float
+
+
+class Engine(ABC):
+    """Loss and gradient of a network on pairs; `gradients` writes `.grad` of every weight."""
+
+    name: str
+    config: Config
+
+    @abstractmethod
+    def gradients(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
+        """Set each weight's `.grad` to the gradient of the mean loss over the pairs."""
+
+    @abstractmethod
+    def scores(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
+        """Mean loss and accuracy over the pairs, without gradients."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What has to be kept, beside the weights, to go on bit-identically."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 - most engines keep nothing
+        """Take back what `state` gave."""
+
+
+@final
+class PlainEngine(Engine):
+    """PyTorch's own differentiation on any device; the logits are read at one position only."""
+
+    name = "plain"
+
+    def __init__(self, config: Config, *, loss: str = "cross_entropy") -> None:
+        self.config = config
+        self.loss = LOSSES[loss]
+
+    def gradients(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
+        for weight in weights.values():
+            weight.grad = None
+        with torch.enable_grad():
+            logits = pair_logits(weights, self.config, pairs)
+            loss = self.loss(logits, pairs.labels)
+        loss.backward()
+        return self._batch(loss, logits, pairs)
+
+    @torch.no_grad()
+    def scores(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
+        logits = pair_logits(weights, self.config, pairs)
+        return self._batch(self.loss(logits, pairs.labels), logits, pairs)
+
+    def _batch(self, loss: Tensor, logits: Tensor, pairs: Pairs) -> Batch:
+        right = (logits.detach().argmax(1) == pairs.labels).float().mean()
+        return Batch(loss.item(), right.item())
+
+
+def engine_for(
+    config: Config,
+    *,
+    choice: str = "auto",
+    loss: str = "cross_entropy",
+    device: str = "cpu",
+    threads: int = 1,
+) -> tuple[Engine, str]:
+    """The fastest engine that can train this network, and why it is the one.
+
+    choice: "auto", "fast" (compiled, CPU, ReLU, cross-entropy) or "plain".
+    """
+    if choice not in ("auto", "fast", "plain"):
+        raise InputError(f"engine {choice!r}: expected auto, fast or plain")
+    why = _obstacle(config, loss, device)
+    if choice == "fast" and why:
+        raise InputError(f"the fast engine cannot train this network: {why}; use engine plain")
+    if choice == "plain" or why:
+        return PlainEngine(config, loss=loss), f"plain engine: {why or 'asked for'}"
+    from modscope.training.fast import FastEngine
+
+    return FastEngine(config, threads=threads), f"fast engine, {threads} thread{'s' * (threads > 1)}"
+
+
+def _obstacle(config: Config, loss: str, device: str) -> str:
+    if device != "cpu":
+        return f"the compiled kernel runs on the CPU, not on {device}"
+    if config.activation != "relu":
+        return f"the compiled kernel knows ReLU, not {config.activation}"
+    if loss != "cross_entropy":
+        return f"the compiled kernel knows cross-entropy, not {loss}"
+    try:
+        import modscope.training.kernel  # noqa: F401
+    except ImportError as error:
+        return f"numba cannot be used here ({error})"
+    return ""

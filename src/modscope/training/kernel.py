@@ -1,0 +1,285 @@
+"""Loss and gradient of the tables, on the pairs of one thread: compiled by numba.
+
+Pairs are taken in blocks of 64, so that all that a block needs stays in the first two caches, and so that
+which of its pairs activate a neuron is one machine word. The three large products (logits, gradient of C,
+gradient of the activations) pass over every inactive (pair, neuron).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from modscope.training.registers import (
+    count_ones,
+    dot,
+    fma,
+    largest,
+    load,
+    positive_part,
+    power_of_two,
+    store,
+    total,
+    trailing_zeros,
+    where_positive,
+    zeros,
+)
+
+__all__ = ["BLOCK", "MASKED", "pair_gradients"]
+
+BLOCK = 64
+MASKED = np.float32(-1e30)  # the logit of a column that only fills up a register
+_FOUR = (0, 0, 0, 0)
+_ONE = np.uint64(1)
+
+# Reassociation lets loops over a row become SIMD; NaN and infinity keep their meaning, the loss reports them.
+_compiled = njit(nogil=True, cache=True, boundscheck=False, fastmath={"reassoc", "contract", "nsz", "arcp"})
+
+
+@_compiled
+def _exp(x: Any) -> Any:
+    """exp(x) for x <= 0 to 1e-7 relative; exactly 1 at 0, and 0 below -46 (1e-20), so nothing is denormal."""
+    inside = x > np.float32(-46.0)
+    x = x if inside else np.float32(0.0)
+    n = np.int32(x * np.float32(1.44269504) - np.float32(0.5))
+    turns = np.float32(n)
+    f = x - turns * np.float32(0.693359375) + turns * np.float32(2.12194440e-4)
+    y = np.float32(1.9875691500e-4)
+    y = y * f + np.float32(1.3981999507e-3)
+    y = y * f + np.float32(8.3334519073e-3)
+    y = y * f + np.float32(4.1665795894e-2)
+    y = y * f + np.float32(1.6666665459e-1)
+    y = y * f + np.float32(5.0000001201e-1)
+    y = y * f * f + f + np.float32(1.0)
+    return y * power_of_two(n) if inside else np.float32(0.0)
+
+
+@_compiled
+def _pair_row(pair, column, terms, p, a, b, base, left, right, weights_left, weights_right, lanes):
+    """Part of the row u of a pair: base plus its weighted table rows."""
+    u = load(base, 0, column, lanes)
+    for term in range(terms):
+        u = fma(weights_left[pair, term], load(left, term * p + a, column, lanes), u)
+        u = fma(weights_right[pair, term], load(right, term * p + b, column, lanes), u)
+    return u
+
+
+@_compiled
+def _fill_block(block, active, start, count, pairs, tables, lanes):
+    """Rows u of the block: positive parts of the pre-activations, their bits, logits of the skip path."""
+    a, b, _ = pairs
+    base, left, right, weights_left, weights_right, _ = tables
+    terms = weights_left.shape[1]
+    p = len(left) // terms
+    neurons, end, width = 64 * active.shape[1], base.shape[1], 16 * len(lanes)
+    for row in range(count):
+        pair = start + row
+        for column in range(0, neurons, 64):
+            u = _pair_row(
+                pair,
+                column,
+                terms,
+                p,
+                a[pair],
+                b[pair],
+                base,
+                left,
+                right,
+                weights_left,
+                weights_right,
+                _FOUR,
+            )
+            active[row, column // 64] = where_positive(u)
+            store(block, row, column, positive_part(u))
+        for column in range(neurons, end, width):
+            u = _pair_row(
+                pair,
+                column,
+                terms,
+                p,
+                a[pair],
+                b[pair],
+                base,
+                left,
+                right,
+                weights_left,
+                weights_right,
+                lanes,
+            )
+            store(block, row, column, u)
+
+
+@_compiled
+def _add_logits(block, active, count, C, lanes):
+    """Add relu(pre) C to the logits, from active neurons only."""
+    words, width = active.shape[1], 16 * len(lanes)
+    for chunk in range(0, C.shape[1], width):
+        for word in range(words):
+            for row in range(count):
+                logits = load(block, row, words * 64 + chunk, lanes)
+                bits = active[row, word]
+                while bits != 0:
+                    neuron = word * 64 + trailing_zeros(bits)
+                    bits &= bits - _ONE
+                    logits = fma(block[row, neuron], load(C, neuron, chunk, lanes), logits)
+                store(block, row, words * 64 + chunk, logits)
+
+
+@_compiled
+def _softmax_row(logits, label, last_answer, share, top):
+    """Relative logits become their gradient; returns the loss, and whether the answer was right.
+
+    Written without p - 1: the gradient at the label is minus the sum of the others, and the loss is log1p of
+    that sum, so both keep their digits when the loss is 1e-9. The last answer has no column: its logit is 0.
+    """
+    columns = len(logits)
+    own = np.float32(0.0)
+    others = np.float32(0.0)
+    if label < last_answer:
+        own = logits[label]
+        logits[label] = MASKED
+        others = _exp(-top)
+    for column in range(columns):
+        e = _exp(logits[column] - top)
+        logits[column] = e
+        others += e
+    mine = _exp(own - top)
+    factor = share / (others + mine)
+    for column in range(columns):
+        logits[column] *= factor
+    if label < last_answer:
+        logits[label] = -others * factor
+    if own >= top:
+        return np.log1p(np.float64(others)), 1
+    return np.log(np.float64(others) + np.float64(mine)) + np.float64(top) - np.float64(own), 0
+
+
+@_compiled
+def _softmax_block(block, start, count, neurons, labels, last_answer, share, lanes):
+    end = block.shape[1]
+    loss, right = 0.0, 0
+    for row in range(count):
+        top = np.float32(0.0)
+        for column in range(neurons, end, 16 * len(lanes)):
+            top = max(top, largest(load(block, row, column, lanes)))
+        label = labels[start + row]
+        row_loss, row_right = _softmax_row(block[row, neurons:], label, last_answer, share, top)
+        loss += row_loss
+        right += row_right
+    return loss, right
+
+
+@_compiled
+def _transpose_bits(active, count, square, by_neuron):
+    """by_neuron[n] has bit r where active[r] has bit n: 64 x 64 bits at a time, halves swapped."""
+    for word in range(active.shape[1]):
+        for row in range(64):
+            square[row] = active[row, word] if row < count else np.uint64(0)
+        size = 32
+        mask = np.uint64(0x00000000FFFFFFFF)
+        while size != 0:
+            row = 0
+            while row < 64:
+                swap = ((square[row] >> np.uint64(size)) ^ square[row + size]) & mask
+                square[row] ^= swap << np.uint64(size)
+                square[row + size] ^= swap
+                row = (row + size + 1) & ~size
+            size >>= 1
+            mask ^= mask << np.uint64(size)
+        for row in range(64):
+            by_neuron[word * 64 + row] = square[row]
+
+
+@_compiled
+def _back_through_neurons(block, back, by_neuron, C, grad_C, lanes):
+    """The gradients of C and of the pre-activations (in `back`), from active pairs only."""
+    neurons, width = len(by_neuron), 16 * len(lanes)
+    for chunk in range(0, C.shape[1], width):
+        for neuron in range(neurons):
+            c = load(C, neuron, chunk, lanes)
+            grad = load(grad_C, neuron, chunk, lanes)
+            bits = by_neuron[neuron]
+            while bits != 0:
+                row = trailing_zeros(bits)
+                bits &= bits - _ONE
+                logits = load(block, row, neurons + chunk, lanes)
+                grad = fma(block[row, neuron], logits, grad)
+                back[row, neuron] += dot(c, logits)
+            store(grad_C, neuron, chunk, grad)
+
+
+@_compiled
+def _back_to_row(back, row, neurons, weight, table, grad, token, lanes):
+    """Add weight * back[row] to the gradient of a table's row; returns the gradient of the weight."""
+    end, width = table.shape[1], 16 * len(lanes)
+    in_neurons, in_logits = zeros(_FOUR), zeros(lanes)
+    for column in range(0, neurons, 64):
+        d = load(back, row, column, _FOUR)
+        in_neurons = fma(d, load(table, token, column, _FOUR), in_neurons)
+        store(grad, token, column, fma(weight, d, load(grad, token, column, _FOUR)))
+    for column in range(neurons, end, width):
+        d = load(back, row, column, lanes)
+        in_logits = fma(d, load(table, token, column, lanes), in_logits)
+        store(grad, token, column, fma(weight, d, load(grad, token, column, lanes)))
+    return total(in_neurons) + total(in_logits)
+
+
+@_compiled
+def _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes):
+    a, b, _ = pairs
+    _, left, right, weights_left, weights_right, _ = tables
+    grad_base, grad_left, grad_right, grad_weights_left, grad_weights_right, _ = grads
+    terms = weights_left.shape[1]
+    p = len(left) // terms
+    for row in range(count):
+        pair = start + row
+        for column in range(grad_base.shape[1]):
+            grad_base[0, column] += back[row, column]
+        for term in range(terms):
+            grad_weights_left[pair, term] = _back_to_row(
+                back, row, neurons, weights_left[pair, term], left, grad_left, term * p + a[pair], lanes
+            )
+            grad_weights_right[pair, term] = _back_to_row(
+                back, row, neurons, weights_right[pair, term], right, grad_right, term * p + b[pair], lanes
+            )
+
+
+@_compiled
+def pair_gradients(first, last, pairs, tables, grads, scratch, last_answer, share, lanes):
+    """Summed loss and right answers of the pairs first..last-1, and their gradients in `grads`.
+
+    pairs: (a, b, label). tables, grads: (base [1, column], left and right [term * p + token, column], weights
+    left and right [pair, term], C [neuron, answer]). scratch: (block [64, column], back [64, column], active
+    [64, word], square [64], by_neuron [neuron], counts [neuron]); counts is of the pairs that activate it.
+    Neurons fill words of 64, and the columns of logits rows of `lanes`. share: weight of a pair in the loss.
+    """
+    block, back, active, square, by_neuron, counts = scratch
+    C = tables[5]
+    neurons = len(C)
+    labels = pairs[2]
+    grad_base, grad_left, grad_right, _, _, grad_C = grads
+    grad_base[:] = np.float32(0.0)
+    grad_left[:] = np.float32(0.0)
+    grad_right[:] = np.float32(0.0)
+    grad_C[:] = np.float32(0.0)
+    counts[:] = 0
+    loss, right = 0.0, 0
+    for start in range(first, last, BLOCK):
+        count = min(BLOCK, last - start)
+        _fill_block(block, active, start, count, pairs, tables, lanes)
+        _add_logits(block, active, count, C, lanes)
+        block_loss, block_right = _softmax_block(
+            block, start, count, neurons, labels, last_answer, share, lanes
+        )
+        loss += block_loss
+        right += block_right
+        back[:count, :neurons] = np.float32(0.0)
+        back[:count, neurons:] = block[:count, neurons:]
+        _transpose_bits(active, count, square, by_neuron)
+        for neuron in range(neurons):
+            counts[neuron] += count_ones(by_neuron[neuron])
+        _back_through_neurons(block, back, by_neuron, C, grad_C, lanes)
+        _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes)
+    return loss, right
