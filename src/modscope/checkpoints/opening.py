@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from modscope.checkpoints.states import States, states_in
 from modscope.errors import CheckpointError, InputError
 from modscope.losses import accuracies, losses
 from modscope.model import Network
+from modscope.residues import modulus
 from modscope.task import ModularTask
 
 __all__ = ["Checkpoint", "open_checkpoint"]
@@ -140,7 +141,7 @@ def _settings(
     notes: list[str],
 ) -> tuple[Settings, Mapped | None]:
     """What is known beside the weights: arguments first, then the mapping, the file, the config beside it."""
-    settings = Settings(p=p)
+    settings = Settings(p=None if p is None else modulus(p))
     if config is not None:
         table = config if isinstance(config, Mapping) else read_table(Path(config))
         settings = settings.over(
@@ -264,5 +265,4 @@ def _judged(checkpoint: Checkpoint) -> Checkpoint:
             f"at chance: accuracy {checkpoint.measured['all_accuracy']:.4f}, guessing gives {1 / p:.4f}: "
             "not trained, another operation, or axes in another order than this layout has"
         )
-    fields = {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}
-    return Checkpoint(**{**fields, "notes": (*checkpoint.notes, *notes)})
+    return replace(checkpoint, notes=(*checkpoint.notes, *notes))

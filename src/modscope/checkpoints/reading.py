@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import re
 import struct
 import tomllib
 import zipfile
@@ -97,8 +98,9 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         TypeError,
         struct.error,
     ) as error:
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise CheckpointError(f"{path}: cut short, or not written by torch.save: {first[0]}") from error
+        raise CheckpointError(
+            f"{path}: cut short, or not written by torch.save: {_first_line(error)}"
+        ) from error
     if isinstance(data, Tensor):
         raise CheckpointError(
             f"{path}: one tensor of shape {tuple(data.shape)}: expected a dict of named tensors"
@@ -128,33 +130,43 @@ def _check_archive(path: Path) -> None:
 
 
 def _unpickling_reason(path: Path, error: Exception) -> str:
-    text = str(error)
-    if "weights_only" in text.lower() and (
-        "GLOBAL" in text or "Unsupported" in text or "class" in text.lower()
-    ):
-        found = text.partition("GLOBAL ")[2].split(" was not")[0].split()[:1]
-        what = f" ({found[0]})" if found else ""
+    named = re.search(r"GLOBAL (\S+)|[Uu]nsupported (?:global|class) (\S+)", str(error))
+    if named:
+        what = f" ({(named[1] or named[2]).rstrip('.,:')})"
         return (
-            f"{path}: holds Python objects{what}, which only run by trusting the file, so they are not loaded. "
-            "If you trust it, keep its tensors and plain values: "
-            "d = torch.load(PATH, weights_only=False, map_location='cpu'); "
-            "torch.save(d['model'] if isinstance(d, dict) else d.state_dict(), NEW)"
+            f"{path}: holds Python objects{what} beside tensors and plain values; loading them would run code "
+            "from the file, so it is not done. If you trust the file, save it again without them: "
+            "d = torch.load(PATH, weights_only=False, map_location='cpu'), then for a whole network "
+            "torch.save(d.state_dict(), NEW), for a dict d.pop('config') or whichever entry it is, and torch.save(d, NEW)"
         )
-    first = text.strip().splitlines() or [type(error).__name__]
-    return f"{path}: cut short, or not written by torch.save: {first[0]}"
+    return f"{path}: cut short, or not written by torch.save: {_first_line(error)}"
 
 
-def all_tensors(data: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def all_tensors(data: Any) -> Iterator[tuple[str, Tensor]]:
     """Every tensor in nested dicts and lists, with the path to it: `state_dicts[0].embed.W_E`."""
-    if isinstance(data, Tensor):
-        yield name, data
-    elif isinstance(data, Mapping):
-        for key, value in data.items():
-            yield from all_tensors(value, f"{name}.{key}" if name else str(key))
+    # Containers may hold each other many times over, or themselves: each is entered once.
+    entered: set[int] = set()
+    waiting: list[tuple[str, Any]] = [("", data)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, Mapping | list | tuple) and id(value) not in entered:
+            entered.add(id(value))
+            waiting += _entries(name, value)
+
+
+def _entries(name: str, value: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [(f"{name}.{key}" if name else str(key), entry) for key, entry in value.items()]
     # Lists of a hundred thousand losses hold no tensor; the first entry tells.
-    elif isinstance(data, list | tuple) and data and isinstance(data[0], Tensor | Mapping | list | tuple):
-        for i, value in enumerate(data):
-            yield from all_tensors(value, f"{name}[{i}]")
+    if not value or not isinstance(value[0], Tensor | Mapping | list | tuple):
+        return []
+    return [(f"{name}[{i}]", entry) for i, entry in enumerate(value)]
 
 
 def _check_extent(path: Path, name: str, tensor: Tensor) -> None:

@@ -20,6 +20,7 @@ FRACTIONS = (0.3, 0.5, 0.4, 0.8)
 # Standard errors by which losses on the training pairs must be lower. A wrong split is a random one, and with
 # some hundred candidates the largest of their advantages stays below 4.
 CONVINCING = 6.0
+FEWEST = 20  # pairs on either side; fewer have no standard error to speak of
 
 
 def train_advantage(loss: np.ndarray, mask: np.ndarray) -> float:
@@ -28,13 +29,14 @@ def train_advantage(loss: np.ndarray, mask: np.ndarray) -> float:
     loss [a, b] float64, mask bool[a, b]. About normal with variance 1 for a mask that has nothing to do with
     the network; tens for the pairs it was trained on, for most networks even long after they generalise.
 
-    >>> loss = np.ones((4, 4)); loss[0] = [0.01, 0.02, 0.01, 0.02]
+    >>> loss = np.tile([1.0, 2.0], (8, 4))
+    >>> loss[:3] /= 100
     >>> train_advantage(loss, loss < 0.5) > 6
     True
     """
     logs = np.log(np.maximum(loss, 1e-300))
     seen, unseen = logs[mask], logs[~mask]
-    if min(len(seen), len(unseen)) < 2:
+    if min(len(seen), len(unseen)) < FEWEST:
         return 0.0
     error = np.sqrt(seen.var() / len(seen) + unseen.var() / len(unseen))
     return float((unseen.mean() - seen.mean()) / error) if error > 0 else 0.0
