@@ -180,3 +180,34 @@ def test_orders_that_do_not_exist_are_refused() -> None:
         in_order(picture(7, "add").isel(a=0), "c", "a")
     with pytest.raises(InputError, match="sizes 6 and 7"):
         in_order(picture(7, "add").isel(a=slice(6)), "c", "a")
+
+
+@pytest.mark.parametrize("switches", SWITCHES, ids=str)
+@pytest.mark.parametrize("hook", ["attn_scores", "pattern", "z", "resid_mid", "mlp_post", "logits"])
+def test_a_resumed_record_is_a_run_with_that_activation_replaced(
+    switches: dict[str, object], hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = random_network(switches)
+    p = network.config.p
+    acts = record(network, ModularTask(p)).load()
+    values = acts.at(hook).values[::-1] * 1.5
+    tokens = torch.as_tensor(ModularTask(p).tokens(equals=network.config.equals))
+    replaced = torch.as_tensor(values.copy()).flatten(0, 1)
+    expected = network.run(tokens, keep=("mlp_pre", "logits"), replace={hook: replaced})
+    monkeypatch.setattr(module, "_PAIRS_AT_ONCE", 3 * p)
+    for record_before in (acts, record(network, ModularTask(p))):
+        blocks = list(record_before.resume({hook: values}, keep=("mlp_pre", "logits")))
+        assert [len(rows) for rows, _ in blocks[:-1]] == [3] * (len(blocks) - 1)
+        for name in ("mlp_pre", "logits"):
+            whole = np.concatenate([block[name] for _, block in blocks]).reshape(p * p, -1)
+            np.testing.assert_allclose(whole, expected[name].numpy(), atol=1e-12)
+
+
+def test_what_cannot_be_resumed_is_refused() -> None:
+    acts = record(random_network({}), ModularTask(7))
+    with pytest.raises(UnknownName, match="unknown hook that depends on both tokens 'q'"):
+        list(acts.resume({"q": np.zeros((7, 7, 3, 4))}))
+    with pytest.raises(InputError, match=r"mlp_post of shape \(7, 8, 13\): expected \(7, 7, feature\)"):
+        list(acts.resume({"mlp_post": np.zeros((7, 8, 13))}))
+    with pytest.raises(InputError, match='positions="read"'):
+        list(record(random_network({}), ModularTask(7), positions="all").resume({}))

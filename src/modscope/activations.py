@@ -139,6 +139,43 @@ class Activations(Mapping[str, xr.DataArray]):
             named = {hook: self._named(hook, x, rows) for hook, x in block.items()}
             yield {hook: x.sel(pos=self.read_position, drop=True) for hook, x in named.items()}
 
+    @torch.no_grad()
+    def resume(
+        self, replace: Mapping[str, np.ndarray], *, keep: Iterable[str] = ("logits",)
+    ) -> Iterator[tuple[range, dict[str, np.ndarray]]]:
+        """The forward pass with some activations replaced: (rows of a, hook -> values [row, b, feature]).
+
+        replace: hook -> values [a, b, feature] at the read position, for hooks that depend on both tokens.
+        What comes before the first replaced hook is as recorded; what follows is computed again, some rows
+        at a time. Raises InputError for another shape, or a record of every position.
+        """
+        if self.positions == "all":
+            raise InputError('a record of every position cannot be resumed: record with positions="read"')
+        given = {}
+        for name, values in replace.items():
+            hook = self.model.hook_name(name)
+            given[hook] = self._as_pairs(hook, values)
+        wanted = tuple(self.model.hook_name(name) for name in keep)
+        first = min((self.hooks.index(hook) for hook in given), default=len(self.hooks))
+        p, size = self.task.p, max(1, _PAIRS_AT_ONCE // self.task.p)
+        known = {h: x for h, x in self._joint.items() if self.hooks.index(h) < first} | given
+        for start in range(0, p, size):
+            rows = range(start, min(start + size, p))
+            part = {h: x[rows.start * p : rows.stop * p] for h, x in known.items()}
+            # nothing before the MLP is needed where its input is known
+            short = "resid_mid" in part and all(self.hooks.index(h) > self.hooks.index("z") for h in wanted)
+            block = self.model.run(keep=wanted, replace=part) if short else self._block(rows, wanted, part)
+            yield rows, {h: x.numpy().reshape(len(rows), p, *x.shape[1:]) for h, x in block.items()}
+
+    def _as_pairs(self, hook: str, values: np.ndarray) -> Tensor:
+        if hook not in self.joint_hooks:
+            raise UnknownName.of("hook that depends on both tokens", hook, self.joint_hooks)
+        p = self.task.p
+        x = torch.as_tensor(np.ascontiguousarray(values), dtype=self.model.dtype)
+        if x.shape[:2] != (p, p):
+            raise InputError(f"{hook} of shape {tuple(x.shape)}: expected ({p}, {p}, feature)")
+        return x.flatten(0, 1)
+
     def at(self, name: str, pos: str | None = None) -> xr.DataArray:
         """The activation at one position (the read position unless named), without the axis `pos`.
 

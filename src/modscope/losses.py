@@ -9,7 +9,7 @@ import numpy as np
 from modscope.errors import InputError
 from modscope.task import ModularTask
 
-__all__ = ["Scores", "accuracies", "cross_entropy", "losses"]
+__all__ = ["Scores", "accuracies", "by_split", "cross_entropy", "losses"]
 
 _ROWS = 8192  # pairs converted to float64 at a time
 
@@ -54,7 +54,8 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return loss.reshape(labels.shape)
 
 
-def _by_split(values: np.ndarray, task: ModularTask) -> Scores:
+def by_split(values: np.ndarray, task: ModularTask) -> Scores:
+    """The mean of values [a, b] over each split."""
     masks = task.masks()
     means = {
         name: float(values[mask].mean()) if mask.any() else None
@@ -66,9 +67,9 @@ def _by_split(values: np.ndarray, task: ModularTask) -> Scores:
 
 def losses(logits: np.ndarray, task: ModularTask) -> Scores:
     """Mean cross-entropy of logits [a, b, answer] over each split."""
-    return _by_split(cross_entropy(logits, task.labels), task)
+    return by_split(cross_entropy(logits, task.labels), task)
 
 
 def accuracies(logits: np.ndarray, task: ModularTask) -> Scores:
     """Share of pairs whose largest logit is the label, over each split."""
-    return _by_split(np.asarray(logits).argmax(axis=-1) == task.labels, task)
+    return by_split(np.asarray(logits).argmax(axis=-1) == task.labels, task)

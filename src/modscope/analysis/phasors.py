@@ -1,0 +1,144 @@
+"""Phasors about c/2, and whether the residual stream and the unembedding agree in phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.marginals import answer_sign, checked_frequencies
+from modscope.analysis.stream import unembedding_phasors
+from modscope.errors import InputError
+from modscope.model import Transformer
+
+__all__ = ["center_phasors", "envelope_fit", "phase_agreement"]
+
+
+def center_phasors(
+    acts: Activations, key_frequencies: Sequence[int], *, hook: str = "resid_post"
+) -> xr.DataArray:
+    """The phasor of every row c about its centre c/2: row c at frequency k is |Z| cos(w_k(a - c/2) + arg Z).
+
+    Z(k, c, feature) = (2/p) sum_a x[c, a] e^{-i w_k (a - c/2)}, with c in 0..p-1. Its real part is the
+    envelope, the weight of the cosine about c/2; its imaginary part belongs to the odd part and is 0 where
+    the activation is even. c/2 of c + p is c/2 + p/2, where the cosine has the sign (-1)^k: as a function of
+    c the envelope of an odd frequency changes sign after p.
+    Raises InputError where the answer is neither a + b nor a - b.
+    """
+    ks, sign, p = checked_frequencies(key_frequencies, acts.task.p), answer_sign(acts), acts.task.p
+    hook, w = acts.model.hook_name(hook), 2 * np.pi / p * np.asarray(ks)
+    n = np.arange(p)
+    total: np.ndarray | None = None
+    for block in acts.blocks(hook):
+        x = block[hook].values.reshape(block[hook].shape[0], p, -1)
+        if total is None:
+            total = np.zeros((len(ks), p, x.shape[-1]), np.complex128)
+        for a, row in zip(block[hook].a.values, x, strict=True):
+            of_c = row[(sign * (n - a)) % p].astype(np.float64)
+            for turned, turn in zip(total, np.exp(-1j * w * a), strict=True):
+                turned.real += turn.real * of_c
+                turned.imag += turn.imag * of_c
+    assert total is not None
+    scale = np.where(2 * np.asarray(ks) == p, 1.0, 2.0) / p
+    total *= (scale[:, None] * np.exp(0.5j * w[:, None] * n))[..., None]
+    coords = {"k": list(ks), "c": n}
+    return xr.DataArray(
+        total, dims=("k", "c", "feature"), coords=coords, name=hook, attrs={"hook": hook, "p": p}
+    )
+
+
+def envelope_fit(Z: xr.DataArray) -> xr.Dataset:
+    """How well the weight of each cosine follows one wave of c: Re Z(c) = Re(P e^{i w_k c/2}).
+
+    Z(k, c, feature) from `center_phasors`. Variables over k: even, the share of |Z|^2 in the real part;
+    fve, the share of the envelope's energy in that one wave, over all features; amplitude (k, feature)
+    and phase (k, feature): those of P. Without any wave at k, NaN.
+    """
+    p, c = int(Z.attrs["p"]), Z.c.values
+    k = Z.k.values
+    turn = np.exp(-0.5j * 2 * np.pi / p * k[:, None] * c)
+    P = 2 / p * np.einsum("kc,kcf->kf", turn, Z.values.real)
+    fitted = (np.conj(turn)[..., None] * P[:, None]).real
+    envelope = np.sum(Z.values.real**2, axis=(1, 2))
+    size = np.sum(abs(Z.values) ** 2, axis=(1, 2))
+    left = np.sum((Z.values.real - fitted) ** 2, axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        even, fve = envelope / size, 1 - left / envelope
+    return xr.Dataset(
+        {
+            "even": (("k",), even),
+            "fve": (("k",), fve),
+            "amplitude": (("k", "feature"), abs(P)),
+            "phase": (("k", "feature"), np.angle(P)),
+        },
+        {"k": k},
+        attrs=dict(Z.attrs),
+    )
+
+
+def phase_agreement(
+    acts: Activations,
+    key_frequencies: Sequence[int],
+    *,
+    hook: str = "resid_post",
+    controls: int = 20,
+    seed: int = 0,
+) -> xr.Dataset:
+    """How far the phases of the residual stream are from those of the unembedding, in radians, 0 to pi.
+
+    W_U[d] is a wave over the answer with phase u_dk. By row: at fixed a, resid_post[d] is a wave of b whose
+    phase, with the turn w_k a taken off, would be u_dk if it were Re(U e^{i w_k(a+b)}); row by row it also
+    holds the cosines about c/2, which are no part of that. Exact: the phase of the coefficient on
+    e^{i w_k(a+b)} over all pairs. Two unrelated phases differ by pi/2 on average.
+
+    Variables: by_row(k, row, feature), exact(k, feature): absolute differences, mean over everything is the
+    summary; by_row_control and exact_control (control): the same summary with the dimensions of W_U
+    permuted at random (seeded); weight(k, feature): |U| |R|, to average with; cosine(k): the real part of
+    the normalised inner product of U and R over the dimensions, 1 if R is U times one positive number.
+    Raises InputError where not applicable.
+    """
+    if not isinstance(acts.model, Transformer):
+        raise InputError("not applicable: a network without a residual stream has no phases to compare")
+    ks, sign, p = checked_frequencies(key_frequencies, acts.task.p), answer_sign(acts), acts.task.p
+    U = unembedding_phasors(acts, ks)
+    rows = _row_phasors(acts, hook, ks, sign)
+    if rows.shape[-1] != U.shape[-1]:
+        raise InputError(
+            f"{hook} has {rows.shape[-1]} features, W_U reads {U.shape[-1]}: expected a residual stream"
+        )
+    R = rows.mean(axis=1)
+    generator = np.random.default_rng(seed)
+    orders = [generator.permutation(U.shape[1]) for _ in range(controls)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cosine = np.sum(R * U.conj(), axis=1).real / np.sqrt(np.sum(abs(R) ** 2, 1) * np.sum(abs(U) ** 2, 1))
+    return xr.Dataset(
+        {
+            "by_row": (("k", "row", "feature"), _distance(rows, U[:, None])),
+            "exact": (("k", "feature"), _distance(R, U)),
+            "by_row_control": (("control",), [float(_distance(rows, U[:, None, o]).mean()) for o in orders]),
+            "exact_control": (("control",), [float(_distance(R, U[:, o]).mean()) for o in orders]),
+            "weight": (("k", "feature"), abs(R) * abs(U)),
+            "cosine": (("k",), cosine),
+        },
+        {"k": list(ks), "row": np.arange(p)},
+        attrs={"hook": acts.model.hook_name(hook), "unit": "rad"},
+    )
+
+
+def _row_phasors(acts: Activations, hook: str, ks: Sequence[int], sign: int) -> np.ndarray:
+    """Coefficients [k, a, feature] of each row a on e^{i w_k c}, c = a + sign * b; their mean over a is exact."""
+    p, k = acts.task.p, np.asarray(ks)
+    turn = np.exp(-2j * np.pi / p * sign * (k[:, None] * np.arange(p) % p)) * (2 / p)
+    hook, parts = acts.model.hook_name(hook), []
+    for block in acts.blocks(hook):
+        x = block[hook].values.astype(np.float64)
+        x = x.reshape(len(x), p, -1)
+        own = np.exp(-2j * np.pi / p * (k[:, None] * block[hook].a.values % p))
+        parts.append(np.einsum("kb,abf->kaf", turn, x, optimize=True) * own[..., None])
+    return np.concatenate(parts, axis=1)
+
+
+def _distance(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.abs(np.angle(x * np.conj(y)))
