@@ -146,7 +146,7 @@ def _add_rectified_sum(
                 # sum over phi of ReLU(cos(x + phi)) cos(2 phi) is (phases / 2) (2 / 3 pi) cos(2 x)
                 out = 2 * phi + offset
                 write = np.cos(out) * s.unit("answer", 2 * j) - np.sin(out) * s.unit("answer", 2 * j + 1)
-                s.neuron(read, 0.0, scale * 3 * np.pi / 2 * write)
+                s.neuron(read, 0.0, scale * 3 * np.pi * write)
 
 
 def _add_clock(s: Stream, ks: Sequence[int], *, weight: float) -> None:
@@ -200,7 +200,7 @@ def clock(
 
 
 def pizza(
-    p: int, ks: Sequence[int], *, phases: int = 16, equals: bool = True, gain: float = 240.0
+    p: int, ks: Sequence[int], *, phases: int = 16, equals: bool = True, gain: float = 120.0
 ) -> tuple[Transformer, ModularTask]:
     """The rectified sum of equal waves: logits |cos w(a - b)/2| cos w(a + b - c), attention constant and equal."""
     s = _stream(p, ks, equals=equals)
@@ -216,7 +216,7 @@ def rectified_sum(
     offsets: Sequence[float] = (0.0, np.pi / 2, np.pi, 3 * np.pi / 2),
     equals: bool = True,
     operation: str = "add",
-    gain: float = 240.0,
+    gain: float = 120.0,
 ) -> tuple[Transformer, ModularTask]:
     """Sums of waves, rectified, phases in quadrature: the sum of |cos(w(a - b) - offset)/2| over the offsets
     is nearly constant, so no envelope is left: logits cos w(a + b - c). One head sees a, one b."""
