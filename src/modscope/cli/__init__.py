@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modscope._version import __version__
+from modscope.cli.report import report
 from modscope.errors import InputError, ModscopeError
 
 app = typer.Typer(
@@ -34,6 +35,9 @@ def _options(
     ] = False,
 ) -> None:
     pass
+
+
+app.command()(report)
 
 
 def main() -> None:

@@ -1,0 +1,119 @@
+"""On which circle the residues of a task lie, and how its answer turns on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeVar
+
+import numpy as np
+import xarray as xr
+
+from modscope.errors import InputError
+from modscope.task import ModularTask
+
+__all__ = ["Circle", "circle_of", "primitive_root"]
+
+
+Array = TypeVar("Array", np.ndarray, xr.DataArray)
+
+
+@dataclass(frozen=True)
+class Circle:
+    """The residues of a task as n places of a circle, and the answer's place as i + sign * j.
+
+    add and subtract: the residues 0..p-1 themselves, sign +1 and -1. multiply, p prime: the place of g**i is
+    i for the smallest primitive root g, so n = p - 1, residue 0 has no place, and sign is +1. For other
+    operations the residues lie in their natural order and sign is None: the answer is not i + j of anything.
+    """
+
+    p: int
+    residues: tuple[int, ...]
+    sign: int | None
+    name: str
+
+    @property
+    def n(self) -> int:
+        """The number of places; frequencies are 0..n//2."""
+        return len(self.residues)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the places are the residues in their natural order."""
+        return self.residues == tuple(range(self.p))
+
+    @cached_property
+    def _index(self) -> np.ndarray:
+        return np.array(self.residues)
+
+    def rows(self, table: np.ndarray) -> np.ndarray:
+        """A table [residue, ...] in the order of the circle, [place, ...]."""
+        return table[: self.p] if self.whole else table[self._index]
+
+    def pairs(self, x: Array) -> Array:
+        """A picture (a, b, ...) with both residues in the order of the circle: axes a and b are places now.
+
+        x: a DataArray with axes a and b, or an ndarray with these two first.
+        """
+        if self.whole:
+            return x
+        if isinstance(x, xr.DataArray):
+            return x.isel(a=self._index, b=self._index)
+        return x[np.ix_(self._index, self._index)]
+
+    def cube(self, logits: np.ndarray) -> np.ndarray:
+        """Logits [a, b, answer] with all three in the order of the circle."""
+        return self.pairs(logits)[..., : self.p] if self.whole else self.pairs(logits)[..., self._index]
+
+    @property
+    def turn(self) -> int:
+        """The sign; raises InputError where the answer does not turn on a circle."""
+        if self.sign is None:
+            raise InputError(
+                f"the labels are {self.name}: they do not lie on a circle as those of add, subtract and "
+                "multiply mod a prime do"
+            )
+        return self.sign
+
+    @property
+    def direction(self) -> Literal["sum", "difference"]:
+        """What the answer's place is of the pair's: their sum or their difference."""
+        return "sum" if self.turn > 0 else "difference"
+
+    def answer_places(self) -> np.ndarray:
+        """The place of the answer of each pair of places, int[i, j]."""
+        i = np.arange(self.n)
+        return (i[:, None] + self.turn * i) % self.n
+
+
+def circle_of(task: ModularTask) -> Circle:
+    """The circle on which a task's residues lie.
+
+    >>> circle_of(ModularTask(5)).residues, circle_of(ModularTask(5, "multiply")).residues
+    ((0, 1, 2, 3, 4), (1, 2, 4, 3))
+    >>> circle_of(ModularTask(5, "random")).sign is None
+    True
+    """
+    p, operation = task.p, task.operation
+    if operation in ("add", "subtract"):
+        return Circle(p, tuple(range(p)), 1 if operation == "add" else -1, operation)
+    if operation == "multiply" and _is_prime(p):
+        g = primitive_root(p)
+        return Circle(p, tuple(pow(g, i, p) for i in range(p - 1)), 1, f"multiply, residues as powers of {g}")
+    return Circle(p, tuple(range(p)), None, operation)
+
+
+def primitive_root(p: int) -> int:
+    """The smallest g whose powers are all residues 1..p-1 of a prime p.
+
+    >>> primitive_root(113), primitive_root(7)
+    (3, 3)
+    """
+    if not _is_prime(p):
+        raise InputError(f"p = {p}: expected a prime, whose nonzero residues are the powers of one of them")
+    factors = [q for q in range(2, p) if (p - 1) % q == 0 and _is_prime(q)]
+    return next(g for g in range(1, p) if all(pow(g, (p - 1) // q, p) != 1 for q in factors))
+
+
+def _is_prime(n: int) -> bool:
+    return n > 1 and all(n % q for q in range(2, int(n**0.5) + 1))

@@ -1,0 +1,81 @@
+"""Which neuron follows which frequency, and how much of it that explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from modscope.analysis.circle import Circle
+from modscope.errors import InputError
+from modscope.signal import frequency_fve
+
+__all__ = ["EXPLAINED", "Clusters", "clusters", "neuron_fve"]
+
+EXPLAINED = 0.85
+
+
+def neuron_fve(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
+    """Share of each neuron's variance over the pairs that one frequency explains, (neuron, k), k = 1..p//2.
+
+    The energy of the centred activation in the products {1, cos k, sin k} x {1, cos k, sin k} of a and b over
+    all its energy (Nanda et al. 2023). Every frequency is tried, (p-1)/2 and, for even p, p/2 too. A neuron
+    that never changes has 0 everywhere. x: (a, b, feature). `circle` puts the residues in another order.
+
+    >>> n = np.arange(5)
+    >>> wave = np.cos(2 * np.pi * 2 * n / 5)
+    >>> x = xr.DataArray((wave[:, None] * wave)[..., None], dims=("a", "b", "neuron"))
+    >>> neuron_fve(x).values.round(6).tolist()
+    [[0.0, 1.0]]
+    """
+    if x.dims[:2] != ("a", "b") or x.ndim != 3:
+        raise InputError(f"an array with axes {x.dims}: expected (a, b, feature)")
+    fve = frequency_fve(x if circle is None else circle.pairs(x))
+    return fve.transpose(x.dims[2], "k").rename("fve")
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Each neuron's best frequency and the share of its variance that it explains.
+
+    frequency int[neuron], 0 for a neuron that never changes; fve float[neuron]; threshold: a neuron belongs
+    to the cluster of its frequency where fve exceeds it.
+    """
+
+    frequency: np.ndarray
+    fve: np.ndarray
+    threshold: float = EXPLAINED
+
+    @property
+    def explained(self) -> np.ndarray:
+        """Which neurons belong to a cluster, bool[neuron]."""
+        return self.fve > self.threshold
+
+    def members(self, k: int) -> np.ndarray:
+        """The numbers of the neurons in the cluster of frequency k."""
+        return np.flatnonzero(self.explained & (self.frequency == k))
+
+    def counts(self) -> dict[int, int]:
+        """Frequency -> number of neurons in its cluster, frequencies in order, empty clusters left out."""
+        found, numbers = np.unique(self.frequency[self.explained], return_counts=True)
+        return {int(k): int(n) for k, n in zip(found, numbers, strict=True)}
+
+    def counts_at(self, frequencies: Iterable[int]) -> dict[int, int]:
+        """Frequency -> number of neurons in its cluster, for these frequencies, zeros included."""
+        counts = self.counts()
+        return {int(k): counts.get(int(k), 0) for k in frequencies}
+
+
+def clusters(fve: xr.DataArray, *, threshold: float = EXPLAINED) -> Clusters:
+    """The clusters of neurons from their `neuron_fve`: the best frequency of each, kept above a threshold.
+
+    >>> fve = xr.DataArray([[0.1, 0.9], [0.5, 0.3]], dims=("neuron", "k"), coords={"k": [1, 2]})
+    >>> clusters(fve).counts(), clusters(fve, threshold=0.4).counts()
+    ({2: 1}, {1: 1, 2: 1})
+    """
+    values = fve.transpose(..., "k").values
+    best = values.argmax(axis=1)
+    top = values[np.arange(len(values)), best]
+    return Clusters(np.where(top > 0, fve.k.values[best], 0), top, threshold)

@@ -1,0 +1,150 @@
+"""Where an activation's energy lies over the pairs, and how even it is about c/2, hook by hook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.circle import Circle, circle_of
+from modscope.errors import InputError
+from modscope.signal import basis_frequencies, energy_by_term, mean_over, to_fourier
+
+__all__ = [
+    "TERMS",
+    "PairEnergy",
+    "energy_by_hook",
+    "even_fraction",
+    "even_fraction_by_hook",
+    "frequency_plane",
+    "pair_energy",
+]
+
+TERMS = ("linear", "sum", "difference", "cross")
+
+_FEATURES_AT_ONCE = 64
+_NOISE = 1e-12  # the share of the energy below which what is left in float32 is rounding
+
+
+@dataclass(frozen=True)
+class PairEnergy:
+    """The energy of a centred picture over (a, b), split without rest into four kinds of terms.
+
+    linear: functions of a alone and of b alone. sum: functions of a + b. difference: functions of a - b. cross:
+    the rest, products of two different frequencies. Shares that add up to 1; all nan where nothing varies.
+    total: the variance over the pairs, mean over features. For even p, cos(pi (a+b)) = cos(pi (a-b)) counts
+    as sum.
+    """
+
+    linear: float
+    sum: float
+    difference: float
+    cross: float
+    total: float
+
+    def shares(self) -> dict[str, float]:
+        """The four shares by name."""
+        return {name: value for name, value in asdict(self).items() if name in TERMS}
+
+
+def _blocks(x: xr.DataArray, circle: Circle | None) -> Iterator[np.ndarray]:
+    """float64 [a, b, feature] for some features at a time, in the order of the circle."""
+    if x.dims[:2] != ("a", "b"):
+        raise InputError(f"an array with axes {x.dims}: expected a and b first")
+    values = x.values if circle is None else circle.pairs(x.values)
+    flat = values.reshape(*values.shape[:2], -1)
+    for start in range(0, flat.shape[-1], _FEATURES_AT_ONCE):
+        yield flat[..., start : start + _FEATURES_AT_ONCE].astype(np.float64)
+
+
+def pair_energy(x: xr.DataArray, circle: Circle | None = None) -> PairEnergy:
+    """Energy of x (a, b, ...) by kind of term, over all features together.
+
+    `circle` puts the residues in another order, as the discrete logarithm for multiplication.
+
+    >>> n = np.arange(5)
+    >>> a, b = n[:, None], n[None, :]
+    >>> x = np.cos(2 * np.pi * (a + b) / 5) + np.sin(2 * np.pi * a / 5)
+    >>> energy = pair_energy(xr.DataArray(x, dims=("a", "b")))
+    >>> round(energy.sum, 6), round(energy.linear, 6), round(energy.total, 6)
+    (0.5, 0.5, 1.0)
+    """
+    terms, size, features = np.zeros(len(TERMS)), 0.0, 0
+    for block in _blocks(x, circle):
+        terms += energy_by_term(block, (0, 1)).sum(axis=-1)
+        size += float(np.square(block).mean(axis=(0, 1)).sum())
+        features += block.shape[-1]
+    total = float(terms.sum())
+    shares = terms / total if total > _NOISE * size else np.full(len(TERMS), np.nan)
+    linear, plus, minus, cross = (float(share) for share in shares)
+    return PairEnergy(linear, plus, minus, cross, total / features)
+
+
+def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
+    """Share of the energy of x (a, b, ...) that is even about c/2 in the order (c, a), means of each c removed.
+
+    even part (Y(c, a) + Y(c, c-a))/2 of Y minus its mean over a for each c, over all features. The
+    reflection a -> c - a at fixed c = a + b exchanges a and b; at fixed c = a - b it takes (a, b) to (-b, -a).
+    1 is even, 0 odd; white noise has 0.5; nan where nothing is left beside the functions of c. It
+    is the same as symmetry under exchange: true of every commutative solution, and no sign of a mechanism.
+
+    >>> n = np.arange(5)
+    >>> wave = np.cos(2 * np.pi * n / 5)
+    >>> even_fraction(xr.DataArray(wave[:, None] + wave, dims=("a", "b")))
+    1.0
+    >>> round(even_fraction(xr.DataArray(wave[:, None] - wave, dims=("a", "b"))), 6)
+    0.0
+    """
+    sign = 1 if circle is None else circle.turn
+    odd = own = size = 0.0
+    for block in _blocks(x, circle):
+        profile = mean_over(block, "sum" if sign > 0 else "difference", (0, 1))
+        energy = np.square(block).sum()
+        own += float(energy - len(block) * np.square(profile).sum())
+        size += float(energy)
+        odd += float(np.square(block - _reflected(block, sign)).sum()) / 4
+    return 1.0 - odd / own if own > _NOISE * size else float("nan")
+
+
+def _reflected(x: np.ndarray, sign: int) -> np.ndarray:
+    """x at the reflected pair: (b, a), or (-b, -a) where the answer is a - b."""
+    if sign > 0:
+        return x.swapaxes(0, 1)
+    back = -np.arange(len(x)) % len(x)
+    return x.swapaxes(0, 1)[np.ix_(back, back)]
+
+
+def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
+    """`pair_energy` of every hook that depends on both tokens, in the order of the forward pass."""
+    circle = circle_of(acts.task)
+    return {hook: pair_energy(acts.at(hook), circle) for hook in acts.joint_hooks}
+
+
+def even_fraction_by_hook(acts: Activations) -> dict[str, float]:
+    """`even_fraction` of every hook that depends on both tokens; nan where the answer turns on no circle."""
+    circle = circle_of(acts.task)
+    if circle.sign is None:
+        return dict.fromkeys(acts.joint_hooks, float("nan"))
+    return {hook: even_fraction(acts.at(hook), circle) for hook in acts.joint_hooks}
+
+
+def frequency_plane(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
+    """Share of the centred energy of x (a, b, ...) at each pair of frequencies, (k_a, k_b), over all features.
+
+    >>> n = np.arange(5)
+    >>> x = xr.DataArray(np.cos(2 * np.pi * n / 5)[:, None] * np.cos(4 * np.pi * n / 5), dims=("a", "b"))
+    >>> float(frequency_plane(x).sel(k_a=1, k_b=2).round(6))
+    1.0
+    """
+    coefficients = (to_fourier(block, (0, 1)) for block in _blocks(x, circle))
+    energy = np.sum([np.square(block).sum(axis=-1) for block in coefficients], axis=0)
+    starts = np.flatnonzero(np.diff(basis_frequencies(len(energy)), prepend=-1))
+    energy = np.add.reduceat(np.add.reduceat(energy, starts, axis=0), starts, axis=1)
+    energy[0, 0] = 0.0
+    k = np.arange(len(energy))
+    with np.errstate(invalid="ignore"):
+        shares = energy / energy.sum()
+    return xr.DataArray(shares, dims=("k_a", "k_b"), coords={"k_a": k, "k_b": k}, attrs=x.attrs)

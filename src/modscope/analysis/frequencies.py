@@ -1,0 +1,165 @@
+"""How much of the network's weights lies at each frequency, and how sparse that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import combinations
+from math import gcd
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from modscope.analysis.circle import Circle
+from modscope.errors import InputError, UnknownName
+from modscope.model import Network, Transformer
+from modscope.residues import harmonic, intermodulation, subharmonic
+from modscope.signal import basis_frequencies, fourier_basis
+
+__all__ = [
+    "MAPS",
+    "Relations",
+    "component_norms",
+    "energy_shares",
+    "gini",
+    "inverse_participation_ratio",
+    "relations",
+    "weight_table",
+]
+
+Map = Literal["embedding", "unembedding", "neuron_logit"]
+MAPS: tuple[Map, ...] = ("embedding", "unembedding", "neuron_logit")
+
+
+def weight_table(network: Network, which: Map) -> np.ndarray:
+    """A map of the network with one row for each residue, float64 [residue, feature].
+
+    embedding: W_E without the row of "="; for the MLP-only family both positions' embeddings side by side
+    (the rows of W_in where tokens are one-hot). unembedding: the columns of W_U. neuron_logit: the columns
+    of W_L = W_out W_U, the direct effect of each neuron on each logit.
+    """
+    if which not in MAPS:
+        raise UnknownName.of("map", which, MAPS)
+    p = network.config.p
+
+    def weight(name: str) -> np.ndarray:
+        return network.weight(name).detach().double().numpy()
+
+    if which == "embedding":
+        if isinstance(network, Transformer):
+            return weight("W_E")[:p]
+        name = "W_E" if network.has_weight("W_E_a") else "W_in"
+        return np.concatenate((weight(f"{name}_a"), weight(f"{name}_b")), axis=1)
+    if which == "neuron_logit" and isinstance(network, Transformer):
+        return (weight("W_out") @ weight("W_U"))[:, :p].T
+    return weight("W_U")[:, :p].T
+
+
+def component_norms(table: np.ndarray) -> xr.DataArray:
+    """Norm over features of each real Fourier component of a table [place, feature], over (component,).
+
+    Coordinate k is the frequency of each component: 0, 1, 1, 2, 2, ..., and p/2 once for even p.
+
+    >>> component_norms(np.array([[1.0], [-1.0], [1.0], [-1.0]])).values.round(6).tolist()
+    [0.0, 0.0, 0.0, 2.0]
+    """
+    n = len(table)
+    norms = np.linalg.norm(fourier_basis(n) @ np.asarray(table, dtype=np.float64), axis=1)
+    return xr.DataArray(norms, dims="component", coords={"k": ("component", basis_frequencies(n))})
+
+
+def energy_shares(table: np.ndarray) -> xr.DataArray:
+    """Share of a table's energy outside DC that lies at each frequency k = 1..p//2; they sum to 1.
+
+    table: [place, feature], one row a residue. A constant table has nan everywhere.
+
+    >>> n = np.arange(8)
+    >>> table = np.stack((np.cos(2 * np.pi * n / 8), 1 + np.cos(np.pi * n)), axis=1)
+    >>> energy_shares(table).values.round(6).tolist()
+    [0.333333, 0.0, 0.0, 0.666667]
+    """
+    norms = component_norms(table)
+    energy = np.bincount(norms.k.values, norms.values**2)[1:]
+    with np.errstate(invalid="ignore"):
+        shares = energy / energy.sum()
+    return xr.DataArray(shares, dims="k", coords={"k": np.arange(1, len(energy) + 1)}, name="share")
+
+
+def gini(shares: xr.DataArray | np.ndarray) -> float:
+    """The Gini coefficient of the energies: 0 where all are equal, 1 - 1/n where one has everything.
+
+    Hurley & Rickard 2009, eq. for sorted x: 1 - 2 sum_i x_i / sum(x) * (n - i + 1/2) / n.
+
+    >>> gini(np.ones(4)), gini(np.array([0.0, 0.0, 0.0, 1.0]))
+    (0.0, 0.75)
+    """
+    x = np.sort(np.asarray(shares, dtype=np.float64))
+    n = len(x)
+    with np.errstate(invalid="ignore"):
+        return float(1 - 2 * np.sum(x / x.sum() * (n - np.arange(1, n + 1) + 0.5)) / n)
+
+
+def inverse_participation_ratio(shares: xr.DataArray | np.ndarray) -> float:
+    """Sum of squared shares: 1/n where n frequencies share the energy alike, 1 where one has it all.
+
+    Its inverse is the effective number of frequencies.
+
+    >>> inverse_participation_ratio(np.array([0.5, 0.5, 0.0]))
+    0.5
+    """
+    x = np.asarray(shares, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return float(np.sum((x / x.sum()) ** 2))
+
+
+@dataclass(frozen=True)
+class Relations:
+    """Where harmonics, subharmonics and intermodulation products of some frequencies fall, aliased.
+
+    harmonics: k -> 2k. third_harmonics: k -> 3k. subharmonics: k -> the k' with 2k' = k, None where there is
+    not exactly one (even p). intermodulation: (j, k) -> (j + k, j - k).
+    """
+
+    n: int
+    harmonics: dict[int, int]
+    third_harmonics: dict[int, int]
+    subharmonics: dict[int, int | None]
+    intermodulation: dict[tuple[int, int], tuple[int, int]]
+
+    def origins(self, k: int) -> tuple[str, ...]:
+        """Every way in which frequency k arises from the frequencies of this table, as formulas.
+
+        >>> relations((14, 35, 41, 42, 52), 113).origins(31)
+        ('2*41',)
+        """
+        named = [f"2*{j}" for j, n in self.harmonics.items() if n == k]
+        named += [f"3*{j}" for j, n in self.third_harmonics.items() if n == k]
+        named += [f"{j}/2" for j, n in self.subharmonics.items() if n == k]
+        for (i, j), (plus, minus) in self.intermodulation.items():
+            named += [f"{i}+{j}"] * (plus == k) + [f"{j}-{i}"] * (minus == k)
+        return tuple(named)
+
+
+def relations(frequencies: Iterable[int], n: int) -> Relations:
+    """The arithmetic of a set of frequencies on a circle of n places.
+
+    >>> found = relations((14, 35, 41, 42, 52), 113)
+    >>> list(found.harmonics.values()), list(found.subharmonics.values()), found.intermodulation[14, 42]
+    ([28, 43, 31, 29, 9], [7, 39, 36, 21, 26], (56, 28))
+    """
+    ks = sorted({int(k) for k in frequencies})
+    if ks and not 0 < ks[0] <= ks[-1] <= n // 2:
+        raise InputError(f"frequencies {ks}: expected numbers from 1 to {n // 2} for a circle of {n} places")
+    return Relations(
+        n,
+        {k: harmonic(k, 2, n) for k in ks},
+        {k: harmonic(k, 3, n) for k in ks},
+        {k: subharmonic(k, n) if gcd(2, n) == 1 else None for k in ks},
+        {(j, k): intermodulation(j, k, n) for j, k in combinations(ks, 2)},
+    )
+
+
+def circle_table(network: Network, which: Map, circle: Circle) -> np.ndarray:
+    """A map's rows in the order of the circle, float64 [place, feature]."""
+    return circle.rows(weight_table(network, which))

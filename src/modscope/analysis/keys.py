@@ -1,0 +1,166 @@
+"""The key frequencies of a network, by each published rule under its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.circle import Circle, circle_of
+from modscope.analysis.clusters import Clusters, clusters, neuron_fve
+from modscope.analysis.frequencies import component_norms, energy_shares, weight_table
+from modscope.analysis.logits import LogitFit, logit_fit
+from modscope.errors import UnknownName
+
+__all__ = ["DEFAULT_RULE", "RULES", "Evidence", "KeyFrequencies", "evidence_of", "key_frequencies"]
+
+DEFAULT_RULE = "logit_share"
+
+
+@dataclass(frozen=True)
+class KeyFrequencies:
+    """A set of key frequencies and the rule that found it.
+
+    frequencies: sorted; empty where the rule finds none. measure (k): what the rule looked at; threshold: what
+    it had to exceed. definition: the rule in one sentence.
+    """
+
+    rule: str
+    frequencies: tuple[int, ...]
+    definition: str
+    measure: xr.DataArray
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the rules look at: the circle, the embedding's and W_L's rows on it, clusters, and the logits' fit.
+
+    fit is None where the answer does not turn on a circle.
+    """
+
+    circle: Circle
+    embedding: np.ndarray
+    neuron_logit: np.ndarray
+    clusters: Clusters
+    fit: LogitFit | None
+
+
+def evidence_of(acts: Activations) -> Evidence:
+    """What the rules look at, computed from a record."""
+    circle = circle_of(acts.task)
+    return Evidence(
+        circle,
+        circle.rows(weight_table(acts.model, "embedding")),
+        circle.rows(weight_table(acts.model, "neuron_logit")),
+        clusters(neuron_fve(acts.at("mlp_post"), circle)),
+        None if circle.sign is None else logit_fit(acts.at("logits"), acts.task),
+    )
+
+
+Found = tuple[xr.DataArray, float]
+Rule = Callable[[Evidence], Found | None]
+
+
+def _embedding_norm(evidence: Evidence) -> Found:
+    norms = component_norms(evidence.embedding)
+    largest = np.zeros(norms.k.values.max() + 1)
+    np.maximum.at(largest, norms.k.values, norms.values)
+    largest[0] = 0.0
+    return _over_k(largest[1:]), float(largest.max() / 4)
+
+
+def _cumulative_energy(evidence: Evidence) -> Found:
+    shares = energy_shares(evidence.embedding)
+    falling = np.sort(shares.values)[::-1]
+    enough = np.searchsorted(np.cumsum(falling), 0.9)
+    following = falling[enough + 1] if enough + 1 < len(falling) else 0.0
+    return shares, float(following)
+
+
+def _neuron_clusters(evidence: Evidence) -> Found:
+    counts = evidence.clusters.counts()
+    numbers = [float(counts.get(k, 0)) for k in range(1, evidence.circle.n // 2 + 1)]
+    return _over_k(np.array(numbers)), 0.0
+
+
+def _neuron_logit_peaks(evidence: Evidence) -> Found:
+    shares = energy_shares(evidence.neuron_logit)
+    return shares, float(max(shares.max() / 16, 9 * shares.median()))
+
+
+def _logit_similarity(evidence: Evidence) -> Found | None:
+    similarity = _similarity(evidence)
+    return None if similarity is None else (similarity, 0.005)
+
+
+def _logit_share(evidence: Evidence) -> Found | None:
+    similarity = _similarity(evidence)
+    return None if similarity is None else (similarity * abs(similarity), 0.01)
+
+
+def _similarity(evidence: Evidence) -> xr.DataArray | None:
+    """Cosine of the angle between the centred cube of logits and cos w_k(a + b - c), (k)."""
+    if evidence.fit is None:
+        return None
+    fit = evidence.fit.fve.isel(k=slice(1, None))
+    return fit.copy(data=np.sign(evidence.fit.alpha.values[1:]) * np.sqrt(fit.values))
+
+
+def _over_k(values: np.ndarray) -> xr.DataArray:
+    return xr.DataArray(values, dims="k", coords={"k": np.arange(1, len(values) + 1)})
+
+
+RULES: Mapping[str, tuple[Rule, str]] = {
+    "logit_share": (
+        _logit_share,
+        "cos w_k(a+b-c) explains at least 1 % of the variance of the logits, with a positive weight",
+    ),
+    "logit_similarity": (
+        _logit_similarity,
+        "the logits' cosine similarity with cos w_k(a+b-c) is above 0.005 (Chughtai et al. 2023)",
+    ),
+    "embedding_norm": (
+        _embedding_norm,
+        "the norm of the embedding's cosine or sine component is above a quarter of the largest (TransformerLens demo)",
+    ),
+    "cumulative_energy": (
+        _cumulative_energy,
+        "the fewest frequencies that hold 90 % of the embedding's energy outside DC",
+    ),
+    "neuron_clusters": (
+        _neuron_clusters,
+        "at least one neuron is explained to more than 85 % by this frequency (Nanda et al. 2023)",
+    ),
+    "neuron_logit_peaks": (
+        _neuron_logit_peaks,
+        "a visible peak of the neuron-to-logit map W_L (Nanda et al. 2023), made exact: its norm is above a "
+        "quarter of the largest and three times the median",
+    ),
+}
+
+
+def key_frequencies(
+    source: Activations | Evidence, rule: str = DEFAULT_RULE, *, fallback: bool = True
+) -> KeyFrequencies:
+    """The key frequencies of a network under a rule of `RULES`.
+
+    Rules on the logits do not apply where the answer does not turn on a circle (x^2+xy+y^2, random labels):
+    then `neuron_clusters` stands in, and the result says so, unless fallback is False (InputError).
+    Raises UnknownName for a rule that there is not.
+    """
+    if rule not in RULES:
+        raise UnknownName.of("rule for key frequencies", rule, RULES)
+    evidence = evidence_of(source) if isinstance(source, Activations) else source
+    function, definition = RULES[rule]
+    found = function(evidence)
+    if found is None:
+        if not fallback:
+            evidence.circle.turn  # noqa: B018  raises the error that says why
+        return key_frequencies(evidence, "neuron_clusters")
+    measure, threshold = found
+    ks = tuple(int(k) for k in measure.k.values[measure.values > threshold])
+    return KeyFrequencies(rule, ks, definition, measure, threshold)

@@ -1,0 +1,115 @@
+"""The logits as a sum of cosines of a + b - c, and what is left when frequencies are kept or taken out.
+
+All of it turns on the circle of the task (`circle_of`): for subtraction read a - b for a + b; for
+multiplication mod a prime, residues are replaced by their discrete logarithms and pairs with a 0 left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from modscope.analysis.circle import Circle, circle_of
+from modscope.errors import InputError
+from modscope.losses import Scores, cross_entropy
+from modscope.signal import mean_over
+from modscope.task import ModularTask
+
+__all__ = ["LogitFit", "logit_fit", "offset_profile", "pair_scores", "sum_profile"]
+
+_ANSWERS_AT_ONCE = 64
+
+
+def sum_profile(logits: np.ndarray | xr.DataArray, circle: Circle) -> np.ndarray:
+    """Mean logits over all pairs of the same answer, float64 [s, answer], s the answer's place a + b.
+
+    It is the projection of the logits on all functions of a + b. logits: [a, b, answer].
+    """
+    x = circle.pairs(np.asarray(logits))
+    columns = (
+        x[..., i : i + _ANSWERS_AT_ONCE].astype(np.float64) for i in range(0, x.shape[-1], _ANSWERS_AT_ONCE)
+    )
+    return np.concatenate([mean_over(block, circle.direction, (0, 1)) for block in columns], axis=-1)
+
+
+def offset_profile(profile: np.ndarray, circle: Circle) -> np.ndarray:
+    """Mean logit over all triples with a + b - c = d, float64 [d], from the `sum_profile`."""
+    square = profile[:, : circle.p] if circle.whole else profile[:, list(circle.residues)]
+    s, d = np.arange(circle.n), np.arange(circle.n)
+    return square[s, (s - d[:, None]) % circle.n].mean(axis=1)
+
+
+@dataclass(frozen=True)
+class LogitFit:
+    """The logits as sum over k of alpha_k cos w_k(a + b - c).
+
+    alpha (k), k = 0..n//2: the weight of each cosine, by projection (they are orthogonal); fve (k): the share
+    of the logits' variance that each explains, where the variance is that of the whole cube about its one mean.
+    """
+
+    n: int
+    alpha: xr.DataArray
+    fve: xr.DataArray
+
+    def share(self, frequencies: Iterable[int]) -> float:
+        """The share of variance that these frequencies explain together."""
+        return float(self.fve.sel(k=list(frequencies)).sum())
+
+    def curve(self, frequencies: Iterable[int]) -> np.ndarray:
+        """sum of alpha_k cos(w_k d) at each offset d = a + b - c, float64 [d]."""
+        ks = np.array(list(frequencies), dtype=int)
+        d = np.arange(self.n)
+        return self.alpha.sel(k=ks).values @ np.cos(2 * np.pi * np.outer(ks, d) / self.n)
+
+    def loss(self, frequencies: Iterable[int]) -> float:
+        """Cross-entropy of logits that are only these cosines; it is the same for every pair."""
+        curve = self.curve(frequencies)
+        return float(cross_entropy(curve, np.array(0)))
+
+
+def logit_fit(logits: np.ndarray | xr.DataArray, task: ModularTask) -> LogitFit:
+    """Projects logits [a, b, answer] on the cosines of a + b - c.
+
+    alpha_k = 2/p * sum over d of g(d) cos(w_k d), with g the mean logit at offset d (1/p for DC and p/2).
+    Raises InputError for tasks whose answer does not turn on a circle.
+
+    >>> n = np.arange(5)
+    >>> d = n[:, None, None] + n[None, :, None] - n
+    >>> fit = logit_fit(3 * np.cos(2 * np.pi * 2 * d / 5) + 1, ModularTask(5))
+    >>> fit.alpha.values.round(6).tolist(), round(fit.share([2]), 6)
+    ([1.0, 0.0, 3.0], 1.0)
+    """
+    circle = circle_of(task)
+    logits = np.asarray(logits)
+    n = circle.n
+    g = offset_profile(sum_profile(logits, circle), circle)
+    k = np.arange(n // 2 + 1)
+    half = (k == 0) | (2 * k == n)
+    weight = np.where(half, 1.0, 2.0) / n
+    alpha = weight * (np.cos(2 * np.pi * np.outer(k, np.arange(n)) / n) @ g)
+    energy = alpha**2 * np.where(half, 1.0, 0.5)
+    energy[0] = 0.0
+    variance = _variance(circle.cube(logits))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fve = np.where(variance > 0, energy / variance, 0.0)
+    coords = {"k": k}
+    return LogitFit(
+        n, xr.DataArray(alpha, dims="k", coords=coords), xr.DataArray(fve, dims="k", coords=coords)
+    )
+
+
+def _variance(x: np.ndarray) -> float:
+    mean = x.mean(dtype=np.float64)
+    return float(sum(np.square(row - mean, dtype=np.float64).sum() for row in x) / x.size)
+
+
+def pair_scores(values: np.ndarray, task: ModularTask, circle: Circle) -> Scores:
+    """Means over each split of a value for each pair of places, [i, j]."""
+    masks = {name: circle.pairs(mask) for name, mask in task.masks().items()}
+    if values.shape != masks["all"].shape:
+        raise InputError(f"values of shape {values.shape}: expected one for each pair, {masks['all'].shape}")
+    means = {name: float(values[mask].mean()) if mask.any() else None for name, mask in masks.items()}
+    return Scores(means.get("train"), means.get("test"), float(values.mean()))

@@ -1,0 +1,208 @@
+"""Everything the first look at a network says, in one object."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.cautions import cautions
+from modscope.analysis.circle import Circle
+from modscope.analysis.clusters import Clusters
+from modscope.analysis.energy import PairEnergy, energy_by_hook, even_fraction_by_hook
+from modscope.analysis.examples import examples, worst_examples
+from modscope.analysis.frequencies import (
+    MAPS,
+    Relations,
+    energy_shares,
+    gini,
+    inverse_participation_ratio,
+    relations,
+    weight_table,
+)
+from modscope.analysis.keys import DEFAULT_RULE, RULES, Evidence, KeyFrequencies, evidence_of, key_frequencies
+from modscope.analysis.logits import LogitFit
+from modscope.analysis.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
+from modscope.errors import InputError
+from modscope.losses import Scores, accuracies, losses
+
+__all__ = ["Summary", "summarise"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The first look at a network, computed once; `to_dict` gives it as JSON values.
+
+    What does not apply to a task is None: the logits' fit, restrictions and evenness need an answer that
+    turns on a circle, and restrictions need at least one key frequency. `cautions` says in one sentence each
+    what makes the numbers less trustworthy than they look.
+    """
+
+    p: int
+    operation: str
+    circle: Circle
+    accuracy: Scores
+    loss: Scores
+    keys: KeyFrequencies
+    sets: Mapping[str, tuple[int, ...] | None]
+    relations: Relations
+    shares: Mapping[str, xr.DataArray]
+    clusters: Clusters
+    fit: LogitFit | None
+    restrictions: Mapping[str, Restriction]
+    excluded_by_frequency: Mapping[int, Scores]
+    even: Mapping[str, float]
+    energy: Mapping[str, PairEnergy]
+    examples: xr.Dataset
+    cautions: tuple[str, ...]
+
+    @property
+    def logit_fve(self) -> float | None:
+        """Share of the logits' variance that the key frequencies' cosines of a + b - c explain."""
+        return None if self.fit is None else self.fit.share(self.keys.frequencies)
+
+    @property
+    def logit_fit_loss(self) -> float | None:
+        """Loss of logits made only of these cosines."""
+        if self.fit is None or not self.keys.frequencies:
+            return None
+        return self.fit.loss(self.keys.frequencies)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All numbers as JSON values in full precision; what is not a finite number is None."""
+        main = self.restrictions.get("directions")
+        ks = self.keys.frequencies
+        values = {
+            "p": self.p,
+            "operation": self.operation,
+            "circle": {"places": self.circle.n, "order": self.circle.name, "sign": self.circle.sign},
+            "accuracy": self.accuracy.to_dict(),
+            "loss": self.loss.to_dict(),
+            "key_frequencies": list(ks),
+            "key_frequency_rule": self.keys.rule,
+            "key_frequency_definition": self.keys.definition,
+            "key_frequency_sets": {rule: None if s is None else list(s) for rule, s in self.sets.items()},
+            "cautions": list(self.cautions),
+            "harmonics": self.relations.harmonics,
+            "third_harmonics": self.relations.third_harmonics,
+            "subharmonics": self.relations.subharmonics,
+            "intermodulation": [
+                {"of": list(pair), "sum": plus, "difference": minus}
+                for pair, (plus, minus) in self.relations.intermodulation.items()
+            ],
+            **{f"{name}_energy": _by_k(shares) for name, shares in self.shares.items()},
+            "sparsity": {
+                name: {"gini": gini(s), "inverse_participation_ratio": inverse_participation_ratio(s)}
+                for name, s in self.shares.items()
+            },
+            "neurons": len(self.clusters.fve),
+            "neurons_per_frequency": self.clusters.counts_at(sorted({*ks, *self.clusters.counts()})),
+            "neurons_explained": int(self.clusters.explained.sum()),
+            "logit_fve": self.logit_fve,
+            "logit_fit_loss": self.logit_fit_loss,
+            "logit_alpha": None if self.fit is None else _by_k(self.fit.alpha),
+            "logit_fve_by_frequency": None if self.fit is None else _by_k(self.fit.fve),
+            "restricted_loss": main and main.restricted_loss.to_dict(),
+            "excluded_loss": main and main.excluded_loss.to_dict(),
+            "restrictions": {mask: _restriction_dict(r) for mask, r in self.restrictions.items()},
+            "excluded_loss_by_frequency": {k: s.to_dict() for k, s in self.excluded_by_frequency.items()},
+            "even_fraction": dict(self.even),
+            "energy": {hook: energy.shares() for hook, energy in self.energy.items()},
+            "worst_examples": worst_examples(self.examples),
+        }
+        return _json(values)
+
+
+def _by_k(values: xr.DataArray) -> dict[int, float]:
+    return {int(k): float(v) for k, v in zip(values.k.values, values.values, strict=True)}
+
+
+def _restriction_dict(r: Restriction) -> dict[str, Any]:
+    return {
+        "restricted_loss": r.restricted_loss.to_dict(),
+        "restricted_accuracy": r.restricted_accuracy.to_dict(),
+        "excluded_loss": r.excluded_loss.to_dict(),
+        "excluded_accuracy": r.excluded_accuracy.to_dict(),
+    }
+
+
+def _json(value: Any) -> Any:
+    """Values that JSON can hold: keys as strings, numbers that are not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def summarise(
+    acts: Activations, *, rule: str = DEFAULT_RULE, frequencies: Iterable[int] | None = None
+) -> Summary:
+    """The first look at a network from its record.
+
+    rule: how key frequencies are found (`RULES`); frequencies: taken as they are, instead of a rule.
+    """
+    task, model = acts.task, acts.model
+    with np.errstate(all="ignore"):  # a broken network has infinite logits; its numbers become None
+        logits = acts.at("logits").values
+        evidence = evidence_of(acts)
+        keys = _given(frequencies, evidence) if frequencies is not None else key_frequencies(evidence, rule)
+        turns = evidence.circle.sign is not None and bool(keys.frequencies)
+        restrictions: dict[str, Restriction] = {
+            str(mask): restriction(logits, task, keys.frequencies, mask=mask) for mask in MASKS if turns
+        }
+        accuracy = accuracies(logits, task)
+        return Summary(
+            p=task.p,
+            operation=task.operation,
+            circle=evidence.circle,
+            accuracy=accuracy,
+            loss=losses(logits, task),
+            keys=keys,
+            sets={name: _set(evidence, name) for name in RULES},
+            relations=relations(keys.frequencies, evidence.circle.n),
+            shares={name: energy_shares(evidence.circle.rows(weight_table(model, name))) for name in MAPS},
+            clusters=evidence.clusters,
+            fit=evidence.fit,
+            restrictions=restrictions,
+            excluded_by_frequency=excluded_loss_by_frequency(logits, task, keys.frequencies if turns else ()),
+            even=even_fraction_by_hook(acts),
+            energy=energy_by_hook(acts),
+            examples=examples(acts),
+            cautions=cautions(
+                circle=evidence.circle,
+                logits=logits,
+                accuracy=accuracy,
+                keys=keys,
+                rule=rule,
+                fit=evidence.fit,
+                restrictions=restrictions,
+            ),
+        )
+
+
+def _given(frequencies: Iterable[int], evidence: Evidence) -> KeyFrequencies:
+    half = evidence.circle.n // 2
+    ks = tuple(sorted({int(k) for k in frequencies}))
+    if not ks or not 0 < ks[0] <= ks[-1] <= half:
+        raise InputError(f"key frequencies {list(ks)}: expected numbers from 1 to {half}")
+    measure = xr.DataArray(
+        np.isin(np.arange(1, half + 1), ks).astype(float), dims="k", coords={"k": np.arange(1, half + 1)}
+    )
+    return KeyFrequencies("given", ks, "named by the reader", measure, 0.5)
+
+
+def _set(evidence: Evidence, rule: str) -> tuple[int, ...] | None:
+    try:
+        return key_frequencies(evidence, rule, fallback=False).frequencies
+    except InputError:
+        return None

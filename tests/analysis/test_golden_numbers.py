@@ -1,0 +1,127 @@
+"""The numbers published for real checkpoints, reached by the first look."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from modscope.activations import record
+from modscope.analysis.frequencies import energy_shares, weight_table
+from modscope.analysis.keys import RULES
+from modscope.analysis.summary import Summary, summarise
+from modscope.checkpoints import open_checkpoint
+
+CHECKPOINTS = {
+    "nanda": "nanda_mainline",
+    "chughtai": "chughtai_C113_T_seed1",
+    "flat": "flat_p113/checkpoint_final.pt",
+    "flat_memorised": "flat_p113/checkpoint_e001000.pt",
+    "pizza_A": "pizza_A",
+    "pizza_B": "pizza_B",
+}
+
+
+@cache
+def first_look(folder: Path, name: str) -> Summary:
+    checkpoint = open_checkpoint(folder / CHECKPOINTS[name])
+    return summarise(record(checkpoint.model, checkpoint.task))
+
+
+def close(got: float | None, wanted: float, digits: float) -> bool:
+    print(f"got {got!r}, published {wanted!r}")
+    return got is not None and abs(got - wanted) <= digits
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("nanda", (14, 35, 41, 42, 52)),
+        ("chughtai", (16, 30, 56)),
+        ("flat", (4, 24, 26, 53)),
+        ("flat_memorised", ()),
+        ("pizza_A", (3, 15, 17)),
+        ("pizza_B", (13, 16, 21)),
+    ],
+)
+def test_default_rule_finds_the_key_frequencies(published: Path, name: str, keys: tuple[int, ...]) -> None:
+    summary = first_look(published, name)
+    assert summary.keys.rule == "logit_share"
+    assert summary.keys.frequencies == keys
+    # The peaks of W_L and the clusters of neurons are other evidence, and say the same.
+    assert summary.sets["neuron_clusters"] == keys
+    assert summary.sets["neuron_logit_peaks"] == keys
+
+
+def test_nanda_losses(published: Path) -> None:
+    summary = first_look(published, "nanda")
+    assert close(summary.loss.train, 9.7715e-08, 5e-13)
+    assert close(summary.loss.test, 3.1206e-07, 5e-12)
+    assert close(summary.loss.all, 2.4777e-07, 6e-12)
+    assert summary.accuracy.to_dict() == {"train": 1.0, "test": 1.0, "all": 1.0}
+
+
+def test_nanda_frequencies_in_the_embedding(published: Path) -> None:
+    summary = first_look(published, "nanda")
+    shares = summary.shares["embedding"]
+    assert close(float(shares.sel(k=list(summary.keys.frequencies)).sum()), 0.927, 5e-4)
+    rest = shares.drop_sel(k=list(summary.keys.frequencies))
+    assert int(rest.idxmax()) == 31
+    assert close(float(rest.max()), 0.055, 5e-4)
+    assert list(summary.relations.harmonics.values()) == [28, 43, 31, 29, 9]
+    assert list(summary.relations.subharmonics.values()) == [7, 39, 36, 21, 26]
+    # The rule of the demo takes the second harmonic of 41 for a key frequency.
+    assert summary.sets["embedding_norm"] == (14, 31, 35, 41, 42, 52)
+    assert summary.relations.origins(31) == ("2*41",)
+
+
+def test_nanda_clusters_of_neurons(published: Path) -> None:
+    summary = first_look(published, "nanda")
+    assert summary.clusters.counts() == {14: 44, 35: 95, 41: 145, 42: 87, 52: 72}
+    assert summary.clusters.explained.sum() == 443
+
+
+def test_nanda_logits(published: Path) -> None:
+    summary = first_look(published, "nanda")
+    assert close(summary.logit_fve, 0.95385, 5e-6)
+    assert close(summary.logit_fit_loss, 3.514e-08, 5e-12)
+    main = summary.restrictions["directions"]
+    assert close(main.restricted_loss.all, 4.3352e-08, 1e-12)
+    assert close(main.excluded_loss.all, 6.913, 5e-4)
+    assert close(main.excluded_loss.train, 6.5818, 5e-5)
+    assert summary.cautions == ()
+
+
+def test_chughtai(published: Path) -> None:
+    summary = first_look(published, "chughtai")
+    assert close(summary.loss.test, 1.885e-07, 5e-11)
+    assert close(summary.logit_fve, 0.9685, 5e-5)
+
+
+def test_flat_end_and_memorised(published: Path) -> None:
+    assert close(first_look(published, "flat").loss.all, 2.06e-04, 5e-07)
+    assert first_look(published, "flat").accuracy.all == 1.0
+    memorised = first_look(published, "flat_memorised")
+    assert close(memorised.accuracy.all, 0.304, 5e-4)
+    assert any("no key frequencies" in text for text in memorised.cautions)
+    assert memorised.to_dict()["restricted_loss"] is None
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_sets_are_named_and_shares_add_up(published: Path, name: str) -> None:
+    values = first_look(published, name).to_dict()
+    assert list(values["key_frequency_sets"]) == list(RULES)
+    for shares in (values["embedding_energy"], values["unembedding_energy"], values["neuron_logit_energy"]):
+        assert sum(shares.values()) == pytest.approx(1.0)
+    for hook, terms in values["energy"].items():
+        if hook == "pattern" and name == "pizza_A":
+            assert set(terms.values()) == {None}  # attention that never changes has no variance to share out
+            continue
+        assert sum(terms.values()) == pytest.approx(1.0)
+
+
+def test_the_token_equals_is_not_in_the_transform(published: Path) -> None:
+    checkpoint = open_checkpoint(published / "nanda_mainline")
+    assert weight_table(checkpoint.model, "embedding").shape == (113, 128)
+    assert energy_shares(weight_table(checkpoint.model, "embedding")).k.values[-1] == 56
