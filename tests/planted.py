@@ -132,8 +132,8 @@ def _add_rectified_sum(
     2 phi + offset."""
     width = 2 * len(ks)
     for pos in ("a", "b"):
-        # mirror: both heads see both positions alike and the neurons read their sum
-        score = [s.not_equals()] if mirror else [s.only(pos)]
+        # mirror: no scores at all, so both heads see every position alike and the neurons read their sum
+        score = [] if mirror else [s.only(pos)]
         copy = [(s.unit("token", i), s.unit(pos, i)) for i in range(width)]
         s.head(score, copy)
     scale = weight / (phases * len(offsets))

@@ -36,7 +36,8 @@ class UnknownName(InputError, KeyError):  # noqa: N818 - reads as a sentence whe
     def of(cls, kind: str, given: object, choices: Iterable[object]) -> UnknownName:
         names = [str(choice) for choice in choices]
         text = f"unknown {kind} {given!r}: expected one of {', '.join(names)}"
-        nearest = difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
+        same = [name for name in names if name.lower() == str(given).lower()]
+        nearest = same or difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
         return cls(text + (f"; did you mean {nearest[0]!r}?" if nearest else ""))
 
     def __str__(self) -> str:

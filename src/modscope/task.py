@@ -80,14 +80,24 @@ class Split:
             return bits.astype(bool).reshape(p, p)
         mask = np.zeros(size, bool)
         if self.kind != "none":
-            mask[self._order(size)[: int(self.fraction * size)]] = True
+            mask[self.order(p)[: int(self.fraction * size)]] = True
         return mask.reshape(p, p)
 
-    def _order(self, size: int) -> np.ndarray:
+    def order(self, p: int) -> np.ndarray:
+        """The numbers a * p + b of all pairs in the order that was drawn, training pairs first: int64[p*p].
+
+        Raises InputError for a mask or an unknown split, which have no order.
+
+        >>> Split("python", seed=0).order(3).tolist()
+        [7, 5, 1, 3, 4, 2, 0, 8, 6]
+        """
+        size = p * p
         if self.kind == "python":
             order = list(range(size))
             random.Random(self.seed).shuffle(order)
             return np.array(order)
+        if self.kind != "torch":
+            raise InputError(f"a split of kind {self.kind!r} has no order: expected 'python' or 'torch'")
         import torch
 
         return torch.randperm(size, generator=torch.Generator().manual_seed(self.seed)).numpy()

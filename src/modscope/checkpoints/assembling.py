@@ -59,7 +59,7 @@ def _account(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
     unknown = [f"{name} {tuple(tensors[name].shape)}" for name in extra if repeats[name] is None]
     found = []
     if missing:
-        found.append(f"missing {', '.join(missing)}")
+        found.append(f"missing {', '.join(dict.fromkeys(missing))}")
     if unknown:
         found.append(f"tensors that are not of this layout: {', '.join(unknown)}")
     if found:

@@ -66,6 +66,7 @@ def _toml(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
     lines = ["[settings]", "# p = 113", '# operation = "add"', '# activation = "relu"']
     if any("(head" in axes or "qkv" in axes for _, axes in found.values()):
         lines += ["[sizes]", "head = 4  # how many heads?"]
+        lines += ["qkv = 3"] if any("qkv" in axes for _, axes in found.values()) else []
     lines.append("[weights]")
     width = _model_width(found, shapes)
     for weight in CANONICAL["transformer"]:

@@ -1,0 +1,249 @@
+"""The measures by which clocks and pizzas were told apart (Zhong et al. 2023), exactly as published.
+
+A clock's logits turn with a + b alone: Q_clock = cos w(a + b - c). A pizza's depend on a + b through a sum of
+equal waves, so their size goes with the distance a - b: Q_pizza carries the envelope |cos w(a - b)/2|.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+import xarray as xr
+
+from modscope.activations import Activations, record
+from modscope.errors import InputError
+from modscope.model import Network, Transformer
+from modscope.task import ModularTask
+
+__all__ = [
+    "circle_fits",
+    "circularity",
+    "clock_logits",
+    "distance_irrelevance",
+    "gradient_symmetricity",
+    "isolated_circle",
+    "pizza_logits",
+    "turned_logits",
+]
+
+_TRIPLES_AT_ONCE = 4096
+
+
+def gradient_symmetricity(acts: Activations, *, triples: int | np.ndarray = 100, seed: int = 42) -> float:
+    """How alike the gradients of a logit with respect to the two token embeddings are, from -1 to 1.
+
+    The mean over triples (a, b, c) of cos(dQ_abc/dE_a, dQ_abc/dE_b), Q_abc the logit of answer c, E the token
+    embedding before the position is added. A sum of equal waves has 1, independent gradients 0. The triples
+    are the first of all p^3 (c fastest) after `random.Random(seed).shuffle`; for p above 199, where that list
+    no longer fits, `random.Random(seed).sample` of as many; or give them as int[triple, 3]. Where a gradient
+    is zero the triple counts as 0.
+    Source: Zhong et al. 2023, section 4.1 (100 triples, seed 42).
+    """
+    chosen = _triples(acts.task.p, triples, seed) if isinstance(triples, int) else np.asarray(triples)
+    if chosen.ndim != 2 or chosen.shape[1] != 3 or not len(chosen):
+        raise InputError(f"triples of shape {chosen.shape}: expected (a, b, c) in each of at least one row")
+    total = 0.0
+    for start in range(0, len(chosen), _TRIPLES_AT_ONCE):
+        total += _cosines(acts.model, chosen[start : start + _TRIPLES_AT_ONCE]).sum()
+    return float(total / len(chosen))
+
+
+def _triples(p: int, count: int, seed: int) -> np.ndarray:
+    if not 1 <= count <= p**3:
+        raise InputError(f"{count} triples: expected 1 to p^3 = {p**3}")
+    if p > 199:
+        numbers = random.Random(seed).sample(range(p**3), count)
+    else:
+        numbers = list(range(p**3))
+        random.Random(seed).shuffle(numbers)
+        numbers = numbers[:count]
+    return np.stack(np.unravel_index(numbers, (p, p, p)), axis=1)
+
+
+def _cosines(network: Network, triples: np.ndarray) -> np.ndarray:
+    columns = [torch.from_numpy(triples[:, 0]), torch.from_numpy(triples[:, 1])]
+    if network.config.equals:
+        columns.append(torch.full((len(triples),), network.config.p))
+    tokens = torch.stack(columns, dim=1)
+    with torch.enable_grad():
+        embed = network.run(tokens, keep=("embed",))["embed"].detach().requires_grad_()
+        logits = network.run(tokens, replace={"embed": embed})["logits"]
+        chosen = logits[torch.arange(len(triples)), torch.from_numpy(triples[:, 2])]
+        (gradient,) = torch.autograd.grad(chosen.sum(), embed)
+    to_a, to_b = gradient[:, 0].double(), gradient[:, 1].double()
+    return torch.nn.functional.cosine_similarity(to_a, to_b, dim=1, eps=1e-30).numpy()
+
+
+def turned_logits(logits: np.ndarray, task: ModularTask) -> np.ndarray:
+    """Logits by how far an answer is from the right one: [a, b, e] is the logit of answer (label + e) mod p.
+
+    A network that knows the answer alone gives the same wave over e for each pair.
+
+    >>> logits = np.zeros((3, 3, 3)); logits[1, 2, 0] = 5.0
+    >>> turned_logits(logits, ModularTask(3))[1, 2].tolist()
+    [5.0, 0.0, 0.0]
+    """
+    p = _checked_logits(logits, task)
+    answers = (task.labels[..., None] + np.arange(p)) % p
+    return np.take_along_axis(logits[..., :p], answers, axis=2)
+
+
+def _checked_logits(logits: np.ndarray, task: ModularTask) -> int:
+    p = task.p
+    if logits.ndim != 3 or logits.shape[:2] != (p, p) or logits.shape[2] < p:
+        raise InputError(f"logits of shape {logits.shape}: expected [a, b, answer] = ({p}, {p}, {p})")
+    return p
+
+
+def _turn(task: ModularTask) -> int:
+    if task.operation not in ("add", "subtract"):
+        raise InputError(
+            f"operation {task.operation!r}: distances between a and b are defined for add and subtract only"
+        )
+    return 1 if task.operation == "add" else -1
+
+
+def distance_irrelevance(logits: np.ndarray, task: ModularTask) -> float:
+    """How little the right logit depends on the distance a - b: 0 if on nothing else, about 1 if not at all.
+
+    M[c, d] is the logit of the right answer at a + b = c, a - b = d. The mean over d of the population
+    standard deviation of M over c, divided by the standard deviation of all of M (for subtraction a + b takes
+    the place of a - b). Logits that are all alike give NaN. Source: Zhong et al. 2023, section 4.2.
+    Even p: a + b and a - b have the same parity, so half of M is empty and is left out.
+
+    >>> n = np.arange(5)
+    >>> d = np.cos(2 * np.pi * (n[:, None] - n) / 5)
+    >>> round(distance_irrelevance(np.repeat(d[..., None], 5, axis=2), ModularTask(5)), 6)
+    0.0
+    """
+    p, sign = _checked_logits(logits, task), _turn(task)
+    right = np.take_along_axis(logits, task.labels[..., None], axis=2)[..., 0].astype(np.float64)
+    n = np.arange(p)
+    distance = (n[:, None] - sign * n) % p
+    spreads = [right[distance == d].std() for d in range(p) if (distance == d).any()]
+    whole = right.std()
+    # the rounding of equal logits is no spread
+    if whole <= 1e-12 * max(1.0, float(np.abs(right).max())):
+        return float("nan")
+    return float(np.mean(spreads) / whole)
+
+
+def circularity(embedding: np.ndarray | xr.DataArray, *, components: int = 4) -> float:
+    """How nearly the leading principal components of an embedding are waves of one frequency, from 0 to 1.
+
+    The mean over the first four principal components v (over the tokens, unit root mean square) of the
+    largest share of v's energy at one frequency. embedding [token, d_model], the residues only.
+    White noise has about 2 ln(p/2) / p. Two circles of equal size have no principal components of their own:
+    their waves mix, and the measure falls. Source: Zhong et al. 2023, section 4.3.
+
+    >>> n = 2 * np.pi * np.arange(7) / 7
+    >>> waves = np.stack([np.cos(n), np.sin(n), 2 * np.cos(2 * n), 2 * np.sin(2 * n)], axis=1)
+    >>> round(circularity(waves), 6)
+    1.0
+    """
+    table = np.asarray(embedding, dtype=np.float64)
+    if table.ndim != 2 or components < 1 or min(table.shape) < components:
+        raise InputError(
+            f"embedding of shape {table.shape}: expected [token, d_model], each at least {components} long"
+        )
+    centred = table - table.mean(axis=0)
+    directions, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    directions = directions[:, :components]
+    energy = np.abs(np.fft.rfft(directions, axis=0)) ** 2
+    energy[1 : (len(table) + 1) // 2] *= 2
+    share = energy[1:].max(axis=0) / len(table)  # a unit vector's energies sum to the number of tokens
+    present = sizes[:components] > 1e-12 * max(float(sizes[0]), np.finfo(float).tiny)
+    return float(np.clip(np.where(present, share, 0.0).mean(), 0.0, 1.0))
+
+
+def clock_logits(p: int, k: int) -> np.ndarray:
+    """Q_clock[a, b, c] = cos w(a + b - c), w = 2 pi k / p.
+
+    >>> clock_logits(6, 1)[1, 1].round(6).tolist()
+    [-0.5, 0.5, 1.0, 0.5, -0.5, -1.0]
+    """
+    n = np.arange(p)
+    offset = (n[:, None, None] + n[:, None] - n) % p
+    return np.cos(2 * np.pi * k * n / p)[offset]
+
+
+def pizza_logits(p: int, k: int) -> np.ndarray:
+    """Q_pizza[a, b, c] = |x.u| - |x.v| of the sum x = (cos wa + cos wb, sin wa + sin wb) of two points of a
+    circle, u = (cos wc/2, sin wc/2), v = (sin wc/2, -cos wc/2).
+
+    It equals 2 |cos w(a - b)/2| (|cos w(a + b - c)/2| - |sin w(a + b - c)/2|), w = 2 pi k / p.
+    Source: Zhong et al. 2023, equation of the pizza.
+    """
+    n = np.arange(p)
+    distance, offset = (n[:, None, None] - n[:, None]) % p, (n[:, None, None] + n[:, None] - n) % p
+    envelope, wave = _pizza_factors(p, k)
+    return envelope[distance] * wave[offset]
+
+
+def _pizza_factors(p: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The two factors of Q_pizza, over a - b and over a + b - c; both have period p."""
+    half = np.pi * k * np.arange(p) / p
+    return 2 * np.abs(np.cos(half)), np.abs(np.cos(half)) - np.abs(np.sin(half))
+
+
+def isolated_circle(network: Network, k: int) -> Transformer:
+    """The network with an embedding that keeps, of the waves over the residues, frequency k and DC alone."""
+    if not isinstance(network, Transformer):
+        raise InputError("this network has no embedding shared by both positions: expected a transformer")
+    p = network.config.p
+    if not 1 <= k <= p // 2:
+        raise InputError(f"frequency {k}: expected 1 to {p // 2} for p = {p}")
+    table = network.weight("W_E").detach().double().numpy().copy()
+    bins = np.fft.rfft(table[:p], axis=0)
+    kept = np.zeros_like(bins)
+    kept[[0, k]] = bins[[0, k]]
+    table[:p] = np.fft.irfft(kept, n=p, axis=0)
+    weights = dict(network.weights) | {"embed.W_E": torch.from_numpy(table).to(network.dtype)}
+    return Transformer(network.config, weights)
+
+
+def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...]) -> xr.Dataset:
+    """How much of the variance of the logits of each isolated circle Q_clock and Q_pizza explain, over k.
+
+    Variables `clock` and `pizza`: squared correlation over all p^3 (a, b, c); 0 where the logits are constant.
+    Source: Zhong et al. 2023, table of the isolated circles.
+    """
+    sign = _turn(acts.task)
+    rows = []
+    for k in key_frequencies:
+        logits = record(isolated_circle(acts.model, k), acts.task).at("logits").values
+        rows.append(_fits(turned_logits(logits, acts.task), k, sign))
+    names = ("clock", "pizza")
+    return xr.Dataset(
+        {name: (("k",), [row[i] for row in rows]) for i, name in enumerate(names)},
+        {"k": [int(k) for k in key_frequencies]},
+    )
+
+
+def _fits(turned: np.ndarray, k: int, sign: int) -> tuple[float, float]:
+    """Squared correlations of logits [a, b, e] with Q_clock and Q_pizza, both functions of a - b and e alone."""
+    p = turned.shape[2]
+    n = np.arange(p)
+    distance = (n[:, None] - sign * n) % p
+    # sums over the pairs of one distance are all that a function of a - b and e can see
+    profile = np.zeros((p, p))
+    np.add.at(profile, distance.ravel(), turned.reshape(-1, p).astype(np.float64))
+    count = np.bincount(distance.ravel(), minlength=p)
+    mean = profile.sum() / turned.size
+    total = float(np.square(turned - mean, dtype=np.float64).sum())
+    envelope, wave = _pizza_factors(p, k)
+    clock = np.ones((p, 1)) * np.cos(2 * np.pi * k * n / p)
+    return _share(profile, clock, count, mean, total), _share(
+        profile, envelope[:, None] * wave, count, mean, total
+    )
+
+
+def _share(profile: np.ndarray, form: np.ndarray, count: np.ndarray, mean: float, total: float) -> float:
+    pairs = count[:, None]
+    form = form - (form * pairs).sum() / (pairs.sum() * form.shape[1])
+    energy = float((form**2 * pairs).sum())
+    if total <= 0 or energy <= 0:
+        return 0.0
+    return float(((profile - mean * pairs) * form).sum() ** 2 / (energy * total))
