@@ -244,6 +244,11 @@ def test_folders(tmp_path: Path) -> None:
     ):
         open_checkpoint(tmp_path)
     assert same_logits(open_checkpoint(tmp_path, epoch=10).model, networks[0])
+    (tmp_path / "alone").mkdir()
+    saved({"model": lens_state(networks[0]), "epoch": 10}, tmp_path / "alone" / "net.pt")
+    assert open_checkpoint(tmp_path / "alone", epoch=10).epoch == 10
+    with pytest.raises(InputError, match="nearest is 10"):
+        open_checkpoint(tmp_path / "alone", epoch=11)
     with pytest.raises(InputError, match="not one of them is of epoch 11"):
         open_checkpoint(tmp_path, epoch=11)
     saved(lens_state(networks[2]), tmp_path / "net_final.pt")

@@ -4,31 +4,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modscope.checkpoints.reading import SUFFIXES, read_table
 from modscope.errors import CheckpointError, InputError
 
-__all__ = ["config_beside", "weights_in"]
+__all__ = ["Found", "config_beside", "weights_in"]
 
 MANIFEST = "manifest.json"
 _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
 
 
-def weights_in(folder: Path, epoch: int | None) -> tuple[Path, str | None]:
-    """The file of weights meant by a folder, and a note where there were several.
+@dataclass(frozen=True)
+class Found:
+    """A file of weights, the epoch still to be looked for in it, and a note where others were passed over."""
+
+    path: Path
+    epoch: int | None = None
+    note: str | None = None
+
+
+def weights_in(folder: Path, epoch: int | None) -> Found:
+    """The file of weights meant by a folder.
 
     A run folder names its checkpoints in manifest.json. Otherwise the only file of weights is meant, or the
     one whose name ends in the epoch asked for, or that is called final, last, end or model.
     """
     if (folder / MANIFEST).is_file():
-        return _of_run(folder, epoch)
+        return Found(_of_run(folder, epoch))
     files = sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
     if not files:
         raise InputError(f"{folder}: no file of weights ({', '.join(SUFFIXES)}) in this folder")
     if len(files) == 1:
-        return files[0], None
+        return Found(files[0], epoch)
     if epoch is not None:
         chosen = [file for file in files if _number(file) == epoch]
     else:
@@ -37,7 +47,7 @@ def weights_in(folder: Path, epoch: int | None) -> tuple[Path, str | None]:
     if len(chosen) != 1:
         wanted = "" if epoch is None else f" and not one of them is of epoch {epoch}"
         raise InputError(f"{folder}: {len(files)} files of weights{wanted}: give the path of one of {names}")
-    return chosen[0], f"{chosen[0].name} was opened, of {names}"
+    return Found(chosen[0], None, f"{chosen[0].name} was opened, of {names}")
 
 
 def _number(file: Path) -> int | None:
@@ -45,7 +55,7 @@ def _number(file: Path) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def _of_run(folder: Path, epoch: int | None) -> tuple[Path, str | None]:
+def _of_run(folder: Path, epoch: int | None) -> Path:
     listed = read_table(folder / MANIFEST).get("checkpoints")
     if not isinstance(listed, list) or not all(isinstance(entry, Mapping) for entry in listed):
         raise CheckpointError(f"{folder}: {MANIFEST} lists no checkpoints")
@@ -53,13 +63,13 @@ def _of_run(folder: Path, epoch: int | None) -> tuple[Path, str | None]:
     if not files:
         raise CheckpointError(f"{folder}: the run has no checkpoint yet")
     if epoch is None:
-        return _inside(folder, list(files.values())[-1]), None
+        return _inside(folder, list(files.values())[-1])
     if epoch not in files:
         nearest = min(files, key=lambda known: abs(int(known or 0) - epoch))
         raise InputError(
             f"epoch {epoch}: the run has {len(files)} checkpoints; the nearest is of epoch {nearest}"
         )
-    return _inside(folder, files[epoch]), None
+    return _inside(folder, files[epoch])
 
 
 def _inside(folder: Path, name: str) -> Path:

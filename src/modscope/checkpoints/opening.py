@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modscope.checkpoints.assembling import assembled
-from modscope.checkpoints.folders import config_beside, weights_in
+from modscope.checkpoints.folders import Found, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout, recognised
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
 from modscope.checkpoints.own import METADATA_KEY, network_and_task
@@ -122,15 +122,14 @@ def open_checkpoint(
     given = Path(path)
     if not given.exists():
         raise InputError(f"{given}: no such file or folder")
-    file, note = weights_in(given, epoch) if given.is_dir() else (given, None)
-    contents = read_file(file)
-    notes = [note] if note else []
+    found = weights_in(given, epoch) if given.is_dir() else Found(given, epoch)
+    contents = read_file(found.path)
+    notes = [found.note] if found.note else []
     if METADATA_KEY in contents.metadata and mapping is None:
-        return _own(contents, p, epoch if not given.is_dir() else None, notes)
+        return _own(contents, p, found.epoch, notes)
     settings, mapped = _settings(contents, p, config, mapping, notes)
     states = _states(contents, mapped, settings)
-    wanted = None if given.is_dir() and len(states.epochs) <= 1 else epoch
-    return _foreign(contents, states, mapped, settings, wanted, notes)
+    return _foreign(contents, states, mapped, settings, found.epoch, notes)
 
 
 def _settings(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import pickle
 import re
 import struct
@@ -197,11 +196,3 @@ def read_table(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise InputError(f"{path}: holds a {type(table).__name__}: expected a table of named values")
     return table
-
-
-def finite(value: object) -> float | None:
-    """A plain finite number as a float; anything else is None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    number = float(value)
-    return number if math.isfinite(number) else None

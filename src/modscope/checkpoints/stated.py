@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from modscope.checkpoints.reading import Contents, finite, read_table
+from modscope.checkpoints.reading import Contents, read_table
 from modscope.errors import InputError
 
 __all__ = ["disagreements", "stated_by"]
@@ -52,7 +53,7 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     for name, keys in _KEYS.items():
         for key in keys:
             value = values.get(key)
-            number = finite(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
+            number = _finite(value.item() if isinstance(value, Tensor) and value.numel() == 1 else value)
             if number is not None:
                 percent = name.endswith("accuracy") and number > 1.0
                 numbers.setdefault(name, number / 100 if percent else number)
@@ -72,7 +73,7 @@ def _from_histories(values: Mapping[str, Any], epoch: int | None) -> dict[str, f
         every = max(1, round(length / len(losses)))
         # Training loops save after the step, so the loss of what they saved is the next one written.
         index = len(losses) - 1 if epoch is None else min(round((epoch + 1) / every), len(losses) - 1)
-        number = finite(losses[index])
+        number = _finite(losses[index])
         if number is not None:
             found[name] = number
     return found
@@ -89,3 +90,11 @@ def disagreements(stated: Mapping[str, float], measured: Mapping[str, float]) ->
         if abs(measured[name] - said) > allowed:
             found.append(f"{name.replace('_', ' ')} is {measured[name]:.4g} where the file says {said:.4g}")
     return found
+
+
+def _finite(value: object) -> float | None:
+    """A plain finite number as a float; anything else is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value)
+    return number if math.isfinite(number) else None
