@@ -81,6 +81,7 @@ def test_files_without_a_state_dict(content: Any, message: str, tmp_path: Path) 
     refused(saved(content, tmp_path / "net.pt"), message)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_nothing_in_a_file_runs(tmp_path: Path) -> None:
     trap = tmp_path / "sprung"
     path = saved({**STATE, "extra": Harmful(trap)}, tmp_path / "net.pt")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
-from modscope.checkpoints.own import METADATA_KEY, network_and_task, save_safetensors
+from modscope.checkpoints import read_safetensors, save_safetensors
 from modscope.errors import CheckpointError, InputError
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.task import ModularTask, Split
@@ -26,24 +27,18 @@ NETWORKS = [
 ]
 
 
-def reopened(path: Path) -> tuple[Network, ModularTask, dict[str, object]]:
-    with safe_open(str(path), framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return network_and_task(file.metadata()[METADATA_KEY], tensors, source=path)
-
-
 @pytest.mark.parametrize("network", NETWORKS, ids=repr)
 def test_what_was_saved_comes_back(network: Network, tmp_path: Path) -> None:
     p = network.config.p
     task = ModularTask(p, "subtract", Split.of_mask(np.random.default_rng(0).random((p, p)) < 0.4))
     path = save_safetensors(tmp_path / "net.safetensors", network, task, {"losses": {"all": 1.5}, "steps": 3})
-    again, same_task, record = reopened(path)
-    assert again.config == network.config
-    assert same_task == task
-    assert (same_task.train_mask == task.train_mask).all()
-    assert record == {"losses": {"all": 1.5}, "steps": 3}
+    saved = read_safetensors(path)
+    assert saved.model.config == network.config
+    assert saved.task == task
+    assert (saved.task.train_mask == task.train_mask).all()
+    assert saved.record == {"losses": {"all": 1.5}, "steps": 3}
     for name, weight in network.weights.items():
-        assert torch.equal(weight, again.weights[name])
+        assert torch.equal(weight, saved.model.weights[name])
     assert [entry.name for entry in tmp_path.iterdir()] == ["net.safetensors"]
 
 
@@ -75,9 +70,18 @@ def test_metadata_that_do_not_describe_the_file(
 ) -> None:
     path = save_safetensors(tmp_path / "net.safetensors", NETWORKS[0], ModularTask(7))
     with safe_open(str(path), framework="pt") as file:
-        description = json.loads(file.metadata()[METADATA_KEY])
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    with pytest.raises(CheckpointError, match=message):
-        network_and_task(json.dumps(description | change), tensors, source=path)
-    with pytest.raises(CheckpointError, match="do not describe it"):
-        network_and_task("{", tensors, source=path)
+        description = json.loads(file.metadata()["modscope"])
+    for text, expected in (
+        (json.dumps(description | change), message),
+        ("{", "do not describe it"),
+        ("3", "do not describe it"),
+    ):
+        save_file(dict(NETWORKS[0].weights), path, {"modscope": text})
+        with pytest.raises(CheckpointError, match=expected):
+            read_safetensors(path)
+
+
+def test_a_file_of_another_origin(tmp_path: Path) -> None:
+    save_file(dict(NETWORKS[0].weights), tmp_path / "net.safetensors")
+    with pytest.raises(CheckpointError, match="not written by modscope"):
+        read_safetensors(tmp_path / "net.safetensors")

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from modscope.checkpoints.opening import Checkpoint, open_checkpoint
-from modscope.checkpoints.own import save_safetensors
+from modscope.checkpoints.own import Saved, read_safetensors, save_safetensors
 
-__all__ = ["Checkpoint", "open_checkpoint", "save_safetensors"]
+__all__ = ["Checkpoint", "Saved", "open_checkpoint", "read_safetensors", "save_safetensors"]

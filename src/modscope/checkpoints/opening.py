@@ -14,7 +14,7 @@ from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.folders import Found, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout, recognised
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
-from modscope.checkpoints.own import METADATA_KEY, network_and_task
+from modscope.checkpoints.own import METADATA_KEY, saved_network
 from modscope.checkpoints.reading import Contents, read_file, read_table
 from modscope.checkpoints.settings import Settings, settings_from
 from modscope.checkpoints.splits import found_operation, found_split, stated_split
@@ -219,11 +219,8 @@ def _task(
 
 
 def _own(contents: Contents, p: int | None, epoch: int | None, notes: list[str]) -> Checkpoint:
-    tensors: dict[str, Any] = dict(contents.data)
-    network, task, record = network_and_task(contents.metadata[METADATA_KEY], tensors, source=contents.path)
-    for name, weight in network.weights.items():
-        if not bool(np.isfinite(weight.numpy()).all()):
-            raise CheckpointError(f"{contents.path}: {name} has numbers that are NaN or infinite")
+    saved = saved_network(contents)
+    network, task, record = saved.model, saved.task, saved.record
     if p not in (None, task.p):
         raise InputError(f"p = {p}: {contents.path} is a network for p = {task.p}")
     own_epoch = record.get("epoch", record.get("step"))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
-from torch import Tensor
 
+from modscope.checkpoints.reading import Contents, read_file
 from modscope.errors import CheckpointError, InputError, ModscopeError
 from modscope.model import Network, network_from_dict
 from modscope.task import ModularTask
 
-__all__ = ["METADATA_KEY", "network_and_task", "save_safetensors"]
+__all__ = ["METADATA_KEY", "Saved", "read_safetensors", "save_safetensors", "saved_network"]
 
 METADATA_KEY = "modscope"
 FORMAT = 1
@@ -64,19 +66,39 @@ def _write_beside(path: Path, data: bytes) -> None:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def network_and_task(
-    description: str, tensors: Mapping[str, Tensor], *, source: object
-) -> tuple[Network, ModularTask, dict[str, Any]]:
-    """The network, task and record that the metadata of our own file describe."""
+@dataclass(frozen=True)
+class Saved:
+    """What `save_safetensors` was given."""
+
+    model: Network
+    task: ModularTask
+    record: Mapping[str, Any]
+
+
+def read_safetensors(path: str | os.PathLike[str]) -> Saved:
+    """The network, task and record of a file that `save_safetensors` wrote, without measuring the network.
+
+    For the many checkpoints of one run; `open_checkpoint` also compares a file with what it says of itself.
+    Raises CheckpointError where the file is damaged or of another origin.
+    """
+    return saved_network(read_file(Path(path)))
+
+
+def saved_network(contents: Contents) -> Saved:
+    """The network, task and record in the contents of one of our own files."""
+    source = contents.path
+    if METADATA_KEY not in contents.metadata:
+        raise CheckpointError(f"{source}: not written by modscope: it has no metadata named {METADATA_KEY}")
     try:
-        values = json.loads(description)
+        values = json.loads(contents.metadata[METADATA_KEY])
         if values["format"] > FORMAT:
             raise CheckpointError(
                 f"{source}: written in format {values['format']} of modscope; this version reads up to {FORMAT}"
             )
-        network = network_from_dict(values["network"], tensors)
+        network = network_from_dict(values["network"], contents.data)
         task = ModularTask.from_dict(values["task"])
-    except (KeyError, TypeError, ValueError) as error:
+        record = dict(values.get("record") or {})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         # InputErrors are ValueErrors whose text is already a sentence.
         reason = error if isinstance(error, ModscopeError) else f"{type(error).__name__} {error}"
         raise CheckpointError(f"{source}: its modscope metadata do not describe it: {reason}") from error
@@ -84,4 +106,7 @@ def network_and_task(
         raise CheckpointError(
             f"{source}: its network is for p = {network.config.p} and its task for p = {task.p}"
         )
-    return network, task, dict(values.get("record") or {})
+    for name, weight in network.weights.items():
+        if not weight.is_floating_point() or not bool(torch.isfinite(weight).all()):
+            raise CheckpointError(f"{source}: {name} has numbers that are NaN, infinite or whole")
+    return Saved(network, task, record)
