@@ -1,0 +1,180 @@
+"""All ablations that a network has, one of them with its controls, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.ablation.attention import attention_ablations
+from modscope.analysis.ablation.filters import logit_ablations, neuron_filter_ablations
+from modscope.analysis.ablation.mlp import cluster_ablations, nonlinearity_ablations, path_ablations
+from modscope.analysis.ablation.tokens import token_ablations
+from modscope.analysis.ablation.trial import Ablation, Outcome, by_name
+from modscope.analysis.marginals import checked_frequencies
+from modscope.analysis.stream_scores import scores_of_blocks
+from modscope.analysis.tables import Table
+from modscope.errors import InputError, UnknownName
+
+__all__ = ["AblationResult", "ablate", "ablate_all", "ablation_dataset", "ablation_table", "ablations"]
+
+SPLITS = ("train", "test", "all")
+
+
+@dataclass(frozen=True)
+class AblationResult:
+    """What one ablation does to loss and accuracy, beside the network as it is and random changes of its size.
+
+    `ablated`, `intact` and each of `controls` hold loss and accuracy by split; `control` says in words what
+    a control is.
+    """
+
+    name: str
+    says: str
+    control: str
+    intact: Outcome
+    ablated: Outcome
+    controls: tuple[Outcome, ...]
+
+    def control_losses(self, split: str = "all") -> np.ndarray:
+        """The loss of each control; NaN where the split is not known."""
+        return np.array([o.loss.to_dict()[split] for o in self.controls], np.float64)
+
+    def control_accuracies(self, split: str = "all") -> np.ndarray:
+        """The accuracy of each control; NaN where the split is not known."""
+        return np.array([o.accuracy.to_dict()[split] for o in self.controls], np.float64)
+
+    @property
+    def share_of_controls_as_bad(self) -> float:
+        """The share of controls whose loss on all pairs is at least that of the ablation; NaN without any."""
+        losses = self.control_losses()
+        return float(np.mean(losses >= self.ablated.loss.all)) if len(losses) else float("nan")
+
+
+def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 0) -> dict[str, Ablation]:
+    """Every ablation that applies to this network, by name, none of them run yet.
+
+    Names: pattern-mean, pattern-constant, pattern-uniform, pattern-equalised, pattern-swapped (with /head=H
+    for one head), attention-mean, head-mean/head=H; nonlinearity-removed, half-linear, half-absolute;
+    skip-mean, mlp-mean; cluster-mean/k=K, clusters-mean, clusters-only; neurons-... (filters);
+    logits-restricted/mask=M, logits-excluded/mask=M (with /k=K for one frequency); embeddings-permuted/n=N.
+    What needs attention, a residual stream, ReLU, or a sum or difference as the answer is left out where
+    the network has none. `seed` draws the permuted tokens.
+    """
+    ks = checked_frequencies(key_frequencies, acts.task.p)
+    found = [
+        *attention_ablations(acts),
+        *nonlinearity_ablations(acts),
+        *path_ablations(acts),
+        *cluster_ablations(acts, ks),
+        *token_ablations(acts, seed=seed),
+    ]
+    if acts.task.operation in ("add", "subtract"):
+        found += [*neuron_filter_ablations(acts, ks), *logit_ablations(acts, ks)]
+    return by_name(found)
+
+
+def ablate(
+    acts: Activations, name: str, key_frequencies: Sequence[int], *, controls: int = 20, seed: int = 0
+) -> AblationResult:
+    """One ablation with its random controls, on a resumed forward pass.
+
+    Every control is drawn from its own stream of random numbers (seed, number of the control), so a
+    result does not depend on what else was run. Raises UnknownName for a name that is not among `ablations`.
+    """
+    known = ablations(acts, key_frequencies, seed=seed)
+    if name not in known:
+        raise UnknownName.of("ablation of this network", name, known)
+    return _run(known[name], _intact(acts), controls, seed)
+
+
+def ablate_all(
+    acts: Activations,
+    key_frequencies: Sequence[int],
+    *,
+    names: Iterable[str] | None = None,
+    controls: int = 20,
+    seed: int = 0,
+) -> tuple[AblationResult, ...]:
+    """Several ablations (all that apply, if none is named), each with its random controls."""
+    known = ablations(acts, key_frequencies, seed=seed)
+    chosen = list(known) if names is None else list(names)
+    for name in chosen:
+        if name not in known:
+            raise UnknownName.of("ablation of this network", name, known)
+    intact = _intact(acts)
+    return tuple(_run(known[name], intact, controls, seed) for name in chosen)
+
+
+def _run(ablation: Ablation, intact: Outcome, controls: int, seed: int) -> AblationResult:
+    if controls < 0:
+        raise InputError(f"{controls} controls: expected 0 or more")
+    trial = ablation.start()
+    ablated = trial.outcome()
+    outcomes = tuple(trial.control(np.random.default_rng((seed, i))) for i in range(controls))
+    return AblationResult(ablation.name, ablation.says, ablation.control, intact, ablated, outcomes)
+
+
+def _intact(acts: Activations) -> Outcome:
+    blocks = ((rows, block["logits"]) for rows, block in acts.resume({}))
+    return Outcome(*scores_of_blocks(blocks, acts.task), 0.0)
+
+
+def ablation_dataset(results: Sequence[AblationResult]) -> xr.Dataset:
+    """Results as one Dataset: loss, accuracy, intact_loss, intact_accuracy over (ablation, split),
+    control_loss and control_accuracy over (ablation, control, split), changed over ablation."""
+    if not results:
+        raise InputError("no results of ablations were given: expected at least one")
+
+    def scores(outcomes: Iterable[Outcome], which: str) -> list[list[float | None]]:
+        return [[getattr(o, which).to_dict()[split] for split in SPLITS] for o in outcomes]
+
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {}
+    for which in ("loss", "accuracy"):
+        variables[which] = _over(("ablation", "split"), scores((r.ablated for r in results), which))
+        variables[f"intact_{which}"] = _over(
+            ("ablation", "split"), scores((r.intact for r in results), which)
+        )
+        drawn = [scores(r.controls, which) for r in results]
+        variables[f"control_{which}"] = _over(("ablation", "control", "split"), drawn)
+    variables["changed"] = _over(("ablation",), [r.ablated.changed for r in results])
+    coords = {
+        "ablation": [r.name for r in results],
+        "split": list(SPLITS),
+        "says": ("ablation", [r.says for r in results]),
+        "control_says": ("ablation", [r.control for r in results]),
+    }
+    return xr.Dataset(variables, coords)
+
+
+def _over(dims: tuple[str, ...], values: object) -> tuple[tuple[str, ...], np.ndarray]:
+    return dims, np.array(values, np.float64)
+
+
+def ablation_table(results: Sequence[AblationResult], *, split: str = "test") -> Table:
+    """One row per ablation: loss and accuracy on a split beside the median and the range of its controls.
+
+    Falls back to all pairs where no split is known.
+    """
+    if split not in SPLITS:
+        raise UnknownName.of("split", split, SPLITS)
+    if any(r.intact.loss.to_dict()[split] is None for r in results):
+        split = "all"
+    rows = []
+    for r in results:
+        losses, accuracies = r.control_losses(split), r.control_accuracies(split)
+        median = [float(np.median(x)) if len(x) else None for x in (losses, accuracies)]
+        rows.append(
+            (
+                r.name,
+                r.ablated.loss.to_dict()[split],
+                median[0],
+                r.ablated.accuracy.to_dict()[split],
+                median[1],
+            )
+        )
+    columns = ("ablation", "loss", "control", "acc.", "control acc.")
+    return Table(f"Ablations: {split}; controls: median", columns, tuple(rows))
