@@ -47,6 +47,8 @@ def check(engine, network: Network, task: ModularTask, tolerance: float = 1e-5) 
             # A gradient that is zero by symmetry (b_K) has only the scale of the others.
             scale = max(exact[name].norm(), 1e-2 * whole)
             assert (w.grad - exact[name]).norm() <= tolerance * scale, name
+        scores = engine.scores(weights, pairs)
+    assert (scores.loss, scores.accuracy) == pytest.approx((batch.loss, batch.accuracy), rel=1e-6, abs=1e-9)
     logits = network.to(torch.float64)(tokens)
     assert batch.loss == pytest.approx(
         torch.nn.functional.cross_entropy(logits, pairs.labels).item(), rel=1e-5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,8 +13,7 @@ from torch import Tensor
 
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.engines import Batch, Engine
-from modscope.training.kernel import BLOCK, MASKED, pair_gradients
-from modscope.training.plain import pair_logits
+from modscope.training.kernel import BLOCK, MASKED, pair_gradients, pair_scores
 from modscope.training.registers import LANES
 from modscope.training.tables import Pairs, pair_tables
 
@@ -116,22 +115,56 @@ class FastEngine(Engine):
             tables = pair_tables(weights, self.config, pairs, turned=self._turned)
         given = self._given(tables.tensors())
         grads = self._buffers(given)
-        found = self._run(pairs, given, grads)
+        own = [tuple(tensor.numpy() for tensor in buffers) for buffers in grads]
+        share = np.float32(1.0 / len(pairs))
+        answers, lanes = self._layout.answers, (0,) * self._layout.lanes
+
+        def part(i: int, first: int, last: int, arrays: Any, read: Any) -> tuple[float, int]:
+            return pair_gradients(first, last, arrays, read, own[i], self._scratch[i], answers, share, lanes)
+
+        batch = self._in_parts(part, pairs, given)
+        for other in grads[1:]:
+            for i in (
+                0,
+                1,
+                2,
+                5,
+            ):  # the gradients of the pairs' weights are shared: each part wrote its own rows
+                grads[0][i].add_(other[i])
         for weight in weights.values():
             weight.grad = None
-        found_grads = zip(tables.tensors(), self._cut(grads, tables.tensors()), strict=True)
-        learnt = [pair for pair in found_grads if pair[0].requires_grad]
+        learnt = [
+            pair
+            for pair in zip(tables.tensors(), self._cut(grads[0], tables.tensors()), strict=True)
+            if pair[0].requires_grad
+        ]
         torch.autograd.backward([table for table, _ in learnt], [grad for _, grad in learnt])
         self._turn(len(pairs))
-        return Batch(
-            sum(loss for loss, _ in found) / len(pairs), sum(right for _, right in found) / len(pairs)
-        )
+        return batch
 
     @torch.no_grad()
     def scores(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
-        logits = pair_logits(weights, self.config, pairs)
-        loss = torch.nn.functional.cross_entropy(logits.double(), pairs.labels)
-        return Batch(loss.item(), (logits.argmax(1) == pairs.labels).float().mean().item())
+        given = self._given(pair_tables(weights, self.config, pairs, turned=self._turned).tensors())
+        answers, lanes = self._layout.answers, (0,) * self._layout.lanes
+
+        def part(i: int, first: int, last: int, arrays: Any, read: Any) -> tuple[float, int]:
+            return pair_scores(first, last, arrays, read, self._scratch[i], answers, lanes)
+
+        return self._in_parts(part, pairs, given)
+
+    def _in_parts(
+        self, part: Callable[..., tuple[float, int]], pairs: Pairs, given: tuple[Tensor, ...]
+    ) -> Batch:
+        """Each thread its share of the pairs."""
+        arrays = tuple(tensor.numpy() for tensor in (pairs.a, pairs.b, pairs.labels))
+        read = tuple(tensor.numpy() for tensor in given)
+        edges = [len(pairs) * i // self.threads for i in range(self.threads + 1)]
+        others = [
+            self._pool.submit(part, i, edges[i], edges[i + 1], arrays, read) for i in range(1, self.threads)
+        ]
+        found = [part(0, 0, edges[1], arrays, read), *(other.result() for other in others)]
+        loss, right = (sum(values) / len(pairs) for values in zip(*found, strict=True))
+        return Batch(loss, right)
 
     def _given(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The tables as the kernel reads them: two axes, filled up, contiguous."""
@@ -163,39 +196,8 @@ class FastEngine(Engine):
             ]
         return self._grads
 
-    def _run(
-        self, pairs: Pairs, given: tuple[Tensor, ...], grads: list[tuple[Tensor, ...]]
-    ) -> list[tuple[float, int]]:
-        """Each thread its share of the pairs; the sums end up in the first thread's buffers."""
-        arrays = tuple(tensor.numpy() for tensor in (pairs.a, pairs.b, pairs.labels))
-        tables = tuple(tensor.numpy() for tensor in given)
-        edges = [len(pairs) * i // self.threads for i in range(self.threads + 1)]
-        share = np.float32(1.0 / len(pairs))
-        lanes = (0,) * self._layout.lanes
-
-        def part(i: int) -> Any:
-            own = tuple(tensor.numpy() for tensor in grads[i])
-            return pair_gradients(
-                edges[i],
-                edges[i + 1],
-                arrays,
-                tables,
-                own,
-                self._scratch[i],
-                self._layout.answers,
-                share,
-                lanes,
-            )
-
-        others = [self._pool.submit(part, i) for i in range(1, self.threads)]
-        found = [part(0), *(other.result() for other in others)]
-        for other in grads[1:]:
-            for i in (0, 1, 2, 5):
-                grads[0][i].add_(other[i])
-        return found
-
-    def _cut(self, grads: list[tuple[Tensor, ...]], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        base, left, right, weights_left, weights_right, C = grads[0]
+    def _cut(self, grads: tuple[Tensor, ...], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        base, left, right, weights_left, weights_right, C = grads
         rows, answers = tensors[5].shape
         cut = [self._layout.cut(table) for table in (base, left, right)]
         cut += [weights_left, weights_right, C[:rows, :answers]]

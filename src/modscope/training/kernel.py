@@ -27,7 +27,7 @@ from modscope.training.registers import (
     zeros,
 )
 
-__all__ = ["BLOCK", "MASKED", "pair_gradients"]
+__all__ = ["BLOCK", "MASKED", "pair_gradients", "pair_scores"]
 
 BLOCK = 64
 MASKED = np.float32(-1e30)  # the logit of a column that only fills up a register
@@ -282,4 +282,22 @@ def pair_gradients(first, last, pairs, tables, grads, scratch, last_answer, shar
             counts[neuron] += count_ones(by_neuron[neuron])
         _back_through_neurons(block, back, by_neuron, C, grad_C, lanes)
         _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes)
+    return loss, right
+
+
+@_compiled
+def pair_scores(first, last, pairs, tables, scratch, last_answer, lanes):
+    """Summed loss and right answers of the pairs first..last-1; arguments as in `pair_gradients`."""
+    block, active = scratch[0], scratch[2]
+    C, labels = tables[5], pairs[2]
+    loss, right = 0.0, 0
+    for start in range(first, last, BLOCK):
+        count = min(BLOCK, last - start)
+        _fill_block(block, active, start, count, pairs, tables, lanes)
+        _add_logits(block, active, count, C, lanes)
+        block_loss, block_right = _softmax_block(
+            block, start, count, len(C), labels, last_answer, np.float32(1.0), lanes
+        )
+        loss += block_loss
+        right += block_right
     return loss, right
