@@ -86,7 +86,9 @@ class FastEngine(Engine):
         self._layout = _Layout(neurons, config.answers - 1)
         self._turned = torch.zeros(neurons)
         self._steps = 0
-        self._pool = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="modscope")
+        self._pool = ThreadPoolExecutor(
+            max(1, threads - 1), initializer=torch.set_flush_denormal, initargs=(True,)
+        )
         self._scratch = [self._new_scratch() for _ in range(threads)]
         self._grads: list[tuple[Tensor, ...]] = []
 

@@ -1,0 +1,221 @@
+"""Writing a run folder so that whatever moment the process dies in, what was written is valid.
+
+recipe.toml        what was asked for
+environment.json   versions, engine, machine
+losses.csv         one line a recorded step, appended; a last line cut short is not read
+checkpoints/       one safetensors file a recorded step, each written beside and renamed
+manifest.json      the list of those files, written after them
+resume.safetensors everything needed to go on bit-identically
+lock               held while a process writes here
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from modscope.checkpoints import save_safetensors
+from modscope.checkpoints.reading import read_table
+from modscope.errors import InputError, RunError
+from modscope.model import Network
+from modscope.task import ModularTask
+
+__all__ = ["COLUMNS", "RunFolder", "read_losses"]
+
+COLUMNS = ("epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
+MANIFEST, LOSSES, RESUME, RECIPE, ENVIRONMENT = (
+    "manifest.json",
+    "losses.csv",
+    "resume.safetensors",
+    "recipe.toml",
+    "environment.json",
+)
+_FORMAT = 1
+
+
+class RunFolder:
+    """A run folder opened for writing by this process alone; use as a context manager."""
+
+    def __init__(self, path: Path, lock: Any) -> None:
+        self.path = path
+        self._lock = lock
+        self._checkpoints: list[dict[str, Any]] = []
+        self._finished = ""
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], *, recipe: str, environment: Mapping[str, Any]
+    ) -> RunFolder:
+        """A new run folder; refuses a folder that holds anything.
+
+        recipe is the text of recipe.toml.
+        """
+        folder = Path(path)
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file: expected a folder that is new or empty")
+        if folder.is_dir() and any(entry.name != "lock" for entry in folder.iterdir()):
+            what = "holds another run" if (folder / MANIFEST).exists() else "is not empty"
+            raise InputError(f"{folder}: {what}: give a new folder, or --resume to go on with a run")
+        with _reported(folder):
+            (folder / "checkpoints").mkdir(parents=True)
+        run = cls(folder, _locked(folder))
+        run._write(ENVIRONMENT, json.dumps(environment, indent=1))
+        run._write(RECIPE, recipe)
+        run._write(LOSSES, ",".join(COLUMNS) + "\n")
+        run._write_manifest()
+        return run
+
+    @classmethod
+    def reopen(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """An existing run folder, to go on with."""
+        folder = Path(path)
+        if not (folder / MANIFEST).is_file():
+            raise InputError(f"{folder}: no run to resume here: there is no {MANIFEST} in it")
+        run = cls(folder, _locked(folder))
+        manifest = read_table(folder / MANIFEST)
+        run._checkpoints = list(manifest.get("checkpoints", []))
+        run._finished = str(manifest.get("finished", ""))
+        for left_over in folder.glob("**/.*.part"):
+            left_over.unlink(missing_ok=True)
+        return run
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    @property
+    def finished(self) -> str:
+        """Why training ended; empty while it has not."""
+        return self._finished
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs of the checkpoints."""
+        return [entry["epoch"] for entry in self._checkpoints]
+
+    def write_checkpoint(self, network: Network, task: ModularTask, record: Mapping[str, Any]) -> Path:
+        """Write the network at record["epoch"], then list it in the manifest."""
+        epoch = int(record["epoch"])
+        name = f"checkpoints/epoch_{epoch:06d}.safetensors"
+        path = save_safetensors(self.path / name, network, task, record)
+        entry = {"epoch": epoch, "file": name, "bytes": path.stat().st_size}
+        self._checkpoints = sorted(
+            [*(known for known in self._checkpoints if known["epoch"] != epoch), entry],
+            key=lambda e: e["epoch"],
+        )
+        self._write_manifest()
+        return path
+
+    def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Replace what `read_resume` gives."""
+        plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        self._write(RESUME, save(plain, {"state": json.dumps(state)}))
+
+    def read_resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """What `write_resume` wrote last; None where it never did."""
+        path = self.path / RESUME
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+                return tensors, json.loads((file.metadata() or {})["state"])
+        except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+            last = f"; {self._checkpoints[-1]['file']} is the last checkpoint" if self._checkpoints else ""
+            raise RunError(f"{path}: cannot be read to go on with the run{last}: {error}") from error
+
+    def append_losses(self, rows: Iterable[Mapping[str, float | None]]) -> None:
+        """Append lines to losses.csv; a value that is None stays empty."""
+        lines = [",".join(_cell(row.get(column)) for column in COLUMNS) + "\n" for row in rows]
+        with _reported(self.path / LOSSES), (self.path / LOSSES).open("a", encoding="ascii") as file:
+            file.write("".join(lines))
+
+    def cut_after(self, epoch: int) -> None:
+        """Forget losses and checkpoints beyond an epoch: they will be made again."""
+        path = self.path / LOSSES
+        kept = [line for line in _whole_lines(path) if _epoch_of(line) <= epoch]
+        self._write(LOSSES, "".join([",".join(COLUMNS) + "\n", *kept]))
+        self._checkpoints = [entry for entry in self._checkpoints if entry["epoch"] <= epoch]
+        self._finished = ""
+        self._write_manifest()
+
+    def finish(self, why: str) -> None:
+        """Write into the manifest why training ended."""
+        self._finished = why
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        manifest = {"format": _FORMAT, "checkpoints": self._checkpoints, "finished": self._finished}
+        self._write(MANIFEST, json.dumps(manifest, indent=1))
+
+    def _write(self, name: str, data: str | bytes) -> None:
+        path = self.path / name
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with _reported(path):
+            try:
+                beside.write_bytes(data.encode() if isinstance(data, str) else data)
+                os.replace(beside, path)
+            except OSError:
+                beside.unlink(missing_ok=True)
+                raise
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+@contextlib.contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _locked(folder: Path) -> Any:
+    """The open lock file of a folder; the system frees it when the process dies, however it dies."""
+    with _reported(folder / "lock"):
+        lock = (folder / "lock").open("a+", encoding="ascii")
+    try:
+        import fcntl
+    except ImportError:  # no such lock on this system
+        return lock
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise RunError(f"{folder}: another process is writing to this run") from error
+    return lock
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """Lines of a losses file without its head, and without a last one that was cut short."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines(keepends=True)[1:]
+    return [line for line in lines if line.endswith("\n") and line.count(",") == len(COLUMNS) - 1]
+
+
+def _epoch_of(line: str) -> int:
+    return int(line.split(",", 1)[0])
+
+
+def read_losses(path: Path) -> dict[str, list[float]]:
+    """The columns of a losses file; an empty cell is NaN."""
+    columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
+    for row in csv.reader(_whole_lines(path)):
+        for name, cell in zip(COLUMNS, row, strict=True):
+            columns[name].append(float(cell) if cell else math.nan)
+    return columns

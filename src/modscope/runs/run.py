@@ -1,0 +1,199 @@
+"""A run read back: epochs, losses, the network and any weight at every epoch, from our folders or foreign files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from modscope.checkpoints import Checkpoint, open_checkpoint
+from modscope.checkpoints.reading import read_file, read_table
+from modscope.errors import CheckpointError, InputError, RunError
+from modscope.model import Network
+from modscope.runs.folder import ENVIRONMENT, LOSSES, MANIFEST, RECIPE, read_losses
+from modscope.task import ModularTask
+
+__all__ = ["Run"]
+
+_AXES: Mapping[str, tuple[str, ...]] = {
+    "W_E": ("token", "d_model"),
+    "W_pos": ("pos", "d_model"),
+    "W_Q": ("head", "d_model", "d_head"),
+    "W_K": ("head", "d_model", "d_head"),
+    "W_V": ("head", "d_model", "d_head"),
+    "W_O": ("head", "d_head", "d_model"),
+    "b_Q": ("head", "d_head"),
+    "b_K": ("head", "d_head"),
+    "b_V": ("head", "d_head"),
+    "b_O": ("d_model",),
+    "W_in": ("d_model", "neuron"),
+    "b_in": ("neuron",),
+    "W_out": ("neuron", "d_model"),
+    "b_out": ("d_model",),
+    "W_U": ("d_model", "answer"),
+    "b_U": ("answer",),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run: the networks of its epochs, read when asked for, and its losses.
+
+    path: the folder or file. epochs: those that can be read, ascending; an epoch is a step of the optimiser.
+    recipe, environment: what the folder says of itself; empty for foreign files.
+    """
+
+    path: Path
+    task: ModularTask
+    epochs: tuple[int, ...]
+    losses: xr.Dataset
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    finished: str = ""
+    _network_at: Callable[[int], Network] = field(repr=False, compare=False, kw_only=True)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Run:
+        """The run in a folder that modscope wrote, or in a foreign file with many state dicts.
+
+        Raises InputError where there is none, CheckpointError where a file of it cannot be read.
+        """
+        where = Path(path)
+        if not where.exists():
+            raise InputError(f"{where}: no such file or folder")
+        if where.is_dir() and (where / MANIFEST).is_file():
+            return cls._of_folder(where)
+        return cls._of_file(open_checkpoint(where))
+
+    @classmethod
+    def _of_folder(cls, folder: Path) -> Run:
+        manifest = read_table(folder / MANIFEST)
+        files = {int(entry["epoch"]): folder / str(entry["file"]) for entry in manifest["checkpoints"]}
+        if not files:
+            raise RunError(f"{folder}: the run has no checkpoint yet")
+
+        def network_at(epoch: int) -> Network:
+            return _opened(files, epoch).model
+
+        return cls(
+            folder,
+            _first_readable(files).task,
+            tuple(sorted(files)),
+            _losses(read_losses(folder / LOSSES)),
+            _table(folder / RECIPE),
+            _table(folder / ENVIRONMENT),
+            str(manifest.get("finished", "")),
+            _network_at=network_at,
+        )
+
+    @classmethod
+    def _of_file(cls, checkpoint: Checkpoint) -> Run:
+        return cls(
+            checkpoint.source,
+            checkpoint.task,
+            tuple(sorted(checkpoint.epochs)) or (0,),
+            _foreign_losses(checkpoint.source),
+            _network_at=checkpoint.network_at if checkpoint.epochs else lambda _: checkpoint.model,
+        )
+
+    def model(self, epoch: int | None = None) -> Network:
+        """The network at one of the epochs; the last one if none is named."""
+        epoch = self.epochs[-1] if epoch is None else epoch
+        if epoch not in self.epochs:
+            nearest = min(self.epochs, key=lambda known: abs(known - epoch))
+            raise InputError(
+                f"epoch {epoch}: this run has {len(self.epochs)} checkpoints from {self.epochs[0]} to "
+                f"{self.epochs[-1]}; the nearest is {nearest}"
+            )
+        return self._network_at(epoch)
+
+    def weights(self, name: str) -> xr.DataArray:
+        """One weight over all epochs, dims (epoch, ...), read from the files when its numbers are.
+
+        Slicing reads only the epochs asked for: `run.weights("W_E").isel(epoch=-1)`. Raises UnknownName.
+        """
+        first = self.model(self.epochs[0])
+        weight = first.weight(name)
+        stack = _Stack(self, name, (len(self.epochs), *weight.shape), np.dtype(np.float32))
+        short = name.split(".")[-1]
+        axes = _AXES.get(short, tuple(f"{short}_{i}" for i in range(weight.ndim)))
+        data = xr.core.indexing.LazilyIndexedArray(stack)
+        return xr.DataArray(
+            xr.Variable(("epoch", *axes), data), coords={"epoch": list(self.epochs)}, name=short
+        )
+
+
+class _Stack(xr.backends.BackendArray):
+    """The weight of every epoch as one array that reads an epoch's file when it is indexed."""
+
+    def __init__(self, run: Run, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.run, self.name, self.shape, self.dtype = run, name, shape, dtype
+
+    def __getitem__(self, key: xr.core.indexing.ExplicitIndexer) -> np.typing.ArrayLike:
+        return xr.core.indexing.explicit_indexing_adapter(
+            key, self.shape, xr.core.indexing.IndexingSupport.BASIC, self._basic
+        )
+
+    def _basic(self, key: tuple[Any, ...]) -> np.ndarray:
+        which, rest = key[0], key[1:]
+        if isinstance(which, slice):
+            epochs = self.run.epochs[which]
+            if not epochs:
+                return np.empty((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
+            return np.stack([self._at(epoch)[rest] for epoch in epochs])
+        return self._at(self.run.epochs[int(which)])[rest]
+
+    def _at(self, epoch: int) -> np.ndarray:
+        return self.run.model(epoch).weight(self.name).detach().float().numpy()
+
+
+def _opened(files: Mapping[int, Path], epoch: int) -> Checkpoint:
+    """The checkpoint of an epoch; if it cannot be read, the error names the one before it."""
+    try:
+        return open_checkpoint(files[epoch])
+    except (CheckpointError, InputError) as error:
+        before = [known for known in files if known < epoch]
+        offer = f"; the checkpoint before it is of epoch {max(before)}" if before else ""
+        raise CheckpointError(f"{error}{offer}") from error
+
+
+def _first_readable(files: Mapping[int, Path]) -> Checkpoint:
+    for epoch in sorted(files):
+        try:
+            return open_checkpoint(files[epoch])
+        except (CheckpointError, InputError) as error:
+            last = error
+    raise CheckpointError(f"none of the {len(files)} checkpoints of the run can be read: {last}")
+
+
+def _table(path: Path) -> dict[str, Any]:
+    return read_table(path) if path.is_file() else {}
+
+
+def _losses(columns: Mapping[str, list[float]]) -> xr.Dataset:
+    epochs = np.array(columns["epoch"], dtype=np.int64)
+    values = {name: ("epoch", np.array(column)) for name, column in columns.items() if name != "epoch"}
+    return xr.Dataset(values, coords={"epoch": epochs})
+
+
+def _foreign_losses(path: Path) -> xr.Dataset:
+    """Train and test losses that a file lists for every epoch, or for every few."""
+    data = read_file(path).data
+    found = {
+        name: np.asarray(data[key], dtype=float)
+        for name, key in (("train_loss", "train_losses"), ("test_loss", "test_losses"))
+        if isinstance(data.get(key), list | tuple) and data[key]
+    }
+    length = max((len(values) for values in found.values()), default=0)
+    aligned = {}
+    for name, values in found.items():
+        every = max(1, round(length / len(values)))
+        full = np.full(length, np.nan)
+        full[: len(values) * every : every] = values[: len(full[: len(values) * every : every])]
+        aligned[name] = ("epoch", full)
+    return xr.Dataset(aligned, coords={"epoch": np.arange(length)})

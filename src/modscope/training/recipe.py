@@ -1,0 +1,298 @@
+"""A training run as one frozen description: task, network, optimiser, seed, schedule."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from modscope.checkpoints.reading import read_table
+from modscope.errors import InputError, UnknownName
+from modscope.model import TransformerConfig
+from modscope.task import ModularTask, Split
+
+__all__ = ["Keep", "NetworkShape", "Optimiser", "Recipe", "Stop", "TaskShape"]
+
+Schedule = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class TaskShape:
+    """What is learnt, and from which pairs."""
+
+    p: int = 113
+    operation: str = "add"
+    split: Literal["python", "torch"] = "python"
+    fraction: float = 0.3
+    split_seed: int = 0
+    label_seed: int = 0
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """The one-layer transformer, and how it starts.
+
+    initialisation "published": normal, 1/sqrt(d_model), W_U 1/sqrt(vocabulary) (Nanda et al. 2023);
+    "transformer_lens": normal, 0.8/sqrt(d_model) for every weight. init_scale multiplies every weight
+    (Liu et al. 2023, Omnigrok: small scales generalise at once, large ones late).
+    """
+
+    d_model: int = 128
+    n_heads: int = 4
+    d_mlp: int = 512
+    equals: bool = True
+    causal: bool = True
+    attention_rate: float = 1.0
+    activation: str = "relu"
+    biases: tuple[str, ...] = ("b_in", "b_out")
+    initialisation: Literal["published", "transformer_lens"] = "published"
+    init_scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """How a step is taken; every acceleration is off unless named.
+
+    warmup: the rate is learning_rate * min(step / warmup, 1), so step 0 moves nothing, as published.
+    batch: pairs a step, or 0 for all of them. Schedules are ((step, value), ...), linear between the points
+    and constant beyond them; they take the place of learning_rate and weight_decay.
+    orthogonal_steps: for that many first steps the part of each tensor's gradient along the tensor is removed
+    (Prieto et al. 2025, orthogonal gradient). loss "stablemax": the same paper's softmax that cannot collapse.
+    grokfast: adds that multiple of the moving average of gradients, of decay grokfast_decay (Lee et al. 2024).
+    name "muon": matrices move by orthogonalised momentum (Jordan et al. 2024), the rest by AdamW.
+    """
+
+    name: Literal["adamw", "muon"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    epsilon: float = 1e-8
+    warmup: int = 10
+    batch: int = 0
+    loss: Literal["cross_entropy", "stablemax"] = "cross_entropy"
+    learning_rate_schedule: Schedule = ()
+    weight_decay_schedule: Schedule = ()
+    orthogonal_steps: int = 0
+    grokfast: float = 0.0
+    grokfast_decay: float = 0.98
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When training ends: at the first of these. 0 or false leaves a rule out, except steps.
+
+    settled: see `modscope.training.stopping`.
+    """
+
+    steps: int = 40_000
+    test_loss: float = 0.0
+    settled: bool = True
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What is written, and when, in steps.
+
+    Checkpoints: every n steps, at `log` steps a factor of ten, at named steps; always the first and the last.
+    Losses: training loss every `losses`, test loss every `test` steps.
+    """
+
+    every: int = 0
+    log: int = 8
+    steps: tuple[int, ...] = ()
+    losses: int = 10
+    test: int = 50
+    resume: int = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run, whole: the same recipe on the same engine gives the same bits.
+
+    >>> recipe = Recipe().changed({"optimiser.learning_rate": 3e-3, "task.p": 59})
+    >>> recipe.optimiser.learning_rate, recipe.modular_task.p
+    (0.003, 59)
+    >>> Recipe.from_dict(recipe.to_dict()) == recipe
+    True
+    """
+
+    task: TaskShape = field(default_factory=TaskShape)
+    network: NetworkShape = field(default_factory=NetworkShape)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    stop: Stop = field(default_factory=Stop)
+    keep: Keep = field(default_factory=Keep)
+    seed: int = 0
+    preset: str = ""
+    engine: str = "auto"
+    device: str = "cpu"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def modular_task(self) -> ModularTask:
+        """The task with its split."""
+        task = self.task
+        split = Split(task.split, task.fraction, task.split_seed)
+        return ModularTask(task.p, task.operation, split, task.label_seed)
+
+    @property
+    def config(self) -> TransformerConfig:
+        """The network's config."""
+        values = asdict(self.network)
+        del values["initialisation"], values["init_scale"]
+        return TransformerConfig(self.task.p, **values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that `to_dict`, or a TOML file of the same tables, described; what is left out has defaults."""
+        built = _built(cls, values, "")
+        assert isinstance(built, Recipe)
+        return built
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> Recipe:
+        """The recipe in a TOML file; `preset = "nanda"` at its head starts from that preset."""
+        from modscope.training.presets import preset
+
+        values = read_table(Path(path))
+        start = preset(values["preset"]) if values.get("preset") else cls()
+        return start.changed(_flattened(values))
+
+    def to_toml(self) -> str:
+        """The recipe as TOML."""
+        values = self.to_dict()
+        lines = [
+            f"{name} = {json.dumps(value)}" for name, value in values.items() if not isinstance(value, dict)
+        ]
+        for table, inside in values.items():
+            if isinstance(inside, dict):
+                lines += [
+                    "",
+                    f"[{table}]",
+                    *(f"{name} = {json.dumps(value)}" for name, value in inside.items()),
+                ]
+        return "\n".join(lines) + "\n"
+
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """The recipe with other values, named by their dotted paths."""
+        plain = self.to_dict()
+        for path, value in values.items():
+            table, _, name = path.rpartition(".")
+            inside = plain.get(table) if table else plain
+            if not isinstance(inside, dict):
+                raise UnknownName.of(
+                    "table of a recipe", table, [k for k in plain if isinstance(plain[k], dict)]
+                )
+            if name not in inside:
+                raise UnknownName.of("setting", path, _paths(plain))
+            inside[name] = value
+        return Recipe.from_dict(plain)
+
+    def with_seed(self, seed: int) -> Recipe:
+        """The same recipe with another initialisation."""
+        return replace(self, seed=seed)
+
+
+def _paths(plain: Mapping[str, Any]) -> list[str]:
+    return [path for path, _ in _flattened(plain).items()]
+
+
+def _flattened(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": inside for inner, inside in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _built(cls: type, values: Mapping[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(cls)
+    known = {f.name for f in fields(cls)}
+    arguments = {}
+    for name, value in values.items():
+        path = f"{where}{name}"
+        if name not in known:
+            raise UnknownName.of("setting", path, [f"{where}{k}" for k in sorted(known)])
+        arguments[name] = _converted(hints[name], value, path)
+    return cls(**arguments)
+
+
+def _converted(hint: Any, value: Any, path: str) -> Any:
+    """The value as the type that the field has; an error names the field."""
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise InputError(f"{path} = {value!r}: expected a table")
+        return _built(typing.cast(type, hint), value, f"{path}.")
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        if value not in typing.get_args(hint):
+            raise UnknownName.of(path, value, typing.get_args(hint))
+        return value
+    if origin is tuple:
+        return _tuple(hint, value, path)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise InputError(f"{path} = {value!r}: expected {_NAMES.get(hint, hint.__name__)}")
+    return value
+
+
+_NAMES: Mapping[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+
+
+def _tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
+    inner = typing.get_args(hint)
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise InputError(f"{path} = {value!r}: expected a list")
+    if len(inner) == 2 and inner[1] is Ellipsis:
+        return tuple(_converted(inner[0], item, path) for item in value)
+    if len(value) != len(inner):
+        raise InputError(f"{path} = {value!r}: expected {len(inner)} values")
+    return tuple(_converted(kind, item, path) for kind, item in zip(inner, value, strict=True))
+
+
+def _check(recipe: Recipe) -> None:
+    """All that can be known to be wrong before a step is taken."""
+    task = recipe.modular_task
+    recipe.config  # noqa: B018 - raises on sizes that do not fit
+    train = int(task.train_mask.sum())
+    if train in (0, task.p**2):
+        rest = "train" if train == 0 else "test"
+        raise InputError(
+            f"train fraction {recipe.task.fraction:g} of the {task.p**2} pairs leaves none to {rest} on"
+        )
+    optimiser, keep = recipe.optimiser, recipe.keep
+    if optimiser.batch > train:
+        raise InputError(
+            f"optimiser.batch = {optimiser.batch}: there are {train} training pairs; 0 takes all"
+        )
+    for name, value in {
+        "optimiser.learning_rate": optimiser.learning_rate,
+        "stop.steps": recipe.stop.steps,
+        "keep.losses": keep.losses,
+        "keep.test": keep.test,
+        "keep.resume": keep.resume,
+        "network.init_scale": recipe.network.init_scale,
+    }.items():
+        if not value > 0:
+            raise InputError(f"{name} = {value!r}: expected a number above 0")
+    for name, schedule in {
+        "optimiser.learning_rate_schedule": optimiser.learning_rate_schedule,
+        "optimiser.weight_decay_schedule": optimiser.weight_decay_schedule,
+    }.items():
+        if list(schedule) != sorted(schedule):
+            raise InputError(f"{name} = {schedule!r}: expected steps in ascending order")

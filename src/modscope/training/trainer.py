@@ -1,0 +1,161 @@
+"""One network in training: weights, engine and optimiser, a step at a time, without any file."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from modscope.errors import InputError, TrainingError
+from modscope.model import Transformer
+from modscope.training.engines import Batch, engine_for
+from modscope.training.optimisers import Stepper
+from modscope.training.recipe import Recipe
+from modscope.training.tables import Pairs
+
+__all__ = ["Trainer", "available_threads", "quiet_machine"]
+
+
+def available_threads() -> int:
+    """How many threads this process may run at once."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def quiet_machine(threads: int) -> Iterator[None]:
+    """PyTorch on that many threads with denormal numbers as zero, and as it was before afterwards.
+
+    Moments of weights without gradient decay into denormals, on which a core is a hundred times slower.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
+
+
+class Trainer:
+    """A network and its optimiser, after `epoch` steps of a recipe.
+
+    >>> from modscope.training.presets import preset
+    >>> small = {"task.p": 7, "network.d_model": 8, "network.n_heads": 2, "network.d_mlp": 16}
+    >>> trainer = Trainer(preset("quick").changed(small))
+    >>> before = trainer.advance().loss
+    >>> for _ in range(30): after = trainer.advance().loss
+    >>> trainer.epoch, after < before
+    (31, True)
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.task = recipe.modular_task
+        self.threads = recipe.threads or available_threads()
+        self.engine, self.engine_reason = engine_for(
+            recipe.config,
+            choice=recipe.engine,
+            loss=recipe.optimiser.loss,
+            device=recipe.device,
+            threads=self.threads,
+        )
+        self.device = _device(recipe.device)
+        mask = self.task.train_mask
+        self.train_pairs = Pairs.of(self.task, mask).to(self.device)
+        self.test_pairs = Pairs.of(self.task, ~mask).to(self.device)
+        self.weights = {
+            name: w.to(self.device).requires_grad_() for name, w in _first_weights(recipe).items()
+        }
+        self.stepper = Stepper(self.weights, recipe.optimiser)
+        self.epoch = 0
+
+    @property
+    def torch_threads(self) -> int:
+        """Threads for PyTorch: the compiled engine brings its own, and the two would get in each other's way."""
+        return 1 if self.engine.name == "fast" else self.threads
+
+    def advance(self) -> Batch:
+        """Take one step; returns the loss and accuracy on its pairs before it.
+
+        Raises TrainingError where the loss is no longer a number; the weights are then left as they were.
+        """
+        batch = self.engine.gradients(self.weights, self._pairs_of_step())
+        if not math.isfinite(batch.loss):
+            raise TrainingError(f"the training loss is {batch.loss} at step {self.epoch}")
+        self.stepper.step(self.epoch)
+        self.epoch += 1
+        return batch
+
+    def _pairs_of_step(self) -> Pairs:
+        size = self.recipe.optimiser.batch
+        if not size:
+            return self.train_pairs
+        # Every round takes each pair once; its order is drawn from its own number, so nothing needs to be kept.
+        steps = len(self.train_pairs) // size
+        turn, place = divmod(self.epoch, steps)
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + turn)
+        order = torch.randperm(len(self.train_pairs), generator=generator)[place * size : (place + 1) * size]
+        chosen = order.sort().values.to(self.device)
+        pairs = self.train_pairs
+        return Pairs(pairs.a[chosen], pairs.b[chosen], pairs.labels[chosen])
+
+    def scores(self) -> dict[str, Batch]:
+        """Loss and accuracy on all training pairs and all test pairs."""
+        return {
+            "train": self.engine.scores(self.weights, self.train_pairs),
+            "test": self.engine.scores(self.weights, self.test_pairs),
+        }
+
+    def weight_norm(self) -> float:
+        """The root of the sum of all squared weights."""
+        return math.sqrt(sum(float(w.detach().square().sum()) for w in self.weights.values()))
+
+    def network(self) -> Transformer:
+        """A copy of the network as it is now."""
+        return Transformer(self.recipe.config, {n: w.detach().cpu().clone() for n, w in self.weights.items()})
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor that is needed to go on bit-identically, with `epoch`."""
+        kept = {f"weights.{name}": weight.detach() for name, weight in self.weights.items()}
+        kept |= {f"optimiser.{name}": value for name, value in self.stepper.state().items()}
+        return kept | {f"engine.{name}": value for name, value in self.engine.state().items()}
+
+    def restore(self, state: Mapping[str, Tensor], epoch: int) -> None:
+        """Take back what `state` gave at that epoch."""
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "optimiser": {}, "engine": {}}
+        for name, value in state.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        if parts["weights"].keys() != self.weights.keys():
+            raise TrainingError("the state to go on from is of another network")
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(parts["weights"][name])
+        self.stepper.restore(parts["optimiser"])
+        self.engine.restore(parts["engine"])
+        self.epoch = epoch
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"device {name!r}: expected cpu, cuda or mps: {reason}") from error
+
+
+def _first_weights(recipe: Recipe) -> dict[str, Tensor]:
+    shape = recipe.network
+    network = Transformer.initialised(recipe.config, seed=recipe.seed)
+    scale = dict.fromkeys(network.weights, shape.init_scale)
+    if shape.initialisation == "transformer_lens":
+        for name in scale:
+            fan = recipe.config.vocabulary if name.endswith("W_U") else shape.d_model
+            scale[name] *= 0.8 * (fan / shape.d_model) ** 0.5
+    return {name: weight * scale[name] for name, weight in network.weights.items()}
