@@ -1,0 +1,258 @@
+"""Training into a run folder: schedules of what is written, stopping, and going on after any end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modscope._version import __version__
+from modscope.checkpoints.reading import read_table
+from modscope.errors import RunError, TrainingError
+from modscope.runs import Run, RunFolder
+from modscope.runs.folder import RECIPE
+from modscope.training.engines import Batch
+from modscope.training.recipe import Keep, Recipe
+from modscope.training.stopping import Settling, reason_to_stop
+from modscope.training.trainer import Trainer, quiet_machine
+
+__all__ = ["INTERRUPTED", "Status", "checkpoint_is_due", "resume", "train"]
+
+INTERRUPTED = "interrupted"
+_FLUSH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """How training stands after a recorded step. test is of the last evaluation; finished says why it ended."""
+
+    epoch: int
+    train: Batch
+    test: Batch | None
+    steps_per_second: float
+    engine: str
+    recipe: Recipe
+    finished: str = ""
+
+
+Watch = Callable[[Status], None]
+
+
+def train(recipe: Recipe, folder: str | os.PathLike[str], *, watch: Watch = lambda status: None) -> Run:
+    """Train from nothing into a new run folder; returns the run when it ends or is interrupted.
+
+    Raises InputError for a folder in use, TrainingError where the loss is no longer a number.
+    """
+    trainer = Trainer(recipe)
+    # The number of threads decides in which order sums are made, so it is written down.
+    recipe = replace(recipe, threads=trainer.threads, engine=trainer.engine.name)
+    trainer.recipe = recipe
+    with RunFolder.create(folder, recipe=recipe.to_toml(), environment=environment(trainer)) as place:
+        _Training(trainer, place, watch).run()
+    return Run.open(folder)
+
+
+def resume(folder: str | os.PathLike[str], *, watch: Watch = lambda status: None, steps: int = 0) -> Run:
+    """Go on with a run, however it ended, to the bits it would have had without the interruption.
+
+    steps: a later last step than the recipe's. A run that has ended by its own rules stays as it is.
+    """
+    with RunFolder.reopen(folder) as place:
+        recipe = Recipe.from_dict(_recipe_values(Path(folder)))
+        if steps:
+            recipe = replace(recipe, stop=replace(recipe.stop, steps=steps))
+        training = _Training(Trainer(recipe), place, watch)
+        training.go_back_to_last_state()
+        training.run()
+    return Run.open(folder)
+
+
+def _recipe_values(folder: Path) -> dict[str, Any]:
+    if not (folder / RECIPE).is_file():
+        raise RunError(f"{folder}: there is no {RECIPE} in it, so it is not known how to go on")
+    return read_table(folder / RECIPE)
+
+
+def environment(trainer: Trainer) -> dict[str, Any]:
+    """What the run was made with."""
+    import numba
+
+    return {
+        "modscope": __version__,
+        "engine": trainer.engine_reason,
+        "threads": trainer.threads,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "command": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv)),
+    }
+
+
+def checkpoint_is_due(keep: Keep, epoch: int) -> bool:
+    """Whether the schedule has a checkpoint at an epoch (the first one and the last one are kept anyway).
+
+    >>> [e for e in range(1, 101) if checkpoint_is_due(Keep(log=4), e)]
+    [1, 2, 3, 6, 10, 18, 32, 56, 100]
+    """
+    if epoch == 0 or epoch in keep.steps or (keep.every and epoch % keep.every == 0):
+        return True
+    if not keep.log:
+        return False
+    nearest = round(np.log10(epoch) * keep.log)
+    return epoch == round(10 ** (nearest / keep.log))
+
+
+class _Training:
+    """One process's share of a run: a trainer, the folder it writes to, and who watches."""
+
+    def __init__(self, trainer: Trainer, folder: RunFolder, watch: Watch) -> None:
+        self.trainer, self.folder, self.watch = trainer, folder, watch
+        self.recipe = trainer.recipe
+        self.settling = Settling.of(trainer.recipe)
+        self.rows: list[dict[str, float | None]] = []
+        self.flushed = time.monotonic()
+        self.test: Batch | None = None
+
+    def go_back_to_last_state(self) -> None:
+        """Continue from what `resume.safetensors` holds; from nothing where the process died before it."""
+        kept = self.folder.read_resume()
+        if kept is None:
+            self.folder.cut_after(-1)
+            return
+        tensors, state = kept
+        self.trainer.restore(tensors, int(state["epoch"]))
+        self.settling.measures = [tuple(measure) for measure in state["settling"]]
+        self.folder.cut_after(self.trainer.epoch - 1)
+
+    def run(self) -> None:
+        with quiet_machine(self.trainer.torch_threads), _interruption() as interrupted:
+            start, first = time.monotonic(), self.trainer.epoch
+            while True:
+                reason = self._record_and_judge() or (INTERRUPTED if interrupted() else "")
+                if reason:
+                    break
+                batch = self._advance()
+                epoch = self.trainer.epoch - 1
+                if epoch % self.recipe.keep.losses == 0:
+                    speed = (self.trainer.epoch - first) / max(time.monotonic() - start, 1e-9)
+                    self._note(epoch, batch, speed)
+            self._end(reason)
+
+    def _advance(self) -> Batch:
+        try:
+            return self.trainer.advance()
+        except TrainingError as error:
+            self._flush()
+            raise TrainingError(f"{error}; {self._last_good()}") from error
+
+    def _last_good(self) -> str:
+        epochs = self.folder.epochs
+        return (
+            f"the last checkpoint, of epoch {epochs[-1]}, is kept" if epochs else "there is no checkpoint yet"
+        )
+
+    def _record_and_judge(self) -> str:
+        """Evaluate and write what is due at this epoch; returns why to stop."""
+        epoch, keep = self.trainer.epoch, self.recipe.keep
+        last = epoch >= self.recipe.stop.steps
+        self.measured: dict[str, Batch] = {}
+        if epoch % keep.test == 0 or last:
+            self.measured = self.trainer.scores()
+            self.test = self.measured["test"]
+            self.settling.add(epoch, self.test, weight_norm=self.trainer.weight_norm())
+        if checkpoint_is_due(keep, epoch):
+            self._write_checkpoint()
+        if epoch % keep.resume == 0:
+            self._write_resume()
+        return reason_to_stop(self.recipe, epoch, self.measured.get("test"), self.settling)
+
+    def _note(self, epoch: int, batch: Batch, speed: float) -> None:
+        test = self.measured.get("test")
+        self.rows.append(
+            {
+                "epoch": epoch,
+                "train_loss": batch.loss,
+                "train_accuracy": batch.accuracy,
+                "test_loss": test.loss if test else None,
+                "test_accuracy": test.accuracy if test else None,
+                "weight_norm": self.settling.measures[-1][3] if test else None,
+            }
+        )
+        if time.monotonic() - self.flushed > _FLUSH_SECONDS:
+            self._flush()
+        self.watch(Status(epoch, batch, self.test, speed, self.trainer.engine_reason, self.recipe))
+
+    def _flush(self) -> None:
+        self.folder.append_losses(self.rows)
+        self.rows = []
+        self.flushed = time.monotonic()
+
+    def _write_checkpoint(self) -> None:
+        trainer = self.trainer
+        scores = trainer.scores()
+        if not all(np.isfinite(batch.loss) for batch in scores.values()):
+            raise TrainingError(
+                f"the loss is no longer a number at step {trainer.epoch}; {self._last_good()}"
+            )
+        counts = {"train": len(trainer.train_pairs), "test": len(trainer.test_pairs)}
+        record: dict[str, Any] = {"epoch": trainer.epoch, "recipe": self.recipe.to_dict()}
+        for key, name in (("losses", "loss"), ("accuracies", "accuracy")):
+            values = {split: getattr(batch, name) for split, batch in scores.items()}
+            values["all"] = sum(values[s] * counts[s] for s in counts) / sum(counts.values())
+            record[key] = values
+        self.folder.write_checkpoint(trainer.network(), trainer.task, record)
+
+    def _write_resume(self) -> None:
+        self._flush()
+        state = {"epoch": self.trainer.epoch, "settling": self.settling.measures}
+        self.folder.write_resume(self.trainer.state(), state)
+
+    def _end(self, reason: str) -> None:
+        trainer = self.trainer
+        self._write_resume()
+        scores = trainer.scores()
+        if reason != INTERRUPTED:
+            self._write_checkpoint()
+            self._note(trainer.epoch, scores["train"], 0.0)
+            self._flush()
+        self.folder.finish(reason)
+        self.watch(
+            Status(
+                trainer.epoch, scores["train"], scores["test"], 0.0, trainer.engine_reason, self.recipe, reason
+            )
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or SIGTERM has come: asked between steps, so a step is whole. A second Ctrl-C does not wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    came: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

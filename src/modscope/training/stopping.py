@@ -1,0 +1,66 @@
+"""When training is over.
+
+A network is settled when it generalises and its clean-up has ended: every test pair is answered rightly, and
+over the last decay time the root of the summed squared weights has moved by less than a hundredth of itself and the
+test loss by less than a quarter. The decay time is 1 / (learning rate * weight decay) steps, the time in
+which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from modscope.training.engines import Batch
+from modscope.training.recipe import Recipe
+
+__all__ = ["Settling", "reason_to_stop"]
+
+NORM_MOVES, LOSS_MOVES, ENOUGH = 0.01, 0.25, 1.0
+
+
+@dataclass
+class Settling:
+    """The measures of the last decay times, from which it follows whether a network is settled.
+
+    >>> settling = Settling(window=100.0)
+    >>> for epoch in range(0, 301, 50): settling.add(epoch, Batch(1e-7, 1.0), weight_norm=30.0)
+    >>> settling.settled
+    True
+    """
+
+    window: float
+    measures: list[tuple[float, float, float, float]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Settling:
+        """The rule with the decay time of a recipe; without weight decay nothing ever settles."""
+        rate = recipe.optimiser.learning_rate * recipe.optimiser.weight_decay
+        return cls(1.0 / rate if rate > 0 else float("inf"))
+
+    def add(self, epoch: int, test: Batch, *, weight_norm: float) -> None:
+        """Take note of an evaluation."""
+        self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm))
+        self.measures = [measure for measure in self.measures if measure[0] >= epoch - 2 * self.window]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last decay time changed nothing any more."""
+        if not self.measures:
+            return False
+        now, loss, accuracy, norm = self.measures[-1]
+        recent = [measure for measure in self.measures if measure[0] >= now - self.window]
+        if accuracy < ENOUGH or self.measures[0][0] > now - self.window:
+            return False
+        norms = [measure[3] for measure in recent]
+        losses = [measure[1] for measure in recent]
+        return max(norms) - min(norms) < NORM_MOVES * norm and max(losses) - min(losses) < LOSS_MOVES * loss
+
+
+def reason_to_stop(recipe: Recipe, epoch: int, test: Batch | None, settling: Settling) -> str:
+    """Why training is over at this epoch; empty while it is not."""
+    stop = recipe.stop
+    if test is not None and stop.test_loss and test.loss < stop.test_loss:
+        return f"test loss below {stop.test_loss:g}"
+    if test is not None and stop.settled and settling.settled:
+        return "settled"
+    return "steps" if epoch >= stop.steps else ""
