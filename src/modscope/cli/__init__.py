@@ -9,6 +9,7 @@ import typer
 
 from modscope._version import __version__
 from modscope.cli.report import report
+from modscope.cli.train import train
 from modscope.errors import InputError, ModscopeError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ def _options(
 
 
 app.command()(report)
+app.command()(train)
 
 
 def main() -> None:

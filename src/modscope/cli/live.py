@@ -18,7 +18,9 @@ __all__ = ["curve", "live_training"]
 _DOTS = ((0x40, 0x80), (0x04, 0x20), (0x02, 0x10), (0x01, 0x08))  # braille, from the bottom row up
 
 
-def curve(values: list[tuple[float, float]], *, width: int, height: int, low: float, high: float, end: float) -> list[str]:
+def curve(
+    values: list[tuple[float, float]], *, width: int, height: int, low: float, high: float, end: float
+) -> list[str]:
     """Points (x, y) drawn in braille, `height` lines of `width` characters; x runs from 0 to end.
 
     >>> curve([(0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0)], width=2, height=1, low=0, high=3, end=3)
@@ -113,7 +115,9 @@ class _Panel:
         accuracy = f"  test accuracy {status.test.accuracy:.3f}" if status.test else ""
         test = f"  test loss {status.test.loss:.2e} (yellow)" if status.test else ""
         spent = _clock(time.monotonic() - self.started)
-        return f"step {status.epoch}  train loss {status.train.loss:.2e} (blue){test}{accuracy}\n{spent}  {tail}"
+        return (
+            f"step {status.epoch}  train loss {status.train.loss:.2e} (blue){test}{accuracy}\n{spent}  {tail}"
+        )
 
 
 def _log(loss: float) -> float:

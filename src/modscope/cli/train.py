@@ -68,17 +68,18 @@ def train(
     modscope train --p 113 --seed 0 --out runs/seed0
     modscope train --resume runs/seed0
     """
-    given = {"steps": steps, "settled": settled}
     flags = {name: value for name, value in locals().items() if name in _FLAGS and value is not None}
     if resume is not None:
         other = [name for name in flags if name != "steps"]
         if other or out or seeds or set_ or recipe or preset:
-            raise InputError("--resume goes on with the recipe of its folder: only --steps can be given with it")
+            raise InputError(
+                "--resume goes on with the recipe of its folder: only --steps can be given with it"
+            )
         _resume(resume, steps or 0, quiet)
         return
     if out is None:
         raise InputError("no folder to write to: give --out DIR, or --resume DIR to go on with a run")
-    wanted = _recipe(preset, recipe, flags, set_ or [], given["settled"])
+    wanted = _recipe(preset, recipe, flags, set_ or [], settled)
     if seeds is not None:
         _several(wanted, seeds, out, quiet)
     else:

@@ -50,7 +50,9 @@ def train_seeds(
     # Processes: threads would share one interpreter between the parts that are not compiled.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [pool.submit(_train_one, replace(recipe, seed=s, threads=1), folder / f"seed{s}") for s in seeds]
+        jobs = [
+            pool.submit(_train_one, replace(recipe, seed=s, threads=1), folder / f"seed{s}") for s in seeds
+        ]
         for job in as_completed(jobs):
             yield job.result()
     minutes = (time.monotonic() - start) / 60

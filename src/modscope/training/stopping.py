@@ -1,7 +1,7 @@
 """When training is over.
 
 A network is settled when it generalises and its clean-up has ended: every test pair is answered rightly, and
-over the last decay time the root of the summed squared weights has moved by less than a hundredth of itself and the
+over the last decay time the root of the summed squared weights has moved by less than half a hundredth of itself and the
 test loss by less than a quarter. The decay time is 1 / (learning rate * weight decay) steps, the time in
 which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe.
 """
@@ -15,7 +15,7 @@ from modscope.training.recipe import Recipe
 
 __all__ = ["Settling", "reason_to_stop"]
 
-NORM_MOVES, LOSS_MOVES, ENOUGH = 0.01, 0.25, 1.0
+NORM_MOVES, LOSS_MOVES, ENOUGH = 0.005, 0.25, 1.0
 
 
 @dataclass

@@ -1,0 +1,308 @@
+"""Runs on disk: bit-identical resumption after any end, schedules, refusals."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+import modscope.runs.folder as run_folder
+from modscope.cli import app
+from modscope.errors import CheckpointError, InputError, RunError, TrainingError, UnknownName
+from modscope.runs import Run, RunFolder
+from modscope.training.presets import PRESETS, preset
+from modscope.training.recipe import Recipe
+from modscope.training.running import resume, train
+from modscope.training.trainer import Trainer
+
+SMALL = {
+    "task.p": 7,
+    "network.d_model": 8,
+    "network.n_heads": 2,
+    "network.d_mlp": 16,
+    "stop.steps": 60,
+    "stop.settled": False,
+    "keep.losses": 5,
+    "keep.test": 10,
+    "keep.resume": 20,
+    "threads": 1,
+}
+
+
+def small(**changes: object) -> Recipe:
+    return preset("quick").changed(
+        SMALL | {name.replace("__", "."): value for name, value in changes.items()}
+    )
+
+
+def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+    run = Run.open(folder)
+    return run.model().weights
+
+
+def assert_same_bits(one: Path, two: Path) -> None:
+    first, second = last_weights(one), last_weights(two)
+    for name, weight in first.items():
+        assert torch.equal(weight, second[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimiser__name": "muon"},
+        {"optimiser__grokfast": 2.0, "optimiser__orthogonal_steps": 30},
+        {"optimiser__batch": 5},
+        {"optimiser__loss": "stablemax"},
+        {"engine": "plain"},
+        {"optimiser__learning_rate_schedule": ((0, 1e-3), (40, 1e-2))},
+        {"threads": 2},
+    ],
+)
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, changes):
+    recipe = small(**changes)
+    train(recipe, tmp_path / "whole")
+    train(recipe.changed({"stop.steps": 37}), tmp_path / "parts")
+    resume(tmp_path / "parts", steps=60)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    whole, parts = (Run.open(tmp_path / name) for name in ("whole", "parts"))
+    np.testing.assert_array_equal(whole.losses.epoch[:-1], [e for e in parts.losses.epoch[:-1] if e % 5 == 0])
+
+
+def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(tmp_path):
+    recipe = small(stop__steps=1500, keep__resume=100, keep__every=50)
+    train(recipe, tmp_path / "whole")
+    folder = tmp_path / "killed"
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    begin = ["train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(folder)]
+    draw = random.Random(0)
+    for _ in range(4):
+        arguments = ["train", "--resume", str(folder)] if (folder / "manifest.json").exists() else begin
+        process = subprocess.Popen(
+            [sys.executable, "-m", "modscope", *arguments],
+            env={**os.environ, "PYTHONPATH": str(Path(run_folder.__file__).parents[2])},
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until((folder / "resume.safetensors").exists)
+        time.sleep(draw.uniform(0.0, 2.5))
+        process.kill()
+        process.wait()
+        run = Run.open(folder)
+        for epoch in run.epochs:
+            assert run.model(epoch).weights.keys() == Trainer(recipe).weights.keys()
+    resume(folder)
+    assert_same_bits(tmp_path / "whole", folder)
+    whole = (tmp_path / "whole" / "losses.csv").read_text()
+    assert (folder / "losses.csv").read_text() == whole
+
+
+def wait_until(happened, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+def test_an_interruption_between_steps_keeps_the_last_step(tmp_path):
+    recipe = small(stop__steps=400)
+
+    def interrupt(status) -> None:
+        if status.epoch == 105 and not status.finished:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = train(recipe, tmp_path / "stopped", watch=interrupt)
+    assert run.finished == "interrupted"
+    state = json.loads(safetensors_metadata(tmp_path / "stopped" / "resume.safetensors")["state"])
+    assert state["epoch"] == 106
+    resume(tmp_path / "stopped")
+    train(recipe, tmp_path / "whole")
+    assert_same_bits(tmp_path / "whole", tmp_path / "stopped")
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    header = path.read_bytes()
+    return json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+
+
+def test_a_full_disk_leaves_a_valid_run(tmp_path, monkeypatch):
+    recipe = small()
+    train(recipe, tmp_path / "whole")
+    real, calls = Path.write_bytes, []
+
+    def write(path: Path, data: bytes) -> int:
+        calls.append(path)
+        if len(calls) > 12:
+            real(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises((RunError, CheckpointError), match="No space left"):
+        train(recipe, tmp_path / "full")
+    monkeypatch.undo()
+    assert not list((tmp_path / "full").glob("**/.*.part"))
+    run = Run.open(tmp_path / "full")
+    for epoch in run.epochs:
+        run.model(epoch)
+    resume(tmp_path / "full")
+    assert_same_bits(tmp_path / "whole", tmp_path / "full")
+
+
+def test_a_second_process_is_refused(tmp_path):
+    train(small(), tmp_path / "run")
+    with RunFolder.reopen(tmp_path / "run"), pytest.raises(RunError, match="another process"):
+        resume(tmp_path / "run")
+
+
+def test_a_loss_that_is_not_a_number_stops_with_the_step_and_keeps_the_last_checkpoint(tmp_path):
+    recipe = small(optimiser__learning_rate=1e30, keep__every=1)
+    with pytest.raises(TrainingError, match=r"(at step \d+).*last checkpoint, of epoch \d+, is kept"):
+        train(recipe, tmp_path / "lost")
+    run = Run.open(tmp_path / "lost")
+    assert all(bool(torch.isfinite(w).all()) for w in run.model().weights.values())
+
+
+def test_stops_at_a_test_loss(tmp_path):
+    run = train(small(stop__test_loss=100.0), tmp_path / "run")
+    assert (run.finished, run.epochs[-1]) == ("test loss below 100", 0)
+
+
+def test_a_run_reads_back_what_was_trained(tmp_path):
+    recipe = small(keep__every=20, keep__log=0)
+    run = train(recipe, tmp_path / "run")
+    assert run.epochs == (0, 20, 40, 60)
+    assert Recipe.from_dict(run.recipe) == recipe.changed({"engine": "fast"})
+    assert run.environment["torch"] == torch.__version__
+    W_E = run.weights("W_E")
+    assert W_E.dims == ("epoch", "token", "d_model")
+    np.testing.assert_array_equal(W_E.sel(epoch=40), run.model(40).weight("W_E"))
+    np.testing.assert_array_equal(W_E[:, 2, 3], [run.model(e).weight("W_E")[2, 3] for e in run.epochs])
+    assert W_E.isel(epoch=slice(1, 3), token=0).shape == (2, 8)
+    exact = torch.nn.functional.cross_entropy(
+        run.model(40)(torch.from_numpy(run.task.tokens()[run.task.train_mask.ravel()])).double(),
+        torch.from_numpy(run.task.labels[run.task.train_mask]),
+    )
+    assert float(run.losses.train_loss.sel(epoch=40)) == pytest.approx(exact.item(), rel=1e-4)
+    with pytest.raises(InputError, match="nearest is 40"):
+        run.model(41)
+    with pytest.raises(UnknownName, match="W_E"):
+        run.weights("W_e")
+
+
+def test_a_corrupt_checkpoint_is_named_and_the_one_before_is_offered(tmp_path):
+    run = train(small(keep__every=20, keep__log=0), tmp_path / "run")
+    broken = tmp_path / "run" / "checkpoints" / "epoch_000040.safetensors"
+    broken.write_bytes(broken.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"epoch_000040.*before it is of epoch 20"):
+        run.model(40)
+    assert run.model(60) is not None
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_survive_toml(tmp_path, name):
+    path = tmp_path / "recipe.toml"
+    path.write_text(PRESETS[name].to_toml())
+    assert Recipe.from_toml(path) == PRESETS[name]
+
+
+def test_a_recipe_starts_from_its_preset(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('preset = "pizza"\n[network]\nattention_rate = 1.0\n')
+    assert Recipe.from_toml(path) == PRESETS["pizza"].changed({"network.attention_rate": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--p", "2"], "modulus p = 2"),
+        (["--fraction", "0"], "leaves none to train on"),
+        (["--fraction", "1"], "leaves none to test on"),
+        (["--set", "network.d_model=130"], "d_model = 130 is not divisible by n_heads = 4"),
+        (["--operation", "sub"], "did you mean 'subtract'"),
+        (["--preset", "pizzza"], "did you mean 'pizza'"),
+        (["--set", "optimiser.learning_rat=1"], "did you mean 'optimiser.learning_rate'"),
+        (["--set", "optimizer.grokfast=1"], "did you mean 'optimiser'"),
+        (["--set", "stop.steps=many"], "expected a whole number"),
+        (["--set", "grokfast"], "expected NAME=VALUE"),
+        (["--lr", "0"], "learning_rate = 0.0: expected a number above 0"),
+        (["--engine", "quick"], "expected auto, fast or plain"),
+        (["--batch", "5000"], "there are 3830 training pairs"),
+        (["--device", "tpu0"], "expected cpu, cuda or mps"),
+        (["--seeds", "4:4"], "there is none"),
+        (["--recipe", "nowhere.toml"], "no such file"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path, arguments, message):
+    result = CliRunner().invoke(app, ["train", "--out", str(tmp_path / "run"), *arguments])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "run" / "manifest.json").exists()
+
+
+def test_a_folder_in_use_is_left_as_it_is(tmp_path):
+    train(small(), tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match="holds another run"):
+        train(small(), tmp_path / "run")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "letter.txt").write_text("x")
+    with pytest.raises(InputError, match="is not empty"):
+        train(small(), tmp_path / "notes")
+    with pytest.raises(InputError, match="no run to resume"):
+        resume(tmp_path / "notes")
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+
+def test_piped_training_says_only_how_it_ended(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(small().to_toml())
+    result = CliRunner().invoke(app, ["train", "--recipe", str(path), "--out", str(tmp_path / "run")])
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("step 60: train loss")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout.strip() == str(tmp_path / "run")
+
+
+def test_several_seeds_are_those_trained_alone(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(small().to_toml())
+    result = CliRunner().invoke(
+        app, ["train", "--recipe", str(path), "--seeds", "1:3", "--out", str(tmp_path / "many")]
+    )
+    assert result.exit_code == 0, result.output
+    assert "networks in" in result.stderr
+    train(small(seed=2), tmp_path / "alone")
+    assert_same_bits(tmp_path / "alone", tmp_path / "many" / "seed2")
+
+
+def test_foreign_run_files_open_as_runs(tmp_path):
+    recipe = small(keep__every=20, keep__log=0)
+    own = train(recipe, tmp_path / "own")
+    states = [own.model(epoch).weights for epoch in own.epochs]
+    torch.save(
+        {"state_dicts": states, "epochs": list(own.epochs), "train_losses": [2.0, 1.0], "config": {"p": 7}},
+        tmp_path / "foreign.pth",
+    )
+    run = Run.open(tmp_path / "foreign.pth")
+    assert run.epochs == own.epochs
+    np.testing.assert_array_equal(run.weights("W_E"), own.weights("W_E"))
+    assert run.losses.train_loss.values.tolist() == [2.0, 1.0]
+
+
+def test_saved_files_are_plain_safetensors(tmp_path):
+    run = train(small(), tmp_path / "run")
+    file = tmp_path / "run" / "checkpoints" / "epoch_000060.safetensors"
+    assert set(load_file(file)) == set(run.model().weights)
