@@ -8,7 +8,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.signal import power
 
-__all__ = ["CONSTANT", "LINES", "line_means", "term_energy"]
+__all__ = ["CONSTANT", "LINES", "energy_of_lines", "line_means", "term_energy"]
 
 LINES = ("a", "b", "sum", "difference")
 
@@ -72,11 +72,16 @@ def term_energy(acts: Activations, hook: str) -> xr.Dataset:
     >>> parts.energy.dims, bool(np.allclose(parts.energy.sum(("line", "k")) + parts.cross, parts.total))
     (('line', 'k', 'neuron'), True)
     """
-    means, p = line_means(acts, hook), acts.task.p
+    return energy_of_lines(line_means(acts, hook), acts.task.operation)
+
+
+def energy_of_lines(means: xr.Dataset, operation: str = "add") -> xr.Dataset:
+    """`term_energy` from the `line_means` of a hook."""
+    p = means.sizes["n"]
     energy = power(means["mean"], "n").sel(k=slice(1, None))
     energy = energy.where(means.variance > 0, 0.0).transpose("line", "k", ...)
     if p % 2 == 0:
-        opposite = "sum" if acts.task.operation == "subtract" else "difference"
+        opposite = "sum" if operation == "subtract" else "difference"
         energy.loc[{"line": opposite, "k": p // 2}] = 0.0
     cross = (means.variance - energy.sum(("line", "k"))).clip(min=0.0)
     return xr.Dataset({"energy": energy, "cross": cross, "total": means.variance}, attrs=means.attrs)

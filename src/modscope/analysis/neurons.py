@@ -1,0 +1,288 @@
+"""Neurons: the wave that each one carries, what the nonlinearity makes of it, and where it is sent.
+
+The shared-phase model of a neuron before its activation is r cos(wa + phi) + r cos(wb + phi) plus a constant, with
+one frequency, one amplitude and one phase for both inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.terms import energy_of_lines, line_means
+from modscope.errors import InputError, UnknownName
+from modscope.model import ACTIVATIONS, Network, Transformer
+from modscope.signal import phase_distance, spectrum, spectrum_at
+
+__all__ = ["Rule", "cluster_summary", "matched_filters", "neuron_waves", "output_phases", "phase_tiling"]
+
+Rule = Literal["fve", "along b"]
+_PARTS = ("linear", "sum", "difference", "other")
+
+
+def neuron_waves(
+    acts: Activations, key_frequencies: Sequence[int] | None = None, *, rule: Rule = "fve"
+) -> xr.Dataset:
+    """The frequency, amplitude and phase of every neuron, and how much of it the shared-phase model explains.
+
+    The frequency of a neuron, among the key frequencies if they are given: rule "fve" takes the one whose
+    terms {1, cos, sin} x {1, cos, sin} of a and b hold most of the variance of mlp_post (Nanda et al. 2023);
+    "along b" the one of the largest amplitude along b of mlp_pre, summed over a. 0 where nothing varies.
+
+    Over (neuron,): `frequency`; `fve`, the share of mlp_post's variance by those terms; `amplitude_a`,
+    `phase_a`, `amplitude_b`, `phase_b` of mlp_pre as a wave in a and in b at that frequency; `amplitude`,
+    `phase` of the shared-phase model (the mean of the two phasors); `phase_gap` between the two phases, in
+    [0, pi]; `fve_pre`, `fve_post`: the share of the variance of mlp_pre and of mlp_post that two cosines of one
+    amplitude and phase explain; `fve_rectified`: that of mlp_post by the activation function of the
+    model of mlp_pre. `share`(stage, part, neuron): the shares of pre and post in 1-D terms, on a + b and on
+    a - b of the neuron's frequency, and the rest. Raises InputError for a frequency that is none.
+    """
+    p = acts.task.p
+    among = _among(key_frequencies, p)
+    pre, post = line_means(acts, "mlp_pre"), line_means(acts, "mlp_post")
+    energies = {
+        "pre": energy_of_lines(pre, acts.task.operation),
+        "post": energy_of_lines(post, acts.task.operation),
+    }
+    score = _rule_score(acts, energies["post"], among, rule)
+    alive = ((pre.variance > 0) & (score.max("k") > 0)).values
+    frequency = np.where(alive, among[score.argmax("k").values], 0)
+    at = xr.DataArray(np.maximum(frequency, 1), dims="neuron")
+    carried = spectrum(pre["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True).where(alive)
+    both = carried.mean("line")
+    waves = {"": both, "_a": carried.sel(line="a", drop=True), "_b": carried.sel(line="b", drop=True)}
+    result = xr.Dataset({"frequency": ("neuron", frequency)})
+    for name, phasor in waves.items():
+        result[f"amplitude{name}"] = abs(phasor)
+        result[f"phase{name}"] = _angle(phasor)
+    result["phase_gap"] = phase_distance(result.phase_a, result.phase_b)
+    share = xr.concat(
+        [_parts(e, at) for e in energies.values()],
+        dim=xr.DataArray(list(energies), dims="stage", name="stage"),
+    )
+    result["share"] = share.where(alive).transpose("stage", "part", "neuron")
+    result["fve"] = 1 - result.share.sel(stage="post", part="other", drop=True)
+    result["fve_pre"] = _two_cosines(pre, at, p).where(alive)
+    result["fve_post"] = _two_cosines(post, at, p).where(alive)
+    result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
+    return result.assign_attrs(p=p, rule=rule)
+
+
+def _among(key_frequencies: Sequence[int] | None, p: int) -> np.ndarray:
+    every = range(1, p // 2 + 1)
+    among = np.array(list(every if key_frequencies is None else key_frequencies), dtype=int)
+    if among.size == 0 or not np.isin(among, every).all():
+        raise InputError(f"key frequencies {among.tolist()}: expected numbers from 1 to {p // 2} for p = {p}")
+    return among
+
+
+def _rule_score(acts: Activations, post: xr.Dataset, among: np.ndarray, rule: str) -> xr.DataArray:
+    """(neuron, k): what is largest at the neuron's frequency."""
+    if rule == "fve":
+        return post.energy.sum("line").sel(k=among).transpose("neuron", "k")
+    if rule != "along b":
+        raise UnknownName.of("rule", rule, ("fve", "along b"))
+    total = xr.zeros_like(post.energy.sum("line").sel(k=among))
+    for block in acts.blocks("mlp_pre"):
+        total = total + abs(spectrum_at(block["mlp_pre"], "b", among)).sum("a", dtype=np.float64)
+    return total.transpose("neuron", "k")
+
+
+def _angle(phasor: xr.DataArray) -> xr.DataArray:
+    return phasor.copy(data=np.where(np.isfinite(phasor.values), np.angle(phasor.values), np.nan))
+
+
+def _parts(energy: xr.Dataset, at: xr.DataArray) -> xr.DataArray:
+    """Shares (part, neuron) of a neuron's variance by direction at its own frequency."""
+    own = energy.energy.sel(k=at, drop=True)
+    total = energy.total.where(energy.total > 0)
+    linear = own.sel(line=["a", "b"]).sum("line")
+    parts = [linear, own.sel(line="sum", drop=True), own.sel(line="difference", drop=True)]
+    parts.append((energy.total - sum(parts)).clip(min=0.0))
+    return xr.concat(
+        [part / total for part in parts], dim=xr.DataArray(list(_PARTS), dims="part", name="part")
+    )
+
+
+def _two_cosines(means: xr.Dataset, at: xr.DataArray, p: int) -> xr.DataArray:
+    """Share of the variance that r cos(wa + phi) + r cos(wb + phi), best r and phi, explains."""
+    both = spectrum(means["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True).mean("line")
+    # Two orthogonal waves, each of mean square r^2 / 2, or r^2 where there is no sine.
+    weight = xr.where(2 * at == p, 2.0, 1.0)
+    return weight * abs(both) ** 2 / means.variance.where(means.variance > 0)
+
+
+def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: xr.Dataset) -> xr.DataArray:
+    """1 - |mlp_post - activation(dc + model of mlp_pre)|^2 / |mlp_post - mean|^2."""
+    p, activation = acts.task.p, ACTIVATIONS[acts.model.config.activation]
+    turn = 2 * np.pi * waves.frequency.values * np.arange(p)[:, None] / p
+    wave = np.nan_to_num(waves.amplitude.values) * np.cos(turn + np.nan_to_num(waves.phase.values))
+    error = np.zeros(waves.sizes["neuron"])
+    for block in acts.blocks("mlp_post"):
+        for a, row in zip(
+            block["mlp_post"].a.values, block["mlp_post"].transpose("a", "b", "neuron").values, strict=True
+        ):
+            model = activation(torch.from_numpy(dc + wave[a] + wave)).numpy()
+            error += np.sum((row - model) ** 2, axis=0)
+    variance = post.variance.where(post.variance > 0)
+    return 1 - xr.DataArray(error / p**2, dims="neuron") / variance
+
+
+def cluster_summary(waves: xr.Dataset, *, threshold: float = 0.85) -> xr.Dataset:
+    """The clusters of neurons, one row per frequency that any neuron has.
+
+    Over (k,): `neurons`, all of that frequency; `explained`, those with fve above the threshold; the medians
+    over all of them of `amplitude`, `phase_gap`, `fve_pre`, `fve_post`, `fve_rectified`.
+    """
+    ks = np.unique(waves.frequency.values[waves.frequency.values > 0])
+    names = ("amplitude", "phase_gap", "fve_pre", "fve_post", "fve_rectified")
+    members = [waves.where(waves.frequency == k, drop=True) for k in ks]
+    columns = {
+        "neurons": [m.sizes["neuron"] for m in members],
+        "explained": [int((m.fve > threshold).sum()) for m in members],
+    } | {name: [float(m[name].median()) for m in members] for name in names}
+    return xr.Dataset({name: (("k",), column) for name, column in columns.items()}, {"k": ks})
+
+
+def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
+    """How far the input weights of each neuron are the matched filter for the wave that it carries.
+
+    Dimension d of resid_mid holds the wave Re(R_d e^(iwn)) at the neuron's frequency; the filter matched to
+    cos(wn + phi) has the weights Re(R_d e^(-i phi)). `correlation`(neuron): the cosine between them and W_in;
+    `inside`: the share of |W_in|^2 in the plane of Re R and Im R. The phase phi is what W_in itself picks
+    out, so that even weights of noise correlate positively: `control` and `control_inside` are the same two
+    for a random vector in the place of W_in, with the phase that it picks out (`seed`).
+    Raises InputError for a network without a residual stream.
+    """
+    if not isinstance(acts.model, Transformer):
+        raise InputError("matched filters are of W_in reading a residual stream; this network has none")
+    means = line_means(acts, "resid_mid")["mean"].sel(line=["a", "b"])
+    at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
+    R = spectrum(means.mean("line"), "n").sel(k=at, drop=True).transpose("d_model", "neuron").values
+    W_in = acts.model.weight("W_in").detach().double().numpy()
+    noise = np.random.default_rng(seed).standard_normal(W_in.shape)
+    alive = waves.frequency.values > 0
+    result = {}
+    for prefix, weights in (("", W_in), ("control_", noise)):
+        picked = np.sum(R * weights, axis=0)
+        matched = (R * np.exp(-1j * np.angle(picked))).real
+        size = np.linalg.norm(weights, axis=0)
+        cosine = np.sum(matched * weights, axis=0) / np.maximum(
+            np.linalg.norm(matched, axis=0) * size, 1e-300
+        )
+        result["control" if prefix else "correlation"] = ("neuron", np.where(alive, cosine, np.nan))
+        inside = _plane_energy(R, weights) / np.maximum(size**2, 1e-300)
+        result[f"{prefix}inside"] = ("neuron", np.where(alive, inside, np.nan))
+    return xr.Dataset(result)
+
+
+def _plane_energy(R: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """|projection of each column of weights on the plane of Re R and Im R of that column|^2."""
+    planes = np.stack([R.real, R.imag], axis=-1).transpose(1, 0, 2)
+    # pinv: a Nyquist wave has no imaginary part, and its plane is a line
+    projected = np.linalg.pinv(planes) @ weights.T[..., None]
+    return np.sum((planes @ projected)[..., 0] ** 2, axis=-1)
+
+
+def phase_tiling(waves: xr.Dataset, *, draws: int = 200, seed: int = 0) -> xr.Dataset:
+    """How evenly the shared phases of the neurons of each frequency tile the circle.
+
+    Over (k,): `neurons`; `largest_gap`, between neighbours, in units of the even gap 2 pi / n; `kuiper`, the
+    Kuiper distance V = D+ + D- of the phases from uniform, in [1/n, 1]. `resultant`(k, order) =
+    |mean e^(i m phi)| for m = 1, 2, 3, 4: 0 where the phases balance in that harmonic; m = 2 and 4 are what
+    sums of rectified waves weighted by cos 2 phi need. Control: the mean of each over `draws` sets of
+    n uniformly random phases, with the same names and the prefix `control_`.
+    """
+    ks = np.unique(waves.frequency.values[waves.frequency.values > 0])
+    generator = np.random.default_rng(seed)
+    rows = []
+    for k in ks:
+        phases = waves.phase.values[waves.frequency.values == k]
+        drawn = [_tiling(phi) for phi in generator.uniform(0, 2 * np.pi, (draws, len(phases)))]
+        control = {f"control_{name}": np.mean([d[name] for d in drawn], axis=0) for name in drawn[0]}
+        rows.append({"neurons": len(phases), **_tiling(phases), **control})
+    dims = {name: ("k", "order") if "resultant" in name else ("k",) for name in rows[0]} if rows else {}
+    coords = {"k": ks, "order": [1, 2, 3, 4]}
+    return xr.Dataset({name: (dims[name], np.array([row[name] for row in rows])) for name in dims}, coords)
+
+
+def _tiling(phases: np.ndarray) -> dict[str, np.ndarray]:
+    n = len(phases)
+    turns = np.sort(phases / (2 * np.pi) % 1)
+    gaps = np.diff(turns, append=turns[0] + 1)
+    above = np.max(np.arange(1, n + 1) / n - turns)
+    below = np.max(turns - np.arange(n) / n)
+    resultant = np.abs(np.exp(2j * np.pi * np.outer([1, 2, 3, 4], turns)).mean(axis=1))
+    return {
+        "largest_gap": np.asarray(gaps.max() * n),
+        "kuiper": np.asarray(above + below),
+        "resultant": resultant,
+    }
+
+
+def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
+    """The phase with which each neuron writes on the logits, beside twice the phase with which it reads.
+
+    W_L = W_out W_U (W_U alone without a residual stream) is for each neuron a wave over the answers,
+    A cos(w c + psi) at the neuron's frequency. A rectified wave holds cos(w(a + b) + phi_a + phi_b); sent with
+    psi = phi_a + phi_b = 2 phi, and summed over phases, it makes cos w(a + b - c). Subtraction: phi_a - phi_b.
+
+    Over (neuron,): `psi`, `amplitude`; `share` of the energy of its row of W_L at that frequency (mean over
+    answers removed); `expected`; `distance` of the two around the circle, in [0, pi]; `control`: the same
+    distance to the phase expected of another neuron of the same frequency, drawn at random; `measured`: the
+    phase of mlp_post itself on a + b (a - b) and `measured_distance` of psi from it. Random phases
+    have pi/2 on average. Raises InputError for other operations, and where there are not p answers.
+    """
+    operation = acts.task.operation
+    if operation not in ("add", "subtract"):
+        raise InputError(f"operation {operation!r}: expected add or subtract")
+    W_L, p = neuron_to_logit(acts.model), acts.task.p
+    if W_L.shape[1] < p:
+        raise InputError(f"{W_L.shape[1]} answers: expected p = {p}, one for each residue")
+    alive = waves.frequency.values > 0
+    at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
+    rows = xr.DataArray(W_L[:, :p], dims=("neuron", "answer"))
+    written = spectrum(rows, "answer").sel(k=at, drop=True).where(alive)
+    sign = 1 if operation == "add" else -1
+    expected = waves.phase_a + sign * waves.phase_b
+    expected = expected.copy(data=np.angle(np.exp(1j * expected.values))).where(alive)
+    means = line_means(acts, "mlp_post")["mean"].sel(line="sum" if sign > 0 else "difference", drop=True)
+    measured = _angle(spectrum(means, "n").sel(k=at, drop=True).where(alive))
+    psi = _angle(written)
+    variance = rows.var("answer")
+    power = abs(written) ** 2 * xr.where(2 * at == p, 1.0, 0.5)
+    return xr.Dataset(
+        {
+            "psi": psi,
+            "amplitude": abs(written),
+            "share": power / variance.where(variance > 0),
+            "expected": expected,
+            "distance": phase_distance(psi, expected),
+            "control": phase_distance(psi, expected[_others(waves.frequency.values, seed)]),
+            "measured": measured,
+            "measured_distance": phase_distance(psi, measured),
+        }
+    )
+
+
+def neuron_to_logit(network: Network) -> np.ndarray:
+    """W_L[neuron, answer]: the direct effect of each neuron on each logit, float64."""
+    W_U = network.weight("W_U").detach().double().numpy()
+    return (
+        network.weight("W_out").detach().double().numpy() @ W_U if isinstance(network, Transformer) else W_U
+    )
+
+
+def _others(frequency: np.ndarray, seed: int) -> np.ndarray:
+    """For each neuron another one of the same frequency: a random cyclic order within each cluster."""
+    generator = np.random.default_rng(seed)
+    other = np.arange(len(frequency))
+    for k in np.unique(frequency):
+        members = generator.permutation(np.flatnonzero(frequency == k))
+        other[members] = np.roll(members, 1)
+    return other
