@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +13,7 @@ from torch import Tensor
 
 from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.layouts import TRANSFORMER_LENS
+from modscope.checkpoints.own import write_beside
 from modscope.checkpoints.settings import Settings, settings_from
 from modscope.errors import CheckpointError, InputError, ModscopeError
 from modscope.model import Network, Transformer, TransformerConfig
@@ -16,6 +21,7 @@ from modscope.model import Network, Transformer, TransformerConfig
 __all__ = [
     "from_hooked_transformer",
     "hooked_transformer",
+    "save_transformer_lens",
     "transformer_lens_config",
     "transformer_lens_state",
 ]
@@ -81,6 +87,23 @@ def transformer_lens_state(model: Network) -> dict[str, Tensor]:
     state["blocks.0.attn.mask"] = seen.tril() if config.causal else seen
     state["blocks.0.attn.IGNORE"] = torch.tensor(-torch.inf)
     return state
+
+
+def save_transformer_lens(path: str | os.PathLike[str], model: Network) -> Path:
+    """The network as a TransformerLens state dict in a `.pt` file, its config in a `.json` file beside it.
+
+    To load there: `HookedTransformer(HookedTransformerConfig(**json.load(...)))`, then `load_state_dict`.
+    Returns the path of the state dict.
+    """
+    path = Path(path)
+    if path.suffix not in (".pt", ".pth"):
+        raise InputError(f"{path}: expected a name that ends in .pt for a TransformerLens state dict")
+    config = {name: value for name, value in transformer_lens_config(model).items() if name != "dtype"}
+    buffer = io.BytesIO()
+    torch.save(transformer_lens_state(model), buffer)
+    write_beside(path.with_suffix(".json"), json.dumps(config, indent=1).encode())
+    write_beside(path, buffer.getvalue())
+    return path
 
 
 def hooked_transformer(model: Network) -> Any:

@@ -71,6 +71,40 @@ class Checkpoint:
             return None
         return not disagreements(self.stated, self.measured)
 
+    def record(self) -> dict[str, Any]:
+        """What `save_safetensors` takes as the record: where the network came from, and its measured numbers."""
+        record: dict[str, Any] = {
+            "source": self.source.name,
+            "layout": self.layout,
+            "notes": list(self.notes),
+        }
+        if self.epoch is not None:
+            record["epoch"] = self.epoch
+        for key, kind in (("losses", "loss"), ("accuracies", "accuracy")):
+            named = {
+                name.removesuffix(f"_{kind}"): value
+                for name, value in self.measured.items()
+                if name.endswith(kind)
+            }
+            record[key] = named
+        return record
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is known of the checkpoint, without its weights, as plain JSON values."""
+        return {
+            "source": str(self.source),
+            "layout": self.layout,
+            "epoch": self.epoch,
+            "epochs": list(self.epochs),
+            "network": self.model.to_dict(),
+            "task": self.task.to_dict(),
+            "stated": dict(self.stated),
+            "measured": dict(self.measured),
+            "agrees": self.agrees,
+            "at_chance": bool(self.at_chance),
+            "notes": list(self.notes),
+        }
+
     @property
     def at_chance(self) -> bool:
         """Whether the accuracy over all pairs is what guessing gives."""

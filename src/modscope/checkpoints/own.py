@@ -52,11 +52,12 @@ def save_safetensors(
         raise InputError(f"the record cannot be written as JSON: {error}") from error
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.weights.items()}
     path = Path(path)
-    _write_beside(path, save(weights, {METADATA_KEY: text}))
+    write_beside(path, save(weights, {METADATA_KEY: text}))
     return path
 
 
-def _write_beside(path: Path, data: bytes) -> None:
+def write_beside(path: Path, data: bytes) -> None:
+    """Write a file under another name and rename it, so that a reader sees the old file or the new one."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(data)

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from modscope._version import __version__
+from modscope.cli.convert import convert
+from modscope.cli.inspect import inspect
 from modscope.cli.report import report
 from modscope.cli.train import train
 from modscope.errors import InputError, ModscopeError
@@ -40,6 +42,8 @@ def _options(
 
 app.command()(report)
 app.command()(train)
+app.command()(inspect)
+app.command()(convert)
 
 
 def main() -> None:

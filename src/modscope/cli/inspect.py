@@ -1,0 +1,70 @@
+"""`modscope inspect`: what a file of weights is, and whether it is what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from modscope.checkpoints import Checkpoint
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A checkpoint file or folder.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object instead.")] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A config to read instead of the one beside it.")
+    ] = None,
+    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
+    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+) -> None:
+    """Show what a file of weights holds: layout, sizes, task, measured and stated losses, what was assumed."""
+    from modscope.checkpoints import open_checkpoint
+
+    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    if as_json:
+        typer.echo(json.dumps(checkpoint.to_dict(), indent=2, allow_nan=False))
+    else:
+        typer.echo("\n".join(_lines(checkpoint)))
+
+
+def _lines(checkpoint: Checkpoint) -> list[str]:
+    values = checkpoint.to_dict()
+    network, task = values["network"], values["task"]
+    sizes = ", ".join(
+        f"{name} {_words(value)}" for name, value in network.items() if name not in ("family", "p")
+    )
+    epochs = values["epochs"]
+    several = f" of {len(epochs)}, {min(epochs)} to {max(epochs)}" if len(epochs) > 1 else ""
+    names = dict.fromkeys([*checkpoint.measured, *checkpoint.stated])
+    return [
+        f"file      {checkpoint.source}",
+        f"layout    {checkpoint.layout}",
+        f"network   {network['family']}: {sizes}",
+        f"task      {task['operation']} mod {task['p']}, split {task['split']['kind']}",
+        f"epoch     {'not stated' if checkpoint.epoch is None else checkpoint.epoch}{several}",
+        "",
+        f"{'':18}{'measured':>12}{'stated':>12}",
+        *(
+            f"{name.replace('_', ' '):18}{_number(checkpoint.measured.get(name)):>12}"
+            f"{_number(checkpoint.stated.get(name)):>12}"
+            for name in names
+        ),
+        *(["", *(f"- {note}" for note in checkpoint.notes)] if checkpoint.notes else []),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
