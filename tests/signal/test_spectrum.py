@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modscope.errors import InputError, UnknownName
 from modscope.signal import (
+    _dft,
     amplitude,
     basis_frequencies,
     basis_labels,
@@ -188,6 +189,25 @@ def test_numbers_for_axes_give_the_same_numbers() -> None:
         assert (to_fourier(x.values, i) == to_fourier(x, axis).values).all()
     assert (spectrum(x.values, (0, 1)) == spectrum(x, ("a", "b")).values).all()
     assert (x.values == stack(9, 1).values).all()
+
+
+@pytest.mark.parametrize("p", [113, 127, 128, 130, 169, 256, 401, 409, 499, 502])
+def test_products_and_ffts_agree(p: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = stack(p, 3)
+    functions = (spectrum, power, to_fourier, from_fourier)
+    answers = []
+    for fft in (False, True):
+        monkeypatch.setattr(_dft, "fft_is_faster", lambda p, fft=fft: fft)
+        answers.append(
+            [f(x, axis).values for f in functions for axis in ("a", "b", "neuron", ("neuron", "b"))]
+        )
+    for by_product, by_fft in zip(*answers, strict=True):
+        np.testing.assert_allclose(by_product, by_fft, atol=1e-11)
+
+
+def test_the_fft_serves_long_waves_and_the_product_long_primes() -> None:
+    chosen = {p: _dft.fft_is_faster(p) for p in (59, 113, 128, 199, 256, 331, 499, 512)}
+    assert [p for p, fft in chosen.items() if fft] == [256, 499, 512]
 
 
 def test_strided_input_gives_the_same_numbers() -> None:

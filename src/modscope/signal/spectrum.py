@@ -67,7 +67,7 @@ def to_fourier(x: Array, axes: Axes) -> Array:
     """
     values, found = real_values(x), positions(x, axes)
     for i in found:
-        values = _dft.along(_dft.basis(_dft.length(values.shape[i])), values, i)
+        values = _dft.coefficients(values, i)
     return rewrap(x, values, {i: (_name(x, i), _labels(values.shape[i])) for i in found})
 
 
@@ -81,7 +81,7 @@ def from_fourier(x: Array, axes: Axes) -> Array:
     """
     values, found = real_values(x), positions(x, axes)
     for i in found:
-        values = _dft.along(_dft.basis(_dft.length(values.shape[i])).T, values, i)
+        values = _dft.from_coefficients(values, i)
     return rewrap(x, values, {i: (_name(x, i), np.arange(values.shape[i])) for i in found})
 
 
@@ -100,7 +100,7 @@ def spectrum(x: Array, axis: Axes) -> Array:
     values, found = real_values(x), positions(x, axis)
     if len(found) == 1:
         return rewrap(
-            x, _phasors(values, found[0]), {found[0]: ("k", np.arange(values.shape[found[0]] // 2 + 1))}
+            x, _dft.phasors(values, found[0]), {found[0]: ("k", np.arange(values.shape[found[0]] // 2 + 1))}
         )
     if len(found) != 2:
         raise InputError(f"a spectrum over {len(found)} axes: expected one or two")
@@ -134,14 +134,16 @@ def power(x: Array, axis: Axes) -> Array:
     >>> power(np.array([3.0, 2.0, 1.0, 2.0]), 0).round(3).tolist()
     [4.0, 0.5, 0.0]
     """
+    found = positions(x, axis)
+    if len(found) == 1:
+        values, i = real_values(x), found[0]
+        ks = np.arange(values.shape[i] // 2 + 1)
+        return rewrap(x, _power_1d(values, i), {i: ("k", ks)})
     phasors = spectrum(x, axis)
+    single = np.ones((1,) * x.ndim, dtype=bool)
+    for i, ks in zip(found, (_signed(x.shape[found[0]]), np.arange(x.shape[found[1]] // 2 + 1)), strict=True):
+        single = single & _spread(_dft.whole_weight(x.shape[i], ks) == 1, i, x.ndim)
     values = _plain(phasors)
-    share = np.ones((), values.real.dtype)
-    sizes = [(i, x.shape[i]) for i in positions(x, axis)]
-    single = np.ones((1,) * values.ndim, dtype=bool)
-    for i, p in sizes:
-        ks = np.arange(p // 2 + 1) if i == sizes[-1][0] else _signed(p)
-        single = single & _spread((ks == 0) | (2 * ks == p), i, values.ndim)
     share = np.where(single, 1, 0.5).astype(values.real.dtype)
     return rewrap(phasors, (values.real**2 + values.imag**2) * share)
 
@@ -188,9 +190,21 @@ def synthesise(phasors: Array, p: int, *, axis: Axes = "k", name: str | None = N
     return rewrap(phasors, values, {i: (names[i], np.arange(p)) for i in found})
 
 
-def _phasors(values: np.ndarray, i: int) -> np.ndarray:
+def _power_1d(values: np.ndarray, i: int) -> np.ndarray:
     p = _dft.length(values.shape[i])
-    return _complex(_dft.along(_dft.phasor_rows(p, np.arange(p // 2 + 1)), values, i), i)
+    ks = np.arange(p // 2 + 1)
+    root = np.sqrt(1 / _dft.whole_weight(p, ks))
+    if _dft.fft_is_faster(p):
+        parts = _dft.phasors(values, i)
+        out = parts.real**2 + parts.imag**2
+        out *= _spread((root**2).astype(values.dtype), i, out.ndim)
+        return out
+    # Scaled in the matrix, real and imaginary parts apart: nothing is left to do but two squares.
+    rows = _dft.phasor_rows(p, ks) * np.tile(root, 2)[:, None]
+    real, imag = np.split(_dft.along(rows, values, i), 2, axis=i)
+    out = np.square(real)
+    out += np.square(imag, out=imag)
+    return out
 
 
 def _complex(parts: np.ndarray, i: int) -> np.ndarray:
@@ -210,7 +224,7 @@ def _spectrum_2d(x: Array, values: np.ndarray, found: tuple[int, ...]) -> Array:
     p, q = _dft.length(values.shape[first]), _dft.length(values.shape[last])
     ks, ls = _signed(p), np.arange(q // 2 + 1)
     turn = np.exp(-2j * np.pi / p * (np.outer(ks, np.arange(p)) % p)) / p
-    out = _dft.along(turn, _phasors(values, last), first)
+    out = _dft.along(turn, _dft.phasors(values, last), first)
     # On k_b = 0 (and q/2) the halves k_a and -k_a are conjugate: one of them carries both.
     single = _dft.whole_weight(q, ls) == 1
     weight = _dft.whole_weight(p, ks) * (ks >= 0)
