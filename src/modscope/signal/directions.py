@@ -256,5 +256,8 @@ def _leading(x: Array, gone: tuple[Axis, ...], values: np.ndarray, new: Mapping[
     if not isinstance(x, xr.DataArray):
         return values
     rest: xr.DataArray = without(x, positions(x, gone))
+    taken = [name for name in new if name in rest.dims]
+    if taken:
+        raise InputError(f"the result would have two axes {taken[0]!r}: rename the one that is there already")
     coords: dict[Any, Any] = {**rest.coords, **{name: list(at) for name, at in new.items()}}
     return xr.DataArray(values, dims=(*new, *rest.dims), coords=coords, name=x.name, attrs=x.attrs)
