@@ -99,10 +99,10 @@ def test_all_hooks_are_named_and_constant_ones_have_no_symmetry() -> None:
     assert float(found.even.sel(hook="attn_out")) == pytest.approx(1)
 
 
-def test_other_operations_have_no_evenness_about_half_c() -> None:
-    with pytest.raises(InputError, match=r"'subtract'.*swap_shares"):
-        even_fractions(transformer_acts(7, "subtract"))
-    with pytest.raises(InputError, match="add only"):
+def test_operations_without_a_circle_have_no_evenness() -> None:
+    with pytest.raises(InputError, match="do not lie on a circle"):
+        even_fractions(transformer_acts(7, "random"))
+    with pytest.raises(InputError, match="those of add"):
         fixed_point_slopes(transformer_acts(7, "multiply"))
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.terms import LINES, line_means
+from modscope.analysis.circle import circle_of
+from modscope.analysis.energy import even_fraction
+from modscope.analysis.terms import CONSTANT, LINES, line_means
 from modscope.errors import InputError
 from modscope.signal import spectrum
 
@@ -31,25 +33,28 @@ _FEATURES_AT_ONCE = 64
 
 
 def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
-    """The share of each hook's energy that is even about c/2, in the order (c, a), c = a + b.
+    """The share of each hook's energy that is even about c/2, in the order (c, a), c the answer.
 
     Each row loses its mean over a first; even part (Y(a) + Y(c - a))/2; energies over all rows and
-    features. `even` and `odd` = 1 - even over (hook,). Before attention the wave of one position alone is
-    taken (position a): there it is exactly 0.5, as it is for white noise in expectation. NaN where rows are constant.
-    Raises InputError for operations other than add: under a subtraction the swap takes c to -c, and
-    `swap_shares` and `covariance_defect` are what can be asked.
+    features (`modscope.analysis.energy.even_fraction`). `even` and `odd` = 1 - even over (hook,). Before
+    attention the wave of one position alone is taken (position a): there it is 0.5, because the
+    reflections of all c together turn any wave as often away from itself as onto it. White noise has 0.5
+    in expectation. NaN where rows are constant.
+
+    With c = a + b the reflection exchanges a and b; with c = a - b it takes (a, b) to (-b, -a), and
+    `swap_shares` and `covariance_defect` ask about the exchange. Raises InputError where the answer turns on no
+    circle.
     """
-    _need_add(acts)
+    circle = circle_of(acts.task)
+    _ = circle.turn
     hooks = _hooks(acts, hooks)
-    even = [_even_fraction(acts, hook) for hook in hooks]
+    even = [
+        even_fraction(acts.at(hook), circle)
+        if hook in acts.joint_hooks
+        else _even_fraction_of_token_wave(circle.rows(acts.at(hook, "a").values))
+        for hook in hooks
+    ]
     return xr.Dataset({"even": (("hook",), even), "odd": (("hook",), [1 - e for e in even])}, {"hook": hooks})
-
-
-def _need_add(acts: Activations) -> None:
-    if acts.task.operation != "add":
-        raise InputError(
-            f"operation {acts.task.operation!r}: a -> c - a exchanges a and b for add only; see swap_shares"
-        )
 
 
 def _hooks(acts: Activations, hooks: Iterable[str] | None) -> list[str]:
@@ -70,38 +75,13 @@ def _chunks(acts: Activations, hook: str) -> Iterable[np.ndarray]:
         yield x[..., start : start + _FEATURES_AT_ONCE].astype(np.float64)
 
 
-def _even_fraction(acts: Activations, hook: str) -> float:
-    if hook not in acts.joint_hooks:
-        return _even_fraction_of_token_wave(acts.at(hook, "a").values)
-    even = energy = size = 0.0
-    for x in _chunks(acts, hook):
-        size += float(np.sum(x**2))
-        p = len(x)
-        x = x - _line_means(x, 1)[np.add.outer(np.arange(p), np.arange(p)) % p]
-        energy += float(np.sum(x**2))
-        # |x + swapped|^2 / 4 without another array: |x|^2/2 + <x, swapped>/2
-        even += float(np.sum(x**2) + np.einsum("abf,baf->", x, x)) / 2
-    return even / energy if energy > 1e-12 * size else float("nan")
-
-
 def _even_fraction_of_token_wave(x: np.ndarray) -> float:
+    """Over all c, sum (x(a) + x(c - a))^2 / 4 = (sum x^2 + (sum x)^2 / p) / 2 for x [token, feature]."""
     x = x.reshape(len(x), -1).astype(np.float64)
     size, x = np.sum(x**2), x - x.mean(axis=0)
     energy = np.sum(x**2)
-    # the cross term, summed over all c, is the square of the sum: zero
-    return (
-        float((energy + np.sum(x.sum(axis=0) ** 2) / len(x)) / (2 * energy))
-        if energy > 1e-12 * size
-        else float("nan")
-    )
-
-
-def _line_means(x: np.ndarray, sign: int) -> np.ndarray:
-    """The means of x [a, b, feature] over the pairs with the same a + b (sign 1) or a - b (-1), [p, feature]."""
-    p = len(x)
-    line = (np.arange(p)[:, None] + sign * np.arange(p)) % p
-    order = np.argsort(line.ravel(), kind="stable")
-    return x.reshape(p * p, -1)[order].reshape(p, p, -1).mean(axis=1)
+    even = (energy + np.sum(x.sum(axis=0) ** 2) / len(x)) / 2
+    return float(even / energy) if energy > CONSTANT * size else float("nan")
 
 
 def swap_shares(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
@@ -120,7 +100,7 @@ def swap_shares(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dat
             x = x - x.mean(axis=(0, 1))
             energy += float(np.sum(x**2))
             same += float(np.einsum("abf,baf->", x, x))
-        shares.append((1 + same / energy) / 2 if energy > 1e-12 * size else float("nan"))
+        shares.append((1 + same / energy) / 2 if energy > CONSTANT * size else float("nan"))
     return xr.Dataset(
         {"symmetric": (("hook",), shares), "antisymmetric": (("hook",), [1 - s for s in shares])},
         {"hook": hooks},
@@ -176,7 +156,10 @@ def fixed_point_slopes(acts: Activations, hooks: Iterable[str] | None = None) ->
     its slope everywhere: an even wave has a horizontal tangent at both, 0; white noise has 1; an odd
     wave is steeper than 1. `first`, `second` over (hook,). Rows without waves give NaN; for add only.
     """
-    _need_add(acts)
+    if acts.task.operation != "add":
+        raise InputError(
+            f"operation {acts.task.operation!r}: the fixed points c/2 and c/2 + p/2 are those of add"
+        )
     hooks = [h for h in _hooks(acts, hooks) if h in acts.joint_hooks]
     slopes = [_slopes(acts, hook) for hook in hooks]
     names = ("first", "second")
@@ -201,7 +184,7 @@ def _slopes(acts: Activations, hook: str) -> tuple[float, float]:
         first += float(np.sum(here.real.sum(axis=1) ** 2))
         second += float(np.sum((here * other[None, :, None]).real.sum(axis=1) ** 2))
         everywhere += float(np.sum(np.abs(slope) ** 2)) / 2
-    if everywhere <= 1e-12 * size * turn**2:
+    if everywhere <= CONSTANT * size * turn**2:
         return float("nan"), float("nan")
     return (first / everywhere) ** 0.5, (second / everywhere) ** 0.5
 
