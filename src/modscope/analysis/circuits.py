@@ -188,20 +188,30 @@ def _pizza_factors(p: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return 2 * np.abs(np.cos(half)), np.abs(np.cos(half)) - np.abs(np.sin(half))
 
 
-def isolated_circle(network: Network, k: int) -> Transformer:
-    """The network with an embedding that keeps, of the waves over the residues, frequency k and DC alone."""
-    if not isinstance(network, Transformer):
-        raise InputError("this network has no embedding shared by both positions: expected a transformer")
+def isolated_circle(network: Network, k: int) -> Network:
+    """The network with an embedding that keeps, of the waves over the residues, frequency k and DC alone.
+
+    For the MLP family that is the embedding of each position, or its rows of W_in where tokens are one-hot.
+    """
     p = network.config.p
     if not 1 <= k <= p // 2:
         raise InputError(f"frequency {k}: expected 1 to {p // 2} for p = {p}")
-    table = network.weight("W_E").detach().double().numpy().copy()
-    bins = np.fft.rfft(table[:p], axis=0)
-    kept = np.zeros_like(bins)
-    kept[[0, k]] = bins[[0, k]]
-    table[:p] = np.fft.irfft(kept, n=p, axis=0)
-    weights = dict(network.weights) | {"embed.W_E": torch.from_numpy(table).to(network.dtype)}
-    return Transformer(network.config, weights)
+    weights = dict(network.weights)
+    for name in _tables_by_token(network):
+        table = weights[name].detach().double().numpy().copy()
+        bins = np.fft.rfft(table[:p], axis=0)
+        kept = np.zeros_like(bins)
+        kept[[0, k]] = bins[[0, k]]
+        table[:p] = np.fft.irfft(kept, n=p, axis=0)
+        weights[name] = torch.from_numpy(table).to(network.dtype)
+    return type(network)(network.config, weights)
+
+
+def _tables_by_token(network: Network) -> list[str]:
+    if isinstance(network, Transformer):
+        return ["embed.W_E"]
+    embedded = [name for name in network.weights if name.startswith("embed.")]
+    return embedded or ["mlp.W_in_a", "mlp.W_in_b"]
 
 
 def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...]) -> xr.Dataset:
