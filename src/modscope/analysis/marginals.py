@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modscope.activations import Activations
+from modscope.analysis.terms import line_means
 from modscope.errors import InputError
 
 __all__ = ["Marginals", "answer_sign", "checked_frequencies", "marginals", "phasors_of"]
@@ -91,32 +92,18 @@ def phasors_of(x: np.ndarray, ks: Sequence[int]) -> np.ndarray:
 
 
 def marginals(acts: Activations, hook: str) -> Marginals:
-    """One pass over a hook, some rows at a time, in float64; the features are flattened to one axis.
+    """The one-number parts of a hook, streamed in float64; the features are flattened to one axis.
 
     Raises InputError where the answer is neither a + b nor a - b, UnknownName for a hook that does not
     depend on both tokens.
     """
-    sign, hook, p = answer_sign(acts), acts.model.hook_name(hook), acts.task.p
-    rows_of_a: list[np.ndarray] = []
-    sums: dict[str, np.ndarray] = {}
-    square = 0.0
-    for block in acts.blocks(hook):
-        x = block[hook].values.astype(np.float64)
-        x = x.reshape(len(x), p, -1)
-        if not sums:
-            sums = {name: np.zeros((p, x.shape[-1])) for name in ("b", "plus", "minus")}
-        rows_of_a.append(x.mean(axis=1))
-        sums["b"] += x.sum(axis=0)
-        square += float(np.vdot(x, x))
-        for a, row in zip(block[hook].a.values, x, strict=True):
-            sums["plus"] += np.roll(row, a, axis=0)
-            sums["minus"] += row[(a - np.arange(p)) % p]
-    mean = sums["b"].sum(axis=0) / p**2
-    of_a, of_b = np.concatenate(rows_of_a) - mean, sums["b"] / p - mean
-    plus, minus = sums["plus"] / p - mean, sums["minus"] / p - mean
+    sign, p = answer_sign(acts), acts.task.p
+    means = line_means(acts, hook)
+    mean = means.average.values.ravel()
+    of_a, of_b, plus, minus = means["mean"].values.reshape(4, p, -1) - mean
     answer, opposite = (plus, minus) if sign == 1 else (minus, plus)
     if p % 2 == 0:
         alternating = (-1.0) ** np.arange(p)[:, None]
         opposite = opposite - alternating * (opposite * alternating).mean(axis=0)
-    power = max(square / p**2 - float(mean @ mean), 0.0)
-    return Marginals(hook, sign, mean, of_a, of_b, answer, opposite, power)
+    power = float(means.variance.sum())
+    return Marginals(means.attrs["hook"], sign, mean, of_a, of_b, answer, opposite, power)

@@ -1,0 +1,281 @@
+"""What the rectifier adds: harmonics of a biased cosine, and products of waves that were only summed before.
+
+ReLU(r cos(t) + d) is even in t with a closed form for each harmonic. A sum of two waves of one frequency,
+cos(wa + phi) + cos(wb + phi) = 2 cos(w(a - b)/2) cos(w(a + b)/2 + phi), has no energy on a + b; its rectified
+version has, at the second harmonic of w(a + b)/2. That is the same frequency k on the diagonal, not 2k along
+one axis: the two are kept apart here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.circle import circle_of
+from modscope.analysis.clusters import clusters, neuron_fve
+from modscope.analysis.marginals import checked_frequencies
+from modscope.analysis.terms import LINES, term_energy
+from modscope.errors import InputError
+from modscope.residues import harmonic, intermodulation
+from modscope.signal import fourier_basis, spectrum_at
+
+__all__ = [
+    "block_energy",
+    "harmonic_proportion",
+    "harmonic_shares",
+    "neuron_harmonics",
+    "rectified_cosine",
+]
+
+
+def rectified_cosine(bias: float | np.ndarray, n: int | np.ndarray) -> np.ndarray:
+    """The coefficient of cos(n t) in ReLU(cos t + bias); n = 0 is the mean.
+
+    With t0 = arccos(-bias), the cosine is above zero for |t| < t0, and
+    c_n = (2/pi) [sin((n-1) t0) / (2(n-1)) + sin((n+1) t0) / (2(n+1)) + bias sin(n t0) / n],
+    c_1 = (t0 + sin(2 t0)/2 + 2 bias sin t0) / pi, c_0 = (sin t0 + bias t0) / pi.
+    For an amplitude r and offset d it is r c_n(d / r). bias >= 1: the cosine is passed whole; bias <= -1: not
+    at all. The arguments broadcast.
+
+    >>> rectified_cosine(0.0, np.arange(5)).round(4).tolist()  # 1/pi, 1/2, 2/(3 pi), 0, -2/(15 pi)
+    [0.3183, 0.5, 0.2122, 0.0, -0.0424]
+    """
+    bias, n = np.broadcast_arrays(np.asarray(bias, np.float64), np.asarray(n))
+    if (n < 0).any():
+        raise InputError("a harmonic below 0 was asked for: expected 0 (the mean), 1, 2, ...")
+    t0 = np.arccos(np.clip(-bias, -1.0, 1.0))
+    # the formula for n >= 2, where nothing is divided by zero; 2 stands in elsewhere
+    m = np.where(n >= 2, n, 2)
+    higher = np.sin((m - 1) * t0) / (m - 1) + np.sin((m + 1) * t0) / (m + 1) + 2 * bias * np.sin(m * t0) / m
+    first = t0 + np.sin(2 * t0) / 2 + 2 * bias * np.sin(t0)
+    mean = np.sin(t0) + bias * t0
+    return np.select([n == 0, n == 1], [mean, first], higher) / np.pi
+
+
+def neuron_harmonics(acts: Activations, key_frequencies: Sequence[int], *, harmonics: int = 4) -> xr.Dataset:
+    """The harmonics that the closed form predicts for every neuron and row, beside those measured.
+
+    At fixed a, the input of a neuron of frequency k is nearly d + r cos(w_k b + phi), with d and r its DC and
+    amplitude along b in that row; its output should have r c_n(d / r) at n k with the phase n phi. Over the
+    neurons of each key frequency's cluster and all rows, by (k, harmonic) with harmonic 0..harmonics:
+    `predicted` and `measured`, root mean square amplitudes along b; `fve`, the share of the measured
+    energy that the prediction, phase included, explains; `neurons` (k). A harmonic is read at n k mod p,
+    where others are aliased too: where two large ones meet, fve falls. NaN for a cluster without neurons.
+    Raises InputError for a network without ReLU.
+    """
+    if acts.model.config.activation != "relu":
+        raise InputError(
+            f"not applicable to activation {acts.model.config.activation!r}: the closed form is that of relu"
+        )
+    p = acts.task.p
+    ks = checked_frequencies(key_frequencies, p)
+    found = clusters(neuron_fve(acts.at("mlp_post"), circle_of(acts.task)))
+    n = np.arange(harmonics + 1)
+    energy = np.zeros((3, len(ks), len(n)))
+    for block in acts.blocks("mlp_pre", "mlp_post"):
+        for i, k in enumerate(ks):
+            members = found.members(k)
+            pre, post = (block[h].values[..., members].astype(np.float64) for h in ("mlp_pre", "mlp_post"))
+            energy[:, i] += _harmonic_energies(pre, post, k, n)
+    sizes = [len(found.members(k)) for k in ks]
+    count = np.array(sizes, np.float64)[:, None] * p
+    count[count == 0] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fve = 1 - energy[2] / energy[1]
+    over = ("k", "harmonic")
+    return xr.Dataset(
+        {
+            "predicted": (over, np.sqrt(energy[0] / count)),
+            "measured": (over, np.sqrt(energy[1] / count)),
+            "fve": (over, fve),
+            "neurons": (("k",), sizes),
+        },
+        {"k": list(ks), "harmonic": n},
+    )
+
+
+def _harmonic_energies(pre: np.ndarray, post: np.ndarray, k: int, n: np.ndarray) -> np.ndarray:
+    """Summed squares of (predicted, measured, measured - predicted) for each harmonic; pre, post [a, b, neuron]."""
+    p = pre.shape[1]
+    d, wave = pre.mean(axis=1), _phasors_along_b(pre, np.array([k]))[0]
+    r = np.abs(wave)
+    moving = np.where(r > 0, r, 1.0)
+    unit = np.where(r > 0, wave / moving, 1.0)
+    predicted = r * rectified_cosine(d / moving, n[:, None, None]) * unit ** n[:, None, None]
+    predicted[0] = np.where(r > 0, predicted[0].real, np.maximum(d, 0))
+    measured = _phasors_along_b(post, n * k % p)
+    parts = (predicted, measured, measured - predicted)
+    return np.array([np.sum(np.abs(x) ** 2, axis=(1, 2)) for x in parts])
+
+
+def _phasors_along_b(x: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """[bin, a, neuron]: coefficients on e^{2 pi i bin b / p}, doubled unless they have no conjugate partner."""
+    p = x.shape[1]
+    turn = np.exp(-2j * np.pi / p * (bins[:, None] * np.arange(p) % p))
+    scale = np.where(2 * bins % p == 0, 1.0, 2.0) / p
+    return np.einsum("kb,abf->kaf", turn * scale[:, None], x, optimize=True)
+
+
+def harmonic_proportion(
+    acts: Activations, key_frequencies: Sequence[int], *, hooks: Iterable[str] | None = None
+) -> xr.Dataset:
+    """Sum of the amplitudes at the second harmonic over the sum of those at k, along a and along b.
+
+    Along b: the amplitudes of every row (fixed a) and feature, summed; along a likewise. Variables over
+    (hook, k): along_a, along_b, proportion (their mean); fundamental and second (hook, k, axis), mean
+    amplitudes. Before attention the waves of positions a and b over their own tokens take the place of
+    rows. Taken along one axis, cos w(a + b) counts as frequency k. NaN where there is no wave at k.
+    Hooks: by default all that carry waves over the tokens.
+    """
+    p = acts.task.p
+    ks = checked_frequencies(key_frequencies, p)
+    chosen = [acts.model.hook_name(h) for h in hooks] if hooks is not None else _wave_hooks(acts)
+    at = np.array([ks, [harmonic(k, 2, p) for k in ks]])
+    amplitude = np.stack([_mean_amplitudes(acts, hook, at) for hook in chosen])
+    # a second harmonic that is DC (k = p/2) is no wave
+    amplitude[:, :, 1] = np.where(at[1] == 0, np.nan, amplitude[:, :, 1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(amplitude[:, :, 0] > 1e-9, amplitude[:, :, 1] / amplitude[:, :, 0], np.nan)
+    over = ("hook", "axis", "k")
+    return xr.Dataset(
+        {
+            "along_a": (("hook", "k"), ratio[:, 0]),
+            "along_b": (("hook", "k"), ratio[:, 1]),
+            "proportion": (("hook", "k"), ratio.mean(axis=1)),
+            "fundamental": (over, amplitude[:, :, 0]),
+            "second": (over, amplitude[:, :, 1]),
+        },
+        {"hook": chosen, "axis": ["a", "b"], "k": list(ks), "harmonic": (("k",), at[1])},
+    )
+
+
+def _wave_hooks(acts: Activations) -> list[str]:
+    return [h for h in acts.hooks if h in acts.joint_hooks or {"pos", "token"} <= set(acts[h].dims)]
+
+
+def _mean_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
+    """[axis a or b, which frequency of `at`, k]: mean amplitude over rows and features."""
+    if hook not in acts.joint_hooks:
+        x = acts[hook]
+        if not {"pos", "token"} <= set(x.dims):
+            raise InputError(f"{hook} has axes {x.dims}: expected a wave over the tokens at a and at b")
+        both = spectrum_at(x.astype(np.float64), "token", at.ravel()).sel(pos=["a", "b"])
+        axes = [d for d in both.dims if d not in ("pos", "k")]
+        return abs(both).mean(axes).transpose("pos", "k").values.reshape(2, *at.shape)
+    p = acts.task.p
+    along_b, count = np.zeros(at.size), 0
+    sums_a: np.ndarray | None = None
+    turn = np.exp(-2j * np.pi / p * (at.ravel()[:, None] * np.arange(p) % p)) * _scale(at, p)
+    for block in acts.blocks(hook):
+        rows = block[hook].values.reshape(block[hook].shape[0], p, -1)
+        along_b += np.abs(np.einsum("kb,abf->kaf", turn, rows, optimize=True)).sum(axis=(1, 2))
+        part = np.einsum("ka,abf->kbf", turn[:, block[hook].a.values], rows, optimize=True)
+        sums_a = part if sums_a is None else sums_a + part
+        count += rows.shape[0] * rows.shape[2]
+    assert sums_a is not None
+    along_a = np.abs(sums_a).mean(axis=(1, 2))
+    return np.stack((along_a, along_b / count)).reshape(2, *at.shape)
+
+
+def _scale(at: np.ndarray, p: int) -> np.ndarray:
+    return np.where(2 * at.ravel() % p == 0, 1.0, 2.0)[:, None] / p
+
+
+def harmonic_shares(
+    acts: Activations, key_frequencies: Sequence[int], *, hooks: Iterable[str] | None = None
+) -> xr.Dataset:
+    """Where the variance of each hook lies in two dimensions: on a, on b, on a + b or on a - b, and at which frequency.
+
+    Shares of the variance over all pairs, summed over features. Variables: fundamental (hook, line, k) and
+    second (hook, line, k), at k and at alias(2k) on each line; intermodulation (hook, line), at all sums
+    and differences of two different key frequencies that are neither k nor 2k of any; other (hook, line), at
+    the remaining frequencies; cross (hook), products of different frequencies. Where several k share a
+    second harmonic, or one is a key frequency itself, it is counted for the key frequency first and then
+    for the first k only, so everything adds up to 1. "2k on a" is a second harmonic along one axis; "k on
+    a + b" is what the answer needs. NaN for a hook that does not vary.
+    """
+    p = acts.task.p
+    ks = checked_frequencies(key_frequencies, p)
+    chosen = acts.joint_hooks if hooks is None else [acts.model.hook_name(h) for h in hooks]
+    seconds = _first_named([harmonic(k, 2, p) for k in ks], set(ks) | {0})
+    mixed = {f for j, k in combinations(ks, 2) for f in intermodulation(j, k, p)} - set(ks) - {0}
+    mixed -= {harmonic(k, 2, p) for k in ks}
+    fundamental, second = (np.zeros((len(chosen), len(LINES), len(ks))) for _ in range(2))
+    between, whole, cross = (np.zeros((len(chosen), *size)) for size in ((len(LINES),), (len(LINES),), ()))
+    for i, hook in enumerate(chosen):
+        terms = term_energy(acts, hook)
+        features = list(terms.total.dims)
+        total = float(terms.total.sum())
+        share = terms.energy.sum(features).transpose("line", "k") / (total if total > 0 else np.nan)
+        values = share.values
+        fundamental[i] = values[:, np.array(ks) - 1]
+        second[i] = np.stack([values[:, f - 1] if f else 0 * values[:, 0] for f in seconds], axis=1)
+        between[i] = values[:, np.array(sorted(mixed), int) - 1].sum(axis=1)
+        whole[i] = values.sum(axis=1)
+        cross[i] = float(terms.cross.sum()) / (total if total > 0 else np.nan)
+    other = np.maximum(whole - fundamental.sum(axis=2) - second.sum(axis=2) - between, 0.0)
+    return xr.Dataset(
+        {
+            "fundamental": (("hook", "line", "k"), fundamental),
+            "second": (("hook", "line", "k"), second),
+            "intermodulation": (("hook", "line"), between),
+            "other": (("hook", "line"), np.where(np.isfinite(whole), other, np.nan)),
+            "cross": (("hook",), cross),
+        },
+        {"hook": list(chosen), "line": list(LINES), "k": list(ks)},
+    )
+
+
+def _first_named(frequencies: Sequence[int], taken: set[int]) -> list[int]:
+    """The frequencies with 0 in place of one that is taken or stood before."""
+    named: list[int] = []
+    for f in frequencies:
+        named.append(0 if f in taken or f in named else f)
+    return named
+
+
+def block_energy(acts: Activations, key_frequencies: Sequence[int], *, hook: str) -> xr.DataArray:
+    """Share of the variance in the products {cos, sin}(w_j a) x {cos, sin}(w_k b), by (k_a, k_b); 0 is the constant.
+
+    Row and column 0 are the 1-D terms; k_a = k_b the products of one frequency, a + b and a - b together;
+    the rest are products of two key frequencies. Before the nonlinearity only the first row and column have
+    energy in a sum of waves. The entry (0, 0), the mean, is 0. NaN for a hook that does not vary.
+    """
+    p = acts.task.p
+    ks = (0, *checked_frequencies(key_frequencies, p))
+    basis, sizes = [], []
+    whole = fourier_basis(p)
+    for k in ks:
+        rows = whole[:1] if k == 0 else whole[2 * k - 1 : 2 * k + 1]
+        basis.append(rows)
+        sizes.append(len(rows))
+    waves = np.concatenate(basis)
+    coefficients: np.ndarray | float = 0.0
+    square: np.ndarray | float = 0.0
+    total: np.ndarray | float = 0.0
+    for block in acts.blocks(hook := acts.model.hook_name(hook)):
+        x = block[hook].values.astype(np.float64)
+        x = x.reshape(len(x), p, -1)
+        along_b = np.einsum("jb,abf->jaf", waves, x, optimize=True)
+        coefficients = coefficients + np.einsum(
+            "ia,jaf->ijf", waves[:, block[hook].a.values], along_b, optimize=True
+        )
+        square = square + np.sum(x**2, axis=(0, 1))
+        total = total + np.sum(x, axis=(0, 1))
+    variance = float(np.sum(square - np.square(total) / p**2))
+    energy = np.sum(np.square(coefficients), axis=-1)
+    energy[0, 0] = 0.0
+    edges = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    shares = np.add.reduceat(np.add.reduceat(energy, edges, axis=0), edges, axis=1)
+    shares = shares / variance if variance > 0 else np.full_like(shares, np.nan)
+    return xr.DataArray(
+        shares,
+        dims=("k_a", "k_b"),
+        coords={"k_a": list(ks), "k_b": list(ks)},
+        name="share",
+        attrs={"hook": hook},
+    )
