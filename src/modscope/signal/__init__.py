@@ -48,9 +48,17 @@ from modscope.signal.symmetry import (
     swap,
     swap_fraction,
 )
-from modscope.signal.waves import cosine_wave
+from modscope.signal.waves import (
+    SAMENESS,
+    cosine_wave,
+    noise_defects,
+    wave_defect,
+    wave_defects,
+    wave_groups,
+)
 
 __all__ = [
+    "SAMENESS",
     "TERMS",
     "amplitude",
     "answer_amplitudes",
@@ -69,6 +77,7 @@ __all__ = [
     "interpolate",
     "keep_frequencies",
     "mean_over",
+    "noise_defects",
     "odd_part",
     "phase",
     "phase_distance",
@@ -86,4 +95,7 @@ __all__ = [
     "synthesise",
     "term_spectrum",
     "to_fourier",
+    "wave_defect",
+    "wave_defects",
+    "wave_groups",
 ]
