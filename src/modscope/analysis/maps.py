@@ -1,0 +1,208 @@
+"""Linear maps as banks of one-tap filters.
+
+A linear map on features leaves the residues alone, so it acts on every frequency by itself: each output
+channel is a sum of input channels, each through a filter of one tap that can scale and negate. What it can do to
+the spectrum is to add the waves of one frequency in phase or let them cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.terms import LINES, line_means, term_energy
+from modscope.errors import InputError, UnknownName
+from modscope.model import Network, Transformer
+from modscope.signal import from_fourier, keep_frequencies, power, spectrum, to_fourier
+
+__all__ = ["LinearMap", "linear_maps", "map_gains", "spectral_matmul", "tap_coherence"]
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """A weight with named axes, and the hooks that it reads and writes (up to a bias, which is DC)."""
+
+    name: str
+    reads: str
+    writes: str
+    weight: xr.DataArray
+    position: str | None = None
+
+    @property
+    def channels(self) -> int:
+        """The number of input channels of one output channel."""
+        size = self.weight.sizes
+        return int(np.prod([size[d] for d in _INPUTS[self.reads] if d in size]))
+
+
+_INPUTS = {
+    "resid_pre": ("d_model",),
+    "embed": ("d_model",),
+    "z": ("head", "d_head"),
+    "resid_mid": ("d_model",),
+    "mlp_post": ("neuron",),
+    "resid_post": ("d_model",),
+}
+_TRANSFORMER = (
+    ("W_Q", "resid_pre", "q", ("head", "d_model", "d_head")),
+    ("W_K", "resid_pre", "k", ("head", "d_model", "d_head")),
+    ("W_V", "resid_pre", "v", ("head", "d_model", "d_head")),
+    ("W_O", "z", "attn_out", ("head", "d_head", "d_model")),
+    ("W_in", "resid_mid", "mlp_pre", ("d_model", "neuron")),
+    ("W_out", "mlp_post", "mlp_out", ("neuron", "d_model")),
+    ("W_U", "resid_post", "logits", ("d_model", "answer")),
+)
+
+
+def linear_maps(network: Network) -> dict[str, LinearMap]:
+    """The linear maps of a network by name, in the order of the forward pass.
+
+    W_Q W_K W_V W_O W_in W_out W_U; without attention W_U alone, from mlp_post to the logits, and W_in_a, W_in_b,
+    from the embedding of one position.
+    """
+    if isinstance(network, Transformer):
+        return {
+            name: LinearMap(name, reads, writes, xr.DataArray(_weight(network, name), dims=dims))
+            for name, reads, writes, dims in _TRANSFORMER
+        }
+    maps = {
+        name: LinearMap(
+            name,
+            "embed",
+            "mlp_pre",
+            xr.DataArray(_weight(network, name), dims=("d_model", "neuron")),
+            name[-1],
+        )
+        for name in ("W_in_a", "W_in_b")
+    }
+    W_U = xr.DataArray(_weight(network, "W_U"), dims=("neuron", "answer"))
+    return maps | {"W_U": LinearMap("W_U", "mlp_post", "logits", W_U)}
+
+
+def _weight(network: Network, name: str) -> np.ndarray:
+    return network.weight(name).detach().double().numpy()
+
+
+def spectral_matmul(
+    x: xr.DataArray,
+    weight: xr.DataArray,
+    axes: str | Sequence[str],
+    *,
+    frequencies: Sequence[int] | None = None,
+) -> xr.DataArray:
+    """x times a weight, computed in the frequency domain: transform over the axes, multiply, transform back.
+
+    Equal to the product itself, for any axes, because the map does not touch the residues; with `frequencies`
+    only these pass (along each of the axes), and the result is the map of the filtered input. The axes
+    that x and weight share by name are summed over. Raises InputError where they share none.
+
+    >>> x = xr.DataArray(np.eye(5)[:, :2], dims=("token", "d_model"))
+    >>> weight = xr.DataArray([[1.0], [10.0]], dims=("d_model", "neuron"))
+    >>> abs(spectral_matmul(x, weight, "token")[:, 0]).values.round(6).tolist()
+    [1.0, 10.0, 0.0, 0.0, 0.0]
+    """
+    names = [axes] if isinstance(axes, str) else list(axes)
+    if frequencies is not None:
+        x = keep_frequencies(x, names, frequencies)
+    return from_fourier(_product(to_fourier(x, names), weight), names)
+
+
+def _product(x: xr.DataArray, weight: xr.DataArray) -> xr.DataArray:
+    shared = [d for d in weight.dims if d in x.dims]
+    if not shared:
+        raise InputError(f"axes {x.dims} and {weight.dims}: expected one at least in common")
+    return xr.dot(x, weight, dim=shared)
+
+
+def map_gains(acts: Activations) -> xr.Dataset:
+    """The gain of every linear map at each frequency: amplitude out over amplitude in.
+
+    `gain`(map, line, k) = sqrt(energy written / energy read), energies over all channels of the waves of
+    frequency k in a ("a"), in b ("b"), on a + b ("sum") and a - b ("difference"); NaN where nothing is read; before
+    attention line "a" is the token at a and "b" the token at b, the others NaN. `flat`(map): the
+    root mean square gain over all directions of the input, |W| / sqrt(channels), which is what a random input
+    of the same size would get; `relative` = gain / flat.
+    """
+    maps = linear_maps(acts.model)
+    energies: dict[tuple[str, str | None], xr.DataArray] = {}
+
+    def energy(hook: str, position: str | None) -> xr.DataArray:
+        if (hook, position) not in energies:
+            energies[hook, position] = _line_energy(acts, hook, position)
+        return energies[hook, position]
+
+    gains: list[xr.DataArray] = []
+    flat = []
+    for m in maps.values():
+        read, written = energy(m.reads, m.position), energy(m.writes, None)
+        floor = 1e-12 * read.max()
+        gains.append((written / read.where(read > floor)) ** 0.5)
+        flat.append(float(np.sqrt(np.sum(m.weight.values**2) / m.channels)))
+    gain = xr.concat(gains, dim=xr.DataArray(list(maps), dims="map", name="map"))
+    whole = xr.DataArray(flat, dims="map")
+    return xr.Dataset({"gain": gain, "flat": whole, "relative": gain / whole})
+
+
+def _line_energy(acts: Activations, hook: str, position: str | None) -> xr.DataArray:
+    """Energy (line, k) at a hook over all its features."""
+    if hook in acts.joint_hooks:
+        energy = term_energy(acts, hook).energy
+        return energy.sum([d for d in energy.dims if d not in ("line", "k")])
+    rows = []
+    for line in LINES:
+        on_line = line in ("a", "b") and position in (None, line)
+        waves = power(acts.at(hook, line if on_line else "a").astype(np.float64), "token").sel(
+            k=slice(1, None)
+        )
+        total = waves.sum([d for d in waves.dims if d != "k"])
+        rows.append(total if on_line else total * np.nan)
+    return xr.concat(rows, dim=xr.DataArray(list(LINES), dims="line", name="line"))
+
+
+def tap_coherence(
+    acts: Activations, name: str, key_frequencies: Sequence[int], *, line: str = "a", seed: int = 0
+) -> xr.Dataset:
+    """How far the taps of each output channel add the waves of a frequency in phase.
+
+    Channel j writes sum_d W_dj X_d, X_d the phasor of input channel d at frequency k along the line ("a", "b",
+    "sum", "difference"). `coherence`(k, channel) = |sum_d W_dj X_d| / sum_d |W_dj X_d|: 1 where all contributions are
+    in phase, near 0 where they cancel. `control`: the same taps with random signs (`seed`).
+    Channels are the outputs in order, heads first. Raises UnknownName for a map or line that is not there,
+    InputError for a frequency outside 1..p//2.
+    """
+    maps, p = linear_maps(acts.model), acts.task.p
+    if name not in maps:
+        raise UnknownName.of("map", name, maps)
+    if line not in LINES:
+        raise UnknownName.of("line", line, LINES)
+    ks = [int(k) for k in key_frequencies]
+    if not ks or not all(1 <= k <= p // 2 for k in ks):
+        raise InputError(f"key frequencies {ks}: expected numbers from 1 to {p // 2} for p = {p}")
+    X, W = _tap_inputs(acts, maps[name], line, ks)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], W.shape)
+    found = {"coherence": _coherence(X, W), "control": _coherence(X, W * signs)}
+    return xr.Dataset({key: (("k", "channel"), value) for key, value in found.items()}, {"k": ks})
+
+
+def _tap_inputs(acts: Activations, m: LinearMap, line: str, ks: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Phasors X [k, channel in] on a line, and taps W [channel in, channel out]."""
+    inputs = [d for d in _INPUTS[m.reads] if d in m.weight.dims]
+    outputs = [d for d in m.weight.dims if d not in inputs]
+    W = m.weight.transpose(*inputs, *outputs).values.reshape(m.channels, -1)
+    if m.reads in acts.joint_hooks:
+        waves = line_means(acts, m.reads)["mean"].sel(line=line, drop=True)
+    elif line not in ("a", "b") or m.position not in (None, line):
+        raise InputError(f"{m.name} reads waves over one token, {m.position or 'a or b'}: not {line!r}")
+    else:
+        waves = acts.at(m.reads, line).astype(np.float64).rename(token="n")
+    waves = waves.transpose("n", *inputs) if m.reads != "embed" else waves
+    return spectrum(waves, "n").sel(k=ks).values.reshape(len(ks), -1), W
+
+
+def _coherence(X: np.ndarray, W: np.ndarray) -> np.ndarray:
+    total = np.abs(X) @ np.abs(W)
+    return np.divide(np.abs(X @ W), total, out=np.full(total.shape, np.nan), where=total > 0)
