@@ -113,6 +113,26 @@ def test_the_stacked_mlp(sizes: dict[str, int], tmp_path: Path) -> None:
         )
 
 
+def test_other_mlps(tmp_path: Path) -> None:
+    network = random_pair_mlp(2, p=9, d_hidden=7)
+    state = {"W_x": network.weight("W_in_a"), "W_y": network.weight("W_in_b"), "W_U": network.weight("W_U")}
+    checkpoint = open_checkpoint(saved(state, tmp_path / "net.pt", {"model": "BetterOneLayerMLP"}))
+    assert checkpoint.layout == "summed-mlp"
+    assert same_logits(checkpoint.model, network)
+    # The bilinear network has the same tensors and another meaning.
+    with pytest.raises(CheckpointError, match="BilinearNet"):
+        open_checkpoint(saved(state, tmp_path / "net.pt", {"model": "BilinearNet"}))
+    (tmp_path / "config.json").unlink()
+    assert open_checkpoint(saved(dict(network.weights), tmp_path / "net.pt")).layout == "one-hot-mlp"
+    embedded = random_pair_mlp(2, p=9, d_hidden=7, d_embed=5, biases=("b_in", "b_U"))
+    checkpoint = open_checkpoint(saved(dict(embedded.weights), tmp_path / "net.pt"))
+    assert checkpoint.layout == "pair-mlp"
+    assert same_logits(checkpoint.model, embedded)
+    early = stacked_mlp_state(random_pair_mlp(2, p=9, d_hidden=7, d_embed=5))
+    early["W_E_a"], early["W_E_b"] = early.pop("W_x"), early.pop("W_y")
+    assert open_checkpoint(saved(early, tmp_path / "net.pt")).layout == "early-stacked-mlp"
+
+
 def test_safetensors_of_any_layout_and_wrapped_names(tmp_path: Path) -> None:
     network = random_transformer(4, **DISTINCT)
     for layout, write in WRITERS.items():

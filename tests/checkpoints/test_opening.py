@@ -166,6 +166,7 @@ def test_a_file_that_is_wrong_about_itself_and_a_network_at_chance(tmp_path: Pat
     assert checkpoint.at_chance
     assert any("disagrees with its file: all accuracy is" in note for note in checkpoint.notes)
     assert any(note.startswith("at chance: accuracy") and "0.0909" in note for note in checkpoint.notes)
+    assert "assumed, not stated: activation relu, attention rate 1" in checkpoint.notes
     assert open_checkpoint(saved(lens_state(NETWORK), tmp_path / "bare.pt")).agrees is None
 
 

@@ -148,39 +148,68 @@ FLAT = Layout(
     buffers=frozenset({"mask", "causal_mask"}),
 )
 
-STACKED_MLP = Layout(
-    "stacked-mlp",
-    "MLP of Chughtai et al. 2023: two embeddings, stacked, one hidden layer",
+
+def _stacked_mlp(name: str, a: str, b: str) -> Layout:
+    return Layout(
+        name,
+        "MLP of Chughtai et al. 2023: two embeddings, stacked, one hidden layer",
+        {
+            "W_E_a": Source(a, "vocab d_embed"),
+            "W_E_b": Source(b, "vocab d_embed"),
+            "W_in_a": Source("W", "(pair d_embed) d_hidden", {"pair": 0}),
+            "W_in_b": Source("W", "(pair d_embed) d_hidden", {"pair": 1}),
+            "W_U": Source("W_U", "d_hidden answer"),
+        },
+        family="mlp",
+        sizes={"pair": 2},
+    )
+
+
+STACKED_MLP = _stacked_mlp("stacked-mlp", "W_x", "W_y")
+EARLY_STACKED_MLP = _stacked_mlp("early-stacked-mlp", "W_E_a", "W_E_b")
+
+SUMMED_MLP = Layout(
+    "summed-mlp",
+    "MLP of Chughtai et al. 2023: two embeddings, summed, ReLU",
     {
-        "W_E_a": Source("W_x", "vocab d_embed"),
-        "W_E_b": Source("W_y", "vocab d_embed"),
-        "W_in_a": Source("W", "(pair d_embed) d_hidden", {"pair": 0}),
-        "W_in_b": Source("W", "(pair d_embed) d_hidden", {"pair": 1}),
+        "W_in_a": Source("W_x", "d_embed d_hidden"),
+        "W_in_b": Source("W_y", "d_embed d_hidden"),
         "W_U": Source("W_U", "d_hidden answer"),
     },
     family="mlp",
-    sizes={"pair": 2},
 )
 
+_PAIR_NAMES = {
+    "W_E_a": "embed.W_E_a",
+    "W_E_b": "embed.W_E_b",
+    "W_in_a": "mlp.W_in_a",
+    "W_in_b": "mlp.W_in_b",
+    "b_in": "mlp.b_in",
+    "W_U": "unembed.W_U",
+    "b_U": "unembed.b_U",
+}
 PAIR_MLP = Layout(
     "pair-mlp",
     "modscope's own names of an MLP with embeddings",
-    _table(
-        {
-            "W_E_a": "embed.W_E_a",
-            "W_E_b": "embed.W_E_b",
-            "W_in_a": "mlp.W_in_a",
-            "W_in_b": "mlp.W_in_b",
-            "b_in": "mlp.b_in",
-            "W_U": "unembed.W_U",
-            "b_U": "unembed.b_U",
-        },
-        CANONICAL["mlp"],
-    ),
+    _table(_PAIR_NAMES, CANONICAL["mlp"]),
     family="mlp",
 )
+_ONE_HOT_AXES = {weight: axes for weight, axes in CANONICAL["mlp"].items() if not weight.startswith("W_E")}
+ONE_HOT_MLP = Layout(
+    "one-hot-mlp", "modscope's own names of a one-hot MLP", _table(_PAIR_NAMES, _ONE_HOT_AXES), family="mlp"
+)
 
-LAYOUTS: tuple[Layout, ...] = (TRANSFORMER_LENS, OLD, FLAT, STACKED_MLP, PAIR_MLP)
+# Of layouts that fit equally the first is taken, so the one with more tensors stands before its part.
+LAYOUTS: tuple[Layout, ...] = (
+    TRANSFORMER_LENS,
+    OLD,
+    FLAT,
+    STACKED_MLP,
+    EARLY_STACKED_MLP,
+    SUMMED_MLP,
+    PAIR_MLP,
+    ONE_HOT_MLP,
+)
 
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "transformer.")
 

@@ -22,11 +22,13 @@ from modscope.checkpoints.stated import disagreements, stated_by
 from modscope.checkpoints.states import States, states_in
 from modscope.errors import CheckpointError, InputError
 from modscope.losses import accuracies, losses
-from modscope.model import Network
+from modscope.model import Network, TransformerConfig
 from modscope.residues import modulus
 from modscope.task import ModularTask
 
 __all__ = ["Checkpoint", "open_checkpoint"]
+
+DOUBTFUL = 0.99  # accuracy under which what was assumed of the network is named
 
 
 @dataclass(frozen=True)
@@ -231,12 +233,23 @@ def _foreign(
     network, left_out = others.network_and_notes(epoch)
     task, reasons, logits = _task(contents, network, settings)
     measured = measured_of(logits, task)
+    if measured["all_accuracy"] < DOUBTFUL:
+        reasons += _assumed(network, settings)
     stated = stated_by(contents, state.epoch)
     checkpoint = Checkpoint(
         network, task, layout.name, contents.path, state.epoch, stated, measured,
         (*notes, *states.notes, *left_out, *reasons), others,
     )  # fmt: skip
     return _judged(checkpoint)
+
+
+def _assumed(network: Network, settings: Settings) -> list[str]:
+    """A note that names the switches which nobody stated, as they do not show in the weights."""
+    config = network.config
+    assumed = [] if settings.activation else [f"activation {config.activation}"]
+    if isinstance(config, TransformerConfig) and settings.attention_rate is None:
+        assumed.append("attention rate 1")
+    return [f"assumed, not stated: {', '.join(assumed)}"] if assumed else []
 
 
 def _task(

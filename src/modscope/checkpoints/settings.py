@@ -137,6 +137,10 @@ def _refuse_unsupported(config: Mapping[str, Any], source: object) -> None:
     for key, meaning in unsupported.items():
         if config.get(key):
             raise CheckpointError(f"{source}: {key} is set: {meaning}, which is not read")
+    if config.get("model") in ("BilinearNet", "BetterTwoLayerMLP"):
+        raise CheckpointError(
+            f"{source}: the network is a {config['model']}: expected a transformer or an MLP of one layer"
+        )
     positions = config.get("positional_embedding_type", "standard")
     if positions != "standard":
         raise CheckpointError(f"{source}: positional_embedding_type is {positions!r}: expected 'standard'")

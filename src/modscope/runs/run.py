@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from modscope.checkpoints import Checkpoint, open_checkpoint
+from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
 from modscope.checkpoints.reading import read_file, read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
@@ -152,20 +152,20 @@ class _Stack(xr.backends.BackendArray):
         return self.run.model(epoch).weight(self.name).detach().float().numpy()
 
 
-def _opened(files: Mapping[int, Path], epoch: int) -> Checkpoint:
+def _opened(files: Mapping[int, Path], epoch: int) -> Saved:
     """The checkpoint of an epoch; if it cannot be read, the error names the one before it."""
     try:
-        return open_checkpoint(files[epoch])
+        return read_safetensors(files[epoch])
     except (CheckpointError, InputError) as error:
         before = [known for known in files if known < epoch]
         offer = f"; the checkpoint before it is of epoch {max(before)}" if before else ""
         raise CheckpointError(f"{error}{offer}") from error
 
 
-def _first_readable(files: Mapping[int, Path]) -> Checkpoint:
+def _first_readable(files: Mapping[int, Path]) -> Saved:
     for epoch in sorted(files):
         try:
-            return open_checkpoint(files[epoch])
+            return read_safetensors(files[epoch])
         except (CheckpointError, InputError) as error:
             last = error
     raise CheckpointError(f"none of the {len(files)} checkpoints of the run can be read: {last}")
