@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import torch
@@ -13,11 +14,22 @@ from torch import Tensor
 
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.engines import Batch, Engine
-from modscope.training.kernel import BLOCK, MASKED, pair_gradients, pair_scores
+from modscope.training.folding import Folding
+from modscope.training.kernel import (
+    BLOCK,
+    MASKED,
+    pair_gradients,
+    pair_scores,
+    softmax_back,
+    softmax_weights,
+)
 from modscope.training.registers import LANES
 from modscope.training.tables import Pairs, pair_tables
 
 __all__ = ["FastEngine"]
+
+Weights = Mapping[str, Tensor]
+Arrays = tuple[np.ndarray, ...]
 
 _MOST_LANES = 8  # registers a row: two rows and a few more must fit in the 32 of AVX-512
 _TURN_EVERY = 50  # steps
@@ -62,12 +74,94 @@ class _Layout:
         more = (0, self.answer_columns - self.answers, 0, 64 * self.words - self.neurons)
         return torch.nn.functional.pad(C, more).contiguous() if any(more) else C
 
+    def scratch(self) -> Arrays:
+        """Room for one thread's block of pairs."""
+        # Torch aligns to 64 bytes, which halves the cost of a load.
+        rows = [torch.zeros(BLOCK, self.columns).numpy() for _ in range(2)]
+        words = np.zeros((BLOCK, self.words), np.uint64), np.zeros(64, np.uint64)
+        neurons = 64 * self.words
+        return (*rows, *words, np.zeros(neurons, np.uint64), np.zeros(neurons, np.int64))
+
     def cut(self, table: Tensor) -> Tensor:
         """The inverse of `filled`."""
         if self.columns == self.neurons + self.answers:
             return table
         logits = table[..., 64 * self.words : 64 * self.words + self.answers]
         return torch.cat((table[..., : self.neurons], logits), -1)
+
+
+class _Tables(ABC):
+    """Where the kernel's tables come from, and where their gradients go."""
+
+    @abstractmethod
+    def forward(self, weights: Weights, pairs: Pairs, turned: Tensor) -> tuple[Tensor, ...]:
+        """The six arrays of `PairTables`; weights of pairs may be left to `begin`."""
+
+    @abstractmethod
+    def backward(self, weights: Weights, grads: tuple[Tensor, ...]) -> None:
+        """Set `.grad` of the weights from the gradients of the six arrays."""
+
+    def begin(self, first: int, last: int, arrays: Arrays, tables: Arrays) -> None:  # noqa: B027 - may be nothing
+        """What each thread does to its pairs before the kernel."""
+
+    def end(self, part: int, first: int, last: int, arrays: Arrays, tables: Arrays, grads: Arrays) -> None:  # noqa: B027
+        """What each thread does to its pairs after the kernel."""
+
+
+class _DifferentiatedTables(_Tables):
+    """Any network that `pair_tables` knows, by automatic differentiation."""
+
+    def __init__(self, config: TransformerConfig | PairMLPConfig) -> None:
+        self._config = config
+
+    def forward(self, weights: Weights, pairs: Pairs, turned: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            self._given = pair_tables(weights, self._config, pairs, turned=turned).tensors()
+        return tuple(table.detach() for table in self._given)
+
+    def backward(self, weights: Weights, grads: tuple[Tensor, ...]) -> None:
+        for weight in weights.values():
+            weight.grad = None
+        learnt = [pair for pair in zip(self._given, grads, strict=True) if pair[0].requires_grad]
+        torch.autograd.backward([t for t, _ in learnt], [g.reshape(t.shape) for t, g in learnt])
+
+
+class _FoldedTables(_Tables):
+    """The published kind of network, by hand; attention of each pair is left to the thread that has it."""
+
+    def __init__(self, config: TransformerConfig, threads: int) -> None:
+        self._folding = Folding(config)
+        shape = (config.p, config.n_heads)
+        self._to = [(torch.empty(shape), torch.empty(shape)) for _ in range(threads)]
+        self._weights = torch.empty(0, 0), torch.empty(0, 0)
+
+    def forward(self, weights: Weights, pairs: Pairs, turned: Tensor) -> tuple[Tensor, ...]:
+        folding = self._folding
+        folding.forward(weights, turned)
+        if len(self._weights[0]) != len(pairs):
+            shape = (len(pairs), folding.config.n_heads)
+            self._weights = torch.empty(shape), torch.empty(shape)
+        return folding.base, folding.left, folding.right, *self._weights, folding.C
+
+    def begin(self, first: int, last: int, arrays: Arrays, tables: Arrays) -> None:
+        scores = self._folding.to_left.numpy(), self._folding.to_right.numpy()
+        softmax_weights(first, last, arrays, *scores, tables[3], tables[4])
+
+    def end(self, part: int, first: int, last: int, arrays: Arrays, tables: Arrays, grads: Arrays) -> None:
+        to = tuple(tensor.numpy() for tensor in self._to[part])
+        softmax_back(first, last, arrays, tables[3:5], grads[3:5], *to)
+
+    def backward(self, weights: Weights, grads: tuple[Tensor, ...]) -> None:
+        base, left, right, _, _, C = grads
+        for other in self._to[1:]:
+            for mine, theirs in zip(self._to[0], other, strict=True):
+                mine.add_(theirs)
+        shape = self._folding.left.shape
+        found = self._folding.backward(
+            base.flatten(), left.reshape(shape), right.reshape(shape), C, *self._to[0]
+        )
+        for name, weight in weights.items():
+            weight.grad = found[name.split(".")[-1]].contiguous()
 
 
 @final
@@ -89,67 +183,49 @@ class FastEngine(Engine):
         self._pool = ThreadPoolExecutor(
             max(1, threads - 1), initializer=torch.set_flush_denormal, initargs=(True,)
         )
-        self._scratch = [self._new_scratch() for _ in range(threads)]
+        self._scratch = [self._layout.scratch() for _ in range(threads)]
         self._grads: list[tuple[Tensor, ...]] = []
+        self._tables: _Tables = _DifferentiatedTables(config)
+        if Folding.fits(config):
+            assert isinstance(config, TransformerConfig)
+            self._tables = _FoldedTables(config, threads)
 
     def state(self) -> dict[str, Tensor]:
         return {"turned": self._turned.clone(), "steps": torch.tensor(self._steps)}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, state: Weights) -> None:
         self._turned = state["turned"].clone()
         self._steps = int(state["steps"])
 
-    def _new_scratch(self) -> tuple[np.ndarray, ...]:
-        # Torch aligns to 64 bytes, which halves the cost of a load.
-        layout = self._layout
-        block, back = (torch.zeros(BLOCK, layout.columns).numpy() for _ in range(2))
-        words = np.zeros((BLOCK, layout.words), np.uint64), np.zeros(64, np.uint64)
-        return (
-            block,
-            back,
-            *words,
-            np.zeros(64 * layout.words, np.uint64),
-            np.zeros(64 * layout.words, np.int64),
-        )
-
-    def gradients(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
-        with torch.enable_grad():
-            tables = pair_tables(weights, self.config, pairs, turned=self._turned)
-        given = self._given(tables.tensors())
+    def gradients(self, weights: Weights, pairs: Pairs) -> Batch:
+        tensors = self._tables.forward(weights, pairs, self._turned)
+        given = self._given(tensors)
         grads = self._buffers(given)
         own = [tuple(tensor.numpy() for tensor in buffers) for buffers in grads]
         share = np.float32(1.0 / len(pairs))
         answers, lanes = self._layout.answers, (0,) * self._layout.lanes
 
-        def part(i: int, first: int, last: int, arrays: Any, read: Any) -> tuple[float, int]:
-            return pair_gradients(first, last, arrays, read, own[i], self._scratch[i], answers, share, lanes)
+        def part(i: int, first: int, last: int, arrays: Arrays, read: Arrays) -> tuple[float, int]:
+            self._tables.begin(first, last, arrays, read)
+            found = pair_gradients(first, last, arrays, read, own[i], self._scratch[i], answers, share, lanes)
+            self._tables.end(i, first, last, arrays, read, own[i])
+            return found
 
         batch = self._in_parts(part, pairs, given)
         for other in grads[1:]:
-            for i in (
-                0,
-                1,
-                2,
-                5,
-            ):  # the gradients of the pairs' weights are shared: each part wrote its own rows
+            for i in (0, 1, 2, 5):  # gradients of the pairs' weights are shared: each part wrote its own rows
                 grads[0][i].add_(other[i])
-        for weight in weights.values():
-            weight.grad = None
-        learnt = [
-            pair
-            for pair in zip(tables.tensors(), self._cut(grads[0], tables.tensors()), strict=True)
-            if pair[0].requires_grad
-        ]
-        torch.autograd.backward([table for table, _ in learnt], [grad for _, grad in learnt])
+        self._tables.backward(weights, self._cut(grads[0], tensors))
         self._turn(len(pairs))
         return batch
 
     @torch.no_grad()
-    def scores(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
-        given = self._given(pair_tables(weights, self.config, pairs, turned=self._turned).tensors())
+    def scores(self, weights: Weights, pairs: Pairs) -> Batch:
+        given = self._given(self._tables.forward(weights, pairs, self._turned))
         answers, lanes = self._layout.answers, (0,) * self._layout.lanes
 
-        def part(i: int, first: int, last: int, arrays: Any, read: Any) -> tuple[float, int]:
+        def part(i: int, first: int, last: int, arrays: Arrays, read: Arrays) -> tuple[float, int]:
+            self._tables.begin(first, last, arrays, read)
             return pair_scores(first, last, arrays, read, self._scratch[i], answers, lanes)
 
         return self._in_parts(part, pairs, given)
@@ -170,7 +246,7 @@ class FastEngine(Engine):
 
     def _given(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The tables as the kernel reads them: two axes, filled up, contiguous."""
-        base, left, right, weights_left, weights_right, C = (tensor.detach() for tensor in tensors)
+        base, left, right, weights_left, weights_right, C = tensors
         layout = self._layout
         return (
             layout.filled(base[None], answers=float(MASKED)),
@@ -182,18 +258,12 @@ class FastEngine(Engine):
         )
 
     def _buffers(self, given: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        """Room for the gradients of each thread, kept from step to step."""
         shapes = [tensor.shape for tensor in given]
         if [tensor.shape for tensor in next(iter(self._grads), ())] != shapes:
-            base, left, right, weights_left, weights_right, C = given
-            shared = torch.empty_like(weights_left), torch.empty_like(weights_right)
+            weights = torch.empty_like(given[3]), torch.empty_like(given[4])
             self._grads = [
-                (
-                    torch.empty_like(base),
-                    torch.empty_like(left),
-                    torch.empty_like(right),
-                    *shared,
-                    torch.empty_like(C),
-                )
+                (*(torch.empty_like(table) for table in given[:3]), *weights, torch.empty_like(given[5]))
                 for _ in range(self.threads)
             ]
         return self._grads
@@ -201,9 +271,8 @@ class FastEngine(Engine):
     def _cut(self, grads: tuple[Tensor, ...], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         base, left, right, weights_left, weights_right, C = grads
         rows, answers = tensors[5].shape
-        cut = [self._layout.cut(table) for table in (base, left, right)]
-        cut += [weights_left, weights_right, C[:rows, :answers]]
-        return tuple(grad.reshape(tensor.shape) for grad, tensor in zip(cut, tensors, strict=True))
+        tables = (self._layout.cut(table) for table in (base, left, right))
+        return *tables, weights_left, weights_right, C[:rows, :answers]
 
     def _turn(self, count: int) -> None:
         """Now and then, turn the sign of the neurons that were active on more than half of the pairs."""

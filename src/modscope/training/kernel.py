@@ -27,15 +27,22 @@ from modscope.training.registers import (
     zeros,
 )
 
-__all__ = ["BLOCK", "MASKED", "pair_gradients", "pair_scores"]
+__all__ = ["BLOCK", "MASKED", "pair_gradients", "pair_scores", "softmax_back", "softmax_weights"]
 
 BLOCK = 64
 MASKED = np.float32(-1e30)  # the logit of a column that only fills up a register
 _FOUR = (0, 0, 0, 0)
+_TWO = (0, 0)
 _ONE = np.uint64(1)
 
 # Reassociation lets loops over a row become SIMD; NaN and infinity keep their meaning, the loss reports them.
-_compiled = njit(nogil=True, cache=True, boundscheck=False, fastmath={"reassoc", "contract", "nsz", "arcp"})
+_compiled = njit(
+    nogil=True,
+    cache=True,
+    boundscheck=False,
+    error_model="numpy",
+    fastmath={"reassoc", "contract", "nsz", "arcp"},
+)
 
 
 @_compiled
@@ -211,39 +218,60 @@ def _back_through_neurons(block, back, by_neuron, C, grad_C, lanes):
 
 
 @_compiled
-def _back_to_row(back, row, neurons, weight, table, grad, token, lanes):
-    """Add weight * back[row] to the gradient of a table's row; returns the gradient of the weight."""
-    end, width = table.shape[1], 16 * len(lanes)
-    in_neurons, in_logits = zeros(_FOUR), zeros(lanes)
-    for column in range(0, neurons, 64):
-        d = load(back, row, column, _FOUR)
-        in_neurons = fma(d, load(table, token, column, _FOUR), in_neurons)
-        store(grad, token, column, fma(weight, d, load(grad, token, column, _FOUR)))
-    for column in range(neurons, end, width):
-        d = load(back, row, column, lanes)
-        in_logits = fma(d, load(table, token, column, lanes), in_logits)
-        store(grad, token, column, fma(weight, d, load(grad, token, column, lanes)))
-    return total(in_neurons) + total(in_logits)
-
-
-@_compiled
-def _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes):
+def _back_to_weights(back, start, count, neurons, pairs, tables, grads, lanes):
+    """The gradient of a pair's weight of a table row is the scalar product of that row and the pair's."""
     a, b, _ = pairs
-    _, left, right, weights_left, weights_right, _ = tables
-    grad_base, grad_left, grad_right, grad_weights_left, grad_weights_right, _ = grads
+    _, left, right, weights_left, _, _ = tables
+    grad_left, grad_right = grads[3], grads[4]
     terms = weights_left.shape[1]
     p = len(left) // terms
     for row in range(count):
         pair = start + row
-        for column in range(grad_base.shape[1]):
-            grad_base[0, column] += back[row, column]
         for term in range(terms):
-            grad_weights_left[pair, term] = _back_to_row(
-                back, row, neurons, weights_left[pair, term], left, grad_left, term * p + a[pair], lanes
-            )
-            grad_weights_right[pair, term] = _back_to_row(
-                back, row, neurons, weights_right[pair, term], right, grad_right, term * p + b[pair], lanes
-            )
+            of_left, of_right = zeros(_FOUR), zeros(_FOUR)
+            for column in range(0, neurons, 64):
+                d = load(back, row, column, _FOUR)
+                of_left = fma(d, load(left, term * p + a[pair], column, _FOUR), of_left)
+                of_right = fma(d, load(right, term * p + b[pair], column, _FOUR), of_right)
+            in_left, in_right = zeros(lanes), zeros(lanes)
+            for column in range(neurons, left.shape[1], 16 * len(lanes)):
+                d = load(back, row, column, lanes)
+                in_left = fma(d, load(left, term * p + a[pair], column, lanes), in_left)
+                in_right = fma(d, load(right, term * p + b[pair], column, lanes), in_right)
+            grad_left[pair, term] = total(of_left) + total(in_left)
+            grad_right[pair, term] = total(of_right) + total(in_right)
+
+
+@_compiled
+def _back_to_columns(back, start, count, column, pairs, tables, grads, lanes):
+    """Some columns of the gradients of base and tables; the part of the tables that a block meets stays in cache."""
+    a, b, _ = pairs
+    weights_left, weights_right = tables[3], tables[4]
+    grad_base, grad_left, grad_right = grads[0], grads[1], grads[2]
+    terms = weights_left.shape[1]
+    p = len(grad_left) // terms
+    whole = load(grad_base, 0, column, lanes)
+    for row in range(count):
+        pair = start + row
+        d = load(back, row, column, lanes)
+        whole = fma(1.0, d, whole)
+        for term in range(terms):
+            token = term * p + a[pair]
+            grad = load(grad_left, token, column, lanes)
+            store(grad_left, token, column, fma(weights_left[pair, term], d, grad))
+            token = term * p + b[pair]
+            grad = load(grad_right, token, column, lanes)
+            store(grad_right, token, column, fma(weights_right[pair, term], d, grad))
+    store(grad_base, 0, column, whole)
+
+
+@_compiled
+def _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes):
+    _back_to_weights(back, start, count, neurons, pairs, tables, grads, lanes)
+    for column in range(0, neurons, 32):
+        _back_to_columns(back, start, count, column, pairs, tables, grads, _TWO)
+    for column in range(neurons, back.shape[1], 16 * len(lanes)):
+        _back_to_columns(back, start, count, column, pairs, tables, grads, lanes)
 
 
 @_compiled
@@ -301,3 +329,33 @@ def pair_scores(first, last, pairs, tables, scratch, last_answer, lanes):
         loss += block_loss
         right += block_right
     return loss, right
+
+
+@_compiled
+def softmax_weights(first, last, pairs, to_left, to_right, weights_left, weights_right):
+    """Attention of the pairs first..last-1 to a and to b, from scores [token, head] relative to that of "="."""
+    a, b, _ = pairs
+    for pair in range(first, last):
+        for head in range(to_left.shape[1]):
+            x, y = to_left[a[pair], head], to_right[b[pair], head]
+            top = max(x, y, np.float32(0.0))
+            e_x, e_y = _exp(x - top), _exp(y - top)
+            share = np.float32(1.0) / (e_x + e_y + _exp(-top))
+            weights_left[pair, head] = e_x * share
+            weights_right[pair, head] = e_y * share
+
+
+@_compiled
+def softmax_back(first, last, pairs, weights, grads, to_left, to_right):
+    """Gradients of the scores from those of the weights (left, right), of the pairs first..last-1."""
+    a, b, _ = pairs
+    weights_left, weights_right = weights
+    grad_left, grad_right = grads
+    to_left[:] = np.float32(0.0)
+    to_right[:] = np.float32(0.0)
+    for pair in range(first, last):
+        for head in range(to_left.shape[1]):
+            left, right = weights_left[pair, head], weights_right[pair, head]
+            mean = left * grad_left[pair, head] + right * grad_right[pair, head]
+            to_left[a[pair], head] += left * (grad_left[pair, head] - mean)
+            to_right[b[pair], head] += right * (grad_right[pair, head] - mean)

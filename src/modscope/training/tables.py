@@ -51,6 +51,11 @@ class Pairs:
         a, b = np.nonzero(mask)
         return cls(torch.from_numpy(a), torch.from_numpy(b), torch.from_numpy(task.labels[mask]))
 
+    def tiled(self, size: int = 14) -> Pairs:
+        """The same pairs in tiles of size x size tokens: neighbours share rows of the tables."""
+        order = torch.from_numpy(np.lexsort((self.b, self.a, self.b // size, self.a // size)))
+        return Pairs(self.a[order], self.b[order], self.labels[order])
+
     def __len__(self) -> int:
         return len(self.labels)
 

@@ -67,8 +67,8 @@ class Trainer:
         )
         self.device = _device(recipe.device)
         mask = self.task.train_mask
-        self.train_pairs = Pairs.of(self.task, mask).to(self.device)
-        self.test_pairs = Pairs.of(self.task, ~mask).to(self.device)
+        self.train_pairs = Pairs.of(self.task, mask).tiled().to(self.device)
+        self.test_pairs = Pairs.of(self.task, ~mask).tiled().to(self.device)
         self.weights = {
             name: w.to(self.device).requires_grad_() for name, w in _first_weights(recipe).items()
         }
