@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -157,10 +158,15 @@ class ModularTask:
             return self.pairs
         return np.column_stack((self.pairs, np.full(self.p * self.p, self.p, dtype=np.int64)))
 
+    @cached_property
+    def _train_mask(self) -> np.ndarray:
+        # Python's shuffle of all pairs takes longer than a forward pass.
+        return self.split.train_mask(self.p)
+
     @property
     def train_mask(self) -> np.ndarray:
         """Training pairs as bool[a, b]."""
-        return self.split.train_mask(self.p)
+        return self._train_mask.copy()
 
     def masks(self) -> dict[str, np.ndarray]:
         """The named sets of pairs, each bool[a, b]: train, test and all; only all where no split is known."""

@@ -26,6 +26,7 @@ from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.residues import alias
+from modscope.signal import remove_frequencies
 from modscope.task import ModularTask, Split
 
 
@@ -204,12 +205,33 @@ def test_results_depend_on_the_seed_alone() -> None:
 def test_bad_names_and_numbers_are_refused() -> None:
     with pytest.raises(UnknownName, match="did you mean 'pattern-mean'"):
         ablate(small(7), "patern-mean", [2])
+    with pytest.raises(
+        InputError, match="'neurons-only-a\\+b' is not applicable to this network: it needs an answer"
+    ):
+        ablate(small(7, "multiply"), "neurons-only-a+b", [2])
+    with pytest.raises(UnknownName, match="unknown way to match controls 'sise'"):
+        ablate(small(7), "pattern-mean", [2], matched="sise")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="-1 controls"):
         ablate(small(7), "pattern-mean", [2], controls=-1)
     with pytest.raises(InputError, match="key frequency 9"):
         ablate(small(7), "pattern-mean", [9])
     with pytest.raises(InputError, match="at least one"):
         ablation_dataset([])
+
+
+def test_controls_of_the_same_energy_are_the_shuffled_change() -> None:
+    acts = small(9)
+    by_size = ablate(acts, "neurons-without-a+b", [2], controls=3)
+    by_energy = ablate(acts, "neurons-without-a+b", [2], controls=3, matched="energy")
+    assert by_size.ablated == by_energy.ablated
+    assert by_size.control != by_energy.control
+    assert (by_size.control_losses() != by_energy.control_losses()).all()
+    x = acts.at("mlp_post").values
+    change = remove_frequencies(x, (0, 1), [2], terms="sum") - x
+    order = np.random.default_rng((0, 1)).permutation(81)
+    dealt = x + change.reshape(81, -1)[order].reshape(x.shape)
+    wanted = direct(acts, "mlp_post", dealt)[0].all  # type: ignore[attr-defined]
+    assert by_energy.control_losses()[1] == pytest.approx(wanted)
 
 
 def test_dataset_and_table_hold_the_results() -> None:

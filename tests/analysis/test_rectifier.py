@@ -88,6 +88,21 @@ def test_proportions_are_sums_of_amplitudes(p: int, hook: str) -> None:
         assert found.proportion.sel(k=k).item() == pytest.approx(np.mean(list(along.values())))
 
 
+def test_sums_and_differences_along_one_axis_are_those_of_the_waves() -> None:
+    p = 13
+    n = 2 * np.pi * np.arange(p) / p
+    picture = (
+        np.cos(2 * n)[:, None] * np.cos(5 * n)[None] + 3 * np.cos(3 * n)[None] + 0.5 * np.cos(6 * n)[:, None]
+    )
+    acts = with_picture(small(p), "mlp_post", picture)
+    found = harmonic_proportion(acts, [2, 5], hooks=["mlp_post"]).sel(hook="mlp_post", pair="2, 5")
+    scale = np.arange(1, 14).mean()
+    assert found.mixed.values.tolist() == [6, 3]
+    np.testing.assert_allclose(found.intermodulation.sel(axis="b").values, [0, 3 * scale], atol=1e-9)
+    np.testing.assert_allclose(found.intermodulation.sel(axis="a").values, [0.5 * scale, 0], atol=1e-9)
+    np.testing.assert_allclose(found.fundamental.sel(axis="b", k=5), scale * abs(np.cos(2 * n)).mean())
+
+
 def test_proportions_before_attention_are_those_of_the_tokens() -> None:
     acts = small(9)
     found = harmonic_proportion(acts, [2], hooks=["blocks.0.attn.hook_q", "resid_pre"])

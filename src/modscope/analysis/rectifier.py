@@ -126,8 +126,9 @@ def harmonic_proportion(
     """Sum of the amplitudes at the second harmonic over the sum of those at k, along a and along b.
 
     Along b: the amplitudes of every row (fixed a) and feature, summed; along a likewise. Variables over
-    (hook, k): along_a, along_b, proportion (their mean); fundamental and second (hook, k, axis), mean
-    amplitudes. Before attention the waves of positions a and b over their own tokens take the place of
+    (hook, k): along_a, along_b, proportion (their mean); fundamental and second (hook, axis, k), mean
+    amplitudes; intermodulation (hook, axis, pair, mix), mean amplitudes at the sum and the difference of
+    every two key frequencies (`mixed` names them), to be held against the fundamentals. Before attention the waves of positions a and b over their own tokens take the place of
     rows. Taken along one axis, cos w(a + b) counts as frequency k. NaN where there is no wave at k.
     Hooks: by default all that carry waves over the tokens.
     """
@@ -135,7 +136,11 @@ def harmonic_proportion(
     ks = checked_frequencies(key_frequencies, p)
     chosen = [acts.model.hook_name(h) for h in hooks] if hooks is not None else _wave_hooks(acts)
     at = np.array([ks, [harmonic(k, 2, p) for k in ks]])
-    amplitude = np.stack([_mean_amplitudes(acts, hook, at) for hook in chosen])
+    pairs = list(combinations(ks, 2))
+    mixed = np.array([intermodulation(j, k, p) for j, k in pairs], int).reshape(-1, 2)
+    every = np.concatenate((at.ravel(), mixed.ravel()))
+    found = np.stack([_mean_amplitudes(acts, hook, every) for hook in chosen])
+    amplitude = found[..., : at.size].reshape(len(chosen), 2, *at.shape)
     # a second harmonic that is DC (k = p/2) is no wave
     amplitude[:, :, 1] = np.where(at[1] == 0, np.nan, amplitude[:, :, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -148,8 +153,20 @@ def harmonic_proportion(
             "proportion": (("hook", "k"), ratio.mean(axis=1)),
             "fundamental": (over, amplitude[:, :, 0]),
             "second": (over, amplitude[:, :, 1]),
+            "intermodulation": (
+                ("hook", "axis", "pair", "mix"),
+                found[..., at.size :].reshape(len(chosen), 2, *mixed.shape),
+            ),
         },
-        {"hook": chosen, "axis": ["a", "b"], "k": list(ks), "harmonic": (("k",), at[1])},
+        {
+            "hook": chosen,
+            "axis": ["a", "b"],
+            "k": list(ks),
+            "harmonic": (("k",), at[1]),
+            "pair": [f"{j}, {k}" for j, k in pairs],
+            "mix": ["sum", "difference"],
+            "mixed": (("pair", "mix"), mixed),
+        },
     )
 
 
@@ -158,18 +175,18 @@ def _wave_hooks(acts: Activations) -> list[str]:
 
 
 def _mean_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
-    """[axis a or b, which frequency of `at`, k]: mean amplitude over rows and features."""
+    """[axis a or b, frequency]: mean amplitude over rows and features."""
     if hook not in acts.joint_hooks:
         x = acts[hook]
         if not {"pos", "token"} <= set(x.dims):
             raise InputError(f"{hook} has axes {x.dims}: expected a wave over the tokens at a and at b")
-        both = spectrum_at(x.astype(np.float64), "token", at.ravel()).sel(pos=["a", "b"])
+        both = spectrum_at(x.astype(np.float64), "token", at).sel(pos=["a", "b"])
         axes = [d for d in both.dims if d not in ("pos", "k")]
-        return abs(both).mean(axes).transpose("pos", "k").values.reshape(2, *at.shape)
+        return abs(both).mean(axes).transpose("pos", "k").values
     p = acts.task.p
     along_b, count = np.zeros(at.size), 0
     sums_a: np.ndarray | None = None
-    turn = np.exp(-2j * np.pi / p * (at.ravel()[:, None] * np.arange(p) % p)) * _scale(at, p)
+    turn = np.exp(-2j * np.pi / p * (at[:, None] * np.arange(p) % p)) * _scale(at, p)
     for block in acts.blocks(hook):
         rows = block[hook].values.reshape(block[hook].shape[0], p, -1)
         along_b += np.abs(np.einsum("kb,abf->kaf", turn, rows, optimize=True)).sum(axis=(1, 2))
@@ -178,11 +195,11 @@ def _mean_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray
         count += rows.shape[0] * rows.shape[2]
     assert sums_a is not None
     along_a = np.abs(sums_a).mean(axis=(1, 2))
-    return np.stack((along_a, along_b / count)).reshape(2, *at.shape)
+    return np.stack((along_a, along_b / count))
 
 
 def _scale(at: np.ndarray, p: int) -> np.ndarray:
-    return np.where(2 * at.ravel() % p == 0, 1.0, 2.0)[:, None] / p
+    return np.where(2 * at % p == 0, 1.0, 2.0)[:, None] / p
 
 
 def harmonic_shares(

@@ -11,7 +11,7 @@ from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook
 from modscope.analysis.circle import circle_of
 from modscope.analysis.clusters import Clusters, clusters, neuron_fve
 
-__all__ = ["cluster_ablations", "nonlinearity_ablations", "path_ablations", "with_means"]
+__all__ = ["cluster_ablations", "nonlinearity_ablations", "path_ablations", "random_neurons", "with_means"]
 
 _SAME_NUMBER = "as many neurons, drawn at random from all"
 
@@ -93,6 +93,19 @@ def cluster_ablations(acts: Activations, key_frequencies: Sequence[int]) -> Iter
         _SAME_NUMBER,
         start(lambda: np.setdiff1d(np.arange(acts.at("mlp_post").sizes["neuron"]), all_members())),
     )
+
+
+def random_neurons(acts: Activations, *, seed: int = 0) -> Iterator[Ablation]:
+    """A tenth, and half, of the neurons, drawn at random, held at their mean over pairs."""
+    width = acts.model.weight("W_out" if acts.model.has_weight("W_out") else "W_U").shape[0]
+    for count in sorted({max(1, width // 10), max(1, width // 2)}):
+        drawn = np.random.default_rng(seed).permutation(width)[:count]
+        yield Ablation(
+            f"neurons-random/n={count}",
+            f"{count} random neurons held at their mean",
+            _SAME_NUMBER,
+            lambda drawn=drawn: _held(acts, drawn),  # type: ignore[misc]
+        )
 
 
 def with_means(x: np.ndarray, neurons: np.ndarray) -> np.ndarray:

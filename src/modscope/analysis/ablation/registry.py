@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -11,9 +13,14 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.ablation.attention import attention_ablations
 from modscope.analysis.ablation.filters import logit_ablations, neuron_filter_ablations
-from modscope.analysis.ablation.mlp import cluster_ablations, nonlinearity_ablations, path_ablations
+from modscope.analysis.ablation.mlp import (
+    cluster_ablations,
+    nonlinearity_ablations,
+    path_ablations,
+    random_neurons,
+)
 from modscope.analysis.ablation.tokens import token_ablations
-from modscope.analysis.ablation.trial import Ablation, Outcome, by_name
+from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedNetwork, Outcome, by_name
 from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.stream_scores import scores_of_blocks
 from modscope.analysis.tables import Table
@@ -22,6 +29,21 @@ from modscope.errors import InputError, UnknownName
 __all__ = ["AblationResult", "ablate", "ablate_all", "ablation_dataset", "ablation_table", "ablations"]
 
 SPLITS = ("train", "test", "all")
+Matched = Literal["size", "energy"]
+
+# What a family of ablations needs, for a network that has none of it.
+_NEEDS = {
+    "pattern-": "attention",
+    "attention-": "attention",
+    "head-": "attention",
+    "half-": "ReLU neurons",
+    "skip-": "a residual stream",
+    "mlp-mean": "a residual stream",
+    "neurons-without": "an answer that is a + b or a - b",
+    "neurons-only": "an answer that is a + b or a - b",
+    "neurons-key": "an answer that is a + b or a - b",
+    "logits-": "an answer that is a + b or a - b",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +81,7 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
 
     Names: pattern-mean, pattern-constant, pattern-uniform, pattern-equalised, pattern-swapped (with /head=H
     for one head), attention-mean, head-mean/head=H; nonlinearity-removed, half-linear, half-absolute;
-    skip-mean, mlp-mean; cluster-mean/k=K, clusters-mean, clusters-only; neurons-... (filters);
+    skip-mean, mlp-mean; cluster-mean/k=K, clusters-mean, clusters-only, neurons-random/n=N; neurons-... (filters);
     logits-restricted/mask=M, logits-excluded/mask=M (with /k=K for one frequency); embeddings-permuted/n=N.
     What needs attention, a residual stream, ReLU, or a sum or difference as the answer is left out where
     the network has none. `seed` draws the permuted tokens.
@@ -70,6 +92,7 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
         *nonlinearity_ablations(acts),
         *path_ablations(acts),
         *cluster_ablations(acts, ks),
+        *random_neurons(acts, seed=seed),
         *token_ablations(acts, seed=seed),
     ]
     if acts.task.operation in ("add", "subtract"):
@@ -78,17 +101,24 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
 
 
 def ablate(
-    acts: Activations, name: str, key_frequencies: Sequence[int], *, controls: int = 20, seed: int = 0
+    acts: Activations,
+    name: str,
+    key_frequencies: Sequence[int],
+    *,
+    controls: int = 20,
+    matched: Matched = "size",
+    seed: int = 0,
 ) -> AblationResult:
     """One ablation with its random controls, on a resumed forward pass.
 
-    Every control is drawn from its own stream of random numbers (seed, number of the control), so a
-    result does not depend on what else was run. Raises UnknownName for a name that is not among `ablations`.
+    matched "size": a control is a random set as large as the one removed or kept, where there is such a set;
+    "energy": it is the same change dealt to random pairs, for every ablation of an activation. Random sets
+    can carry far less energy than what they are compared with; the energy of the change is in
+    `ablated.changed`. Every control has its own stream of random numbers (seed, number of the control), so a
+    result does not depend on what else was run.
+    Raises UnknownName for a name that no ablation has, InputError for one that does not apply here.
     """
-    known = ablations(acts, key_frequencies, seed=seed)
-    if name not in known:
-        raise UnknownName.of("ablation of this network", name, known)
-    return _run(known[name], _intact(acts), controls, seed)
+    return ablate_all(acts, key_frequencies, names=[name], controls=controls, matched=matched, seed=seed)[0]
 
 
 def ablate_all(
@@ -97,25 +127,41 @@ def ablate_all(
     *,
     names: Iterable[str] | None = None,
     controls: int = 20,
+    matched: Matched = "size",
     seed: int = 0,
 ) -> tuple[AblationResult, ...]:
-    """Several ablations (all that apply, if none is named), each with its random controls."""
+    """Several ablations (all that apply, if none is named), each with its random controls; see `ablate`."""
+    if controls < 0:
+        raise InputError(f"{controls} controls: expected 0 or more")
+    if matched not in ("size", "energy"):
+        raise UnknownName.of("way to match controls", matched, ("size", "energy"))
     known = ablations(acts, key_frequencies, seed=seed)
     chosen = list(known) if names is None else list(names)
     for name in chosen:
-        if name not in known:
-            raise UnknownName.of("ablation of this network", name, known)
+        _check_name(name, known)
     intact = _intact(acts)
-    return tuple(_run(known[name], intact, controls, seed) for name in chosen)
+    return tuple(_run(known[name], intact, controls, matched, seed) for name in chosen)
 
 
-def _run(ablation: Ablation, intact: Outcome, controls: int, seed: int) -> AblationResult:
-    if controls < 0:
-        raise InputError(f"{controls} controls: expected 0 or more")
+def _check_name(name: str, known: dict[str, Ablation]) -> None:
+    if name in known:
+        return
+    for start, needed in _NEEDS.items():
+        if name.startswith(start) and not any(other.startswith(start) for other in known):
+            raise InputError(f"ablation {name!r} is not applicable to this network: it needs {needed}")
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    families = ", ".join(dict.fromkeys(other.split("/")[0] for other in known))
+    raise UnknownName(f"unknown ablation {name!r}: this network has {families} and their parts{hint}")
+
+
+def _run(ablation: Ablation, intact: Outcome, controls: int, matched: Matched, seed: int) -> AblationResult:
     trial = ablation.start()
     ablated = trial.outcome()
-    outcomes = tuple(trial.control(np.random.default_rng((seed, i))) for i in range(controls))
-    return AblationResult(ablation.name, ablation.says, ablation.control, intact, ablated, outcomes)
+    draw = trial.control if matched == "size" else trial.shuffled
+    outcomes = tuple(draw(np.random.default_rng((seed, i))) for i in range(controls))
+    says = ablation.control if matched == "size" or isinstance(trial, ChangedNetwork) else SHUFFLED
+    return AblationResult(ablation.name, ablation.says, says, intact, ablated, outcomes)
 
 
 def _intact(acts: Activations) -> Outcome:

@@ -20,7 +20,10 @@ SHUFFLED = "the same change, dealt to random pairs"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Loss and accuracy by split, and the size of the change: its energy over that of the activation."""
+    """Loss and accuracy by split, and the size of the change: its energy over that of the activation.
+
+    The size is not known of a control or of a change to the weights.
+    """
 
     loss: Scores
     accuracy: Scores
@@ -35,6 +38,9 @@ class Trial(Protocol):
 
     def control(self, generator: np.random.Generator) -> Outcome:
         """What a random change of the same size scores."""
+
+    def shuffled(self, generator: np.random.Generator) -> Outcome:
+        """What a random change of exactly the same energy scores; as `control` where there is none."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,12 @@ class ChangedHook:
         return resumed(self.acts, self.hook, self.values, self.changed(self.values))
 
     def control(self, generator: np.random.Generator) -> Outcome:
-        if self.alternatives is not None:
-            values = self.alternatives(generator)
-            return resumed(self.acts, self.hook, values, self.changed(values))
+        if self.alternatives is None:
+            return self.shuffled(generator)
+        return resumed(self.acts, self.hook, self.alternatives(generator))
+
+    def shuffled(self, generator: np.random.Generator) -> Outcome:
+        """What the same change scores when it is dealt to random pairs."""
         before, p = self.before, self.acts.task.p
         change = (self.values - before).reshape(p * p, -1)
         values = before + change[generator.permutation(p * p)].reshape(before.shape)
@@ -108,6 +117,9 @@ class ChangedNetwork:
 
     def control(self, generator: np.random.Generator) -> Outcome:
         return self._scores(self.alternatives(generator))
+
+    def shuffled(self, generator: np.random.Generator) -> Outcome:
+        return self.control(generator)
 
     def _scores(self, network: Network) -> Outcome:
         blocks = record(network, self.acts.task).resume({})
