@@ -6,8 +6,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.checkpoints.written import random_pair_mlp, random_transformer, same_logits, saved
 
 from modscope.checkpoints import open_checkpoint
@@ -125,6 +128,8 @@ def test_the_error_for_an_unknown_layout_drafts_the_mapping(network: Network, tm
     assert tomllib.loads(draft)["weights"]["W_V"]["take"] == {"qkv": 2}
     completed = draft.replace("head = 4  # how many heads?", f"head = {heads}")
     completed = 'ignore = ["freqs"]\n' + completed
+    # Three positions tell p, unless the width of the network is the number of tokens too.
+    assert (f"p = {network.config.p}  # from" in draft) or network is EQUAL
     checkpoint = open_checkpoint(path, mapping=written(tmp_path / "map.toml", completed), p=network.config.p)
     for name in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "W_U", "b_in", "b_out", "b_O"):
         assert torch.equal(checkpoint.model.weight(name), network.weight(name)), name
@@ -194,6 +199,21 @@ def test_arranging_copies_and_agrees_with_indexing() -> None:
     with pytest.raises(InputError, match="keeps none"):
         arranged(x, Source("x", "d m", {"m": (5, 5)}), "m d", {"d": 2, "m": 12})
     assert parsed_axes("(a b)(c d) e") == (("a", "b"), ("c", "d"), ("e",))
+
+
+@given(data=st.data())
+def test_any_order_and_merging_of_axes_is_undone(data: st.DataObject) -> None:
+    sizes = {"head": data.draw(st.integers(1, 4)), "d_model": data.draw(st.integers(1, 4)), "d_head": 3}
+    x = torch.arange(float(np.prod(list(sizes.values())))).reshape(list(sizes.values()))
+    order = data.draw(st.permutations(range(3)))
+    merged = data.draw(st.sampled_from([((0,), (1,), (2,)), ((0, 1), (2,)), ((0,), (1, 2)), ((0, 1, 2),)]))
+    names = [list(sizes)[axis] for axis in order]
+    axes = " ".join("(" + " ".join(names[i] for i in group) + ")" for group in merged)
+    # numpy does the storing, so that reading is compared with something else.
+    stored = x.numpy().transpose(order).reshape([-1 if len(g) > 1 else sizes[names[g[0]]] for g in merged])
+    shape = tuple(torch.tensor(stored).shape)
+    known = axis_sizes({"w": (shape, axes)}, sizes)
+    assert torch.equal(arranged(torch.tensor(stored), Source("w", axes), "head d_model d_head", known), x)
 
 
 def test_errors_of_arguments(tmp_path: Path) -> None:

@@ -64,6 +64,11 @@ def found_operation(logits: np.ndarray, settings: Settings) -> tuple[str, str | 
 
     logits [a, b, answer].
     """
+    if settings.operation == "random":
+        return (
+            "random",
+            "random labels of another program: which they were is not known, so losses mean nothing",
+        )
     if settings.operation is not None:
         return settings.operation, None
     answers = logits.argmax(axis=-1)

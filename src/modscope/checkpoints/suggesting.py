@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
@@ -63,12 +64,13 @@ def suggested_mapping(tensors: Mapping[str, Tensor]) -> str:
 def _toml(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
     found = _matched(shapes)
     used = {tensor for tensor, _ in found.values()}
-    lines = ["[settings]", "# p = 113", '# operation = "add"', '# activation = "relu"']
+    width = _model_width(found, shapes)
+    settings = [_modulus_line(found, shapes, width), '# operation = "add"', '# activation = "relu"']
+    lines = ["[settings]", *settings]
     if any("(head" in axes or "qkv" in axes for _, axes in found.values()):
         lines += ["[sizes]", "head = 4  # how many heads?"]
         lines += ["qkv = 3"] if any("qkv" in axes for _, axes in found.values()) else []
     lines.append("[weights]")
-    width = _model_width(found, shapes)
     for weight in CANONICAL["transformer"]:
         if weight in found:
             lines.append(_line(weight, *found[weight], shapes, width))
@@ -103,13 +105,23 @@ def _matched(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[str, str]
 
 
 def _axes(weight: str, name: str, shape: tuple[int, ...]) -> str:
-    if len(shape) == 3 or not (name.endswith("weight") or weight in ("W_E", "W_pos")):
-        return (
-            CANONICAL["transformer"][weight]
-            if len(shape) == 3 or weight[2:] not in ("Q", "K", "V", "O")
-            else _MODULE_AXES[weight]
-        )
-    return _MODULE_AXES[weight]
+    canonical = CANONICAL["transformer"][weight]
+    if len(shape) == 3:
+        return canonical
+    # A matrix over all heads, or one of a module, is stored as PyTorch does; another may well be multiplied from the right.
+    as_module = name.endswith("weight") or len(canonical.split()) == 3 or weight in ("W_E", "W_pos")
+    return _MODULE_AXES[weight] if as_module else canonical
+
+
+def _modulus_line(
+    found: Mapping[str, tuple[str, str]], shapes: Mapping[str, tuple[int, ...]], width: int | None
+) -> str:
+    shape = shapes[found["W_E"][0]] if "W_E" in found else ()
+    if width is None or len(shape) != 2 or width not in shape:
+        return "# p = 113"
+    tokens = shape[1] if shape[0] == width else shape[0]
+    equals = min(shapes[found["W_pos"][0]]) == 3
+    return f"p = {tokens - equals}  # from {tokens} tokens{', one of them =' if equals else ''}"
 
 
 def _model_width(found: Mapping[str, tuple[str, str]], shapes: Mapping[str, tuple[int, ...]]) -> int | None:
@@ -133,4 +145,4 @@ def _line(
     elif len(shape) == 3:
         doubt = f"  # {shape}: is this the order?"
     take = f", take = {{qkv = {'QKV'.index(weight[2])}}}" if "qkv" in axes else ""
-    return f'{weight} = {{tensor = "{tensor}", axes = "{axes}"{take}}}{doubt}'
+    return f'{weight} = {{tensor = {json.dumps(tensor)}, axes = "{axes}"{take}}}{doubt}'
