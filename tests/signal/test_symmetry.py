@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from modscope.errors import InputError, UnknownName
 from modscope.signal import (
     circulant_defect,
+    energy_by_term,
     even_fraction,
     even_part,
+    frequency_fve,
     interpolate,
     odd_part,
     phase_distance,
@@ -22,6 +24,7 @@ from modscope.signal import (
     shift,
     swap,
     swap_fraction,
+    wave_defect,
 )
 
 MODULI = st.sampled_from([3, 4, 5, 8, 9, 12, 13, 15])
@@ -216,3 +219,15 @@ def test_bad_requests_say_what_there_is() -> None:
         swap(x, ("a", "d"))
     with pytest.raises(UnknownName, match="direction"):
         circulant_defect(x, direction="both")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_of_a_constant_is_not_taken_for_a_wave(dtype: type) -> None:
+    constant = np.full((2, 7, 7, 3), 0.1, dtype=dtype) * np.arange(1, 4, dtype=dtype)
+    x = xr.DataArray(constant, dims=("head", "a", "b", "d"))
+    assert np.isnan(even_fraction(x, "a", "b"))
+    assert np.isnan(swap_fraction(x, keep="d")).all()
+    assert np.isnan(circulant_defect(x)).all()
+    assert (frequency_fve(x) == 0).all()
+    assert (energy_by_term(x) == 0).all()
+    assert wave_defect(x, x + 1, "a").max() == 0

@@ -16,6 +16,7 @@ __all__ = [
     "Axis",
     "apply",
     "axis_list",
+    "negligible",
     "position",
     "positions",
     "real_values",
@@ -66,6 +67,11 @@ def real_values(x: np.ndarray | xr.DataArray) -> np.ndarray:
     if values.dtype.kind in "iub":
         return values.astype(np.float64)
     raise InputError(f"an array of {values.dtype}: expected real numbers")
+
+
+def negligible(dtype: np.dtype) -> float:
+    """The share of a wave's energy below which what is left after its mean is rounding."""
+    return float(16 * np.finfo(dtype).eps) ** 2
 
 
 def rewrap(

@@ -18,6 +18,7 @@ __all__ = [
     "length",
     "phasor_rows",
     "phasors",
+    "product",
     "trigonometric",
     "wave_rows",
     "whole_weight",
@@ -90,11 +91,11 @@ def along(matrix: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
     matrix = np.ascontiguousarray(matrix, dtype=x.dtype)
     wide = _three_axes(x, axis)
     if wide.shape[2] == 1:
-        out = _product(wide[:, :, 0], matrix.T)
+        out = product(wide[:, :, 0], matrix.T)
     elif wide.shape[0] == 1:
-        out = _product(matrix, wide[0])
+        out = product(matrix, wide[0])
     else:
-        out = _product(matrix, wide)
+        out = product(matrix, wide)
     return out.reshape(*x.shape[:axis], len(matrix), *x.shape[axis + 1 :])
 
 
@@ -114,9 +115,9 @@ def phasors(x: np.ndarray, axis: int) -> np.ndarray:
     columns = phasor_rows(p, ks).reshape(2, len(ks), p).transpose(2, 1, 0).reshape(p, 2 * len(ks))
     columns = np.ascontiguousarray(columns, dtype=x.dtype)
     if wide.shape[2] == 1:
-        parts = _product(wide[:, :, 0], columns)[:, None]
+        parts = product(wide[:, :, 0], columns)[:, None]
     else:
-        parts = _product(wide.transpose(0, 2, 1), columns)
+        parts = product(wide.transpose(0, 2, 1), columns)
     bins = parts.view(np.result_type(x.dtype, np.complex64)).transpose(0, 2, 1)
     return bins.reshape(*x.shape[:axis], len(ks), *x.shape[axis + 1 :])
 
@@ -169,7 +170,7 @@ def _three_axes(x: np.ndarray, axis: int) -> np.ndarray:
     return x.reshape(int(np.prod(before)), x.shape[axis], int(np.prod(after)))
 
 
-def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a @ b, large ones by torch: one pool of threads for the whole program, and the faster BLAS."""
     if a.size * b.shape[-1] < 2**16:
         return np.matmul(a, b)

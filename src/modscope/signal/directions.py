@@ -11,7 +11,7 @@ import xarray as xr
 
 from modscope.errors import InputError, UnknownName
 from modscope.signal import _dft
-from modscope.signal._axes import Array, Axis, positions, real_values, without
+from modscope.signal._axes import Array, Axis, negligible, positions, real_values, without
 from modscope.signal.spectrum import power
 
 __all__ = [
@@ -124,7 +124,8 @@ def energy_by_term(x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, nyquist: s
         np.maximum(part, 0) for part in (linear, directions["sum"], directions["difference"])
     ]
     cross = np.maximum(parts.variance - sum(found), 0)
-    return _leading(x, axes, np.stack([*found, cross]), {"term": list(TERMS)})
+    terms = np.where(parts.variance > 0, np.stack([*found, cross]), 0)
+    return _leading(x, axes, terms, {"term": list(TERMS)})
 
 
 def term_spectrum(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
@@ -221,12 +222,13 @@ class _Profiles:
 
 def _profiles(pictures: np.ndarray) -> _Profiles:
     p = len(pictures)
-    by_a, by_b, by_sum, by_difference = (np.zeros(pictures.shape[1:]) for _ in range(4))
-    # Squares are taken about a value near the mean, so that a large mean costs no digits.
-    near = pictures[0].mean(axis=0, dtype=np.float64)
-    squares = np.zeros_like(near)
-    for a, row in enumerate(pictures):
-        row = row - near
+    by_a, by_b, by_sum, by_difference = (np.zeros(pictures.shape[1:], pictures.dtype) for _ in range(4))
+    # Sums are taken about a value near the mean, so that a large mean costs no digits.
+    near = pictures[0].mean(axis=0)
+    row = np.empty(pictures.shape[1:], pictures.dtype)
+    squares = np.zeros(near.shape)
+    for a, values in enumerate(pictures):
+        np.subtract(values, near, out=row)
         by_a[a] = row.mean(axis=0)
         by_b += row
         by_sum[a:] += row[: p - a]
@@ -234,9 +236,13 @@ def _profiles(pictures: np.ndarray) -> _Profiles:
         by_difference[: a + 1] += row[a::-1]
         by_difference[a + 1 :] += row[:a:-1]
         squares += np.einsum("b...,b...->...", row, row)
-    variance = squares / p**2 - by_a.mean(axis=0) ** 2
-    means = (near + by_a, near + by_b / p, near + by_sum / p, near + by_difference / p)
-    return _Profiles(*means, variance=np.maximum(variance, 0))
+    a_mean = by_a.astype(np.float64)
+    b_mean, sum_mean, difference_mean = (
+        near + total.astype(np.float64) / p for total in (by_b, by_sum, by_difference)
+    )
+    variance = squares / p**2 - a_mean.mean(axis=0) ** 2
+    variance = np.where(variance > negligible(pictures.dtype) * near**2, variance, 0)
+    return _Profiles(near + a_mean, b_mean, sum_mean, difference_mean, variance)
 
 
 def _pictures(x: np.ndarray | xr.DataArray, axes: tuple[Axis, ...], *more: Axis) -> np.ndarray:

@@ -57,8 +57,7 @@ def remove_frequencies(
     >>> remove_frequencies(np.array([3.0, 1.0, 3.0, 1.0]), 0, [0]).round(6).tolist()
     [1.0, -1.0, 1.0, -1.0]
     """
-    values, found = real_values(x), positions(x, axes)
-    return rewrap(x, values - _kept(values, found, frequencies, terms))
+    return split_frequencies(x, axes, frequencies, terms=terms)[1]
 
 
 def split_frequencies(
@@ -149,7 +148,8 @@ def _kept(
     rows = direction_basis(pictures.shape[0], frequencies, terms).astype(values.dtype)
     rows = rows.reshape(len(rows), pictures.shape[0] ** 2)
     flat = pictures.reshape(rows.shape[1], -1)
-    return np.moveaxis((rows.T @ (rows @ flat)).reshape(pictures.shape), (0, 1), found)
+    kept = _dft.product(rows.T, _dft.product(rows, flat))
+    return np.moveaxis(kept.reshape(pictures.shape), (0, 1), found)
 
 
 def _projected(values: np.ndarray, i: int, frequencies: Sequence[int] | np.ndarray) -> np.ndarray:

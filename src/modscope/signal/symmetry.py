@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from modscope.signal._axes import (
     Axis,
     apply,
     axis_list,
+    negligible,
     position,
     positions,
     real_values,
@@ -35,6 +37,9 @@ __all__ = [
     "swap",
     "swap_fraction",
 ]
+
+# As many numbers as stay in a core's cache while a block is centred, reflected and squared.
+_VALUES_AT_ONCE = 2**17
 
 Centre: TypeAlias = float | str | np.ndarray | xr.DataArray
 
@@ -83,10 +88,15 @@ def even_fraction(x: Array, axis: Axis, s: Centre = 0, *, keep: Axes = ()) -> Ar
     1.0
     """
     i = position(x, axis)
-    values = real_values(x)
-    centred = values - values.mean(axis=i, keepdims=True)
-    even = (centred + _reflected(centred, i, _centres(x, i, s))) / 2
-    return _energy_share(x, even, centred, keep)
+    values, centres = real_values(x), _centres(x, i, s)
+
+    def parts(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        block = values[rows]
+        centred = block - block.mean(axis=i, keepdims=True)
+        at = centres[rows] if isinstance(centres, np.ndarray) and len(centres) > 1 else centres
+        return (centred + _reflected(centred, i, at)) / 2, centred
+
+    return _energy_share(x, parts, keep, whole=i == 0)
 
 
 def swap(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
@@ -110,8 +120,15 @@ def swap_fraction(x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, keep: Axes 
     """
     found = _square(x, axes)
     values = real_values(x)
-    centred = values - values.mean(axis=found, keepdims=True)
-    return _energy_share(x, (centred + np.swapaxes(centred, *found)) / 2, centred, keep)
+    mean = values.mean(axis=found, keepdims=True, dtype=np.float64).astype(values.dtype)
+    swapped = np.swapaxes(values, *found)
+
+    def parts(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        at = mean[rows] if len(mean) > 1 else mean
+        centred = values[rows] - at
+        return (centred + swapped[rows] - at) / 2, centred
+
+    return _energy_share(x, parts, keep)
 
 
 def reversed_copies(x: Array, axis: Axis, *, name: str = "c") -> Array:
@@ -187,7 +204,7 @@ def _centres(x: np.ndarray | xr.DataArray, i: int, s: Centre) -> float | np.ndar
                     f"s with axes {dict(s.sizes)}: expected other axes than the reflected one of {dict(x.sizes)}"
                 )
             shape = [x.sizes[d] if d in s.dims else 1 for d in x.dims]
-            return s.transpose(*[d for d in x.dims if d in s.dims]).values.reshape(shape)
+            s = s.transpose(*[d for d in x.dims if d in s.dims]).values.reshape(shape)
     given = np.asarray(s)
     if given.dtype.kind not in "iuf" or not np.isfinite(given).all():
         raise InputError(f"s = {s!r}: expected finite numbers or the name of another axis")
@@ -206,8 +223,13 @@ def _reflected(values: np.ndarray, i: int, s: float | np.ndarray) -> np.ndarray:
     if np.all(np.mod(s, 1) == 0):
         if not isinstance(s, np.ndarray):
             return np.take(values, (int(s) - np.arange(p)) % p, axis=i)
-        places = (s.astype(np.int64) - residue) % p
-        return np.take_along_axis(values, places, axis=i)
+        out = np.empty_like(values)
+        for at in np.ndindex(*s.shape):
+            rows = tuple(
+                slice(n, n + 1) if size > 1 else slice(None) for n, size in zip(at, s.shape, strict=True)
+            )
+            out[rows] = np.take(values[rows], (int(s[at]) - np.arange(p)) % p, axis=i)
+        return out
     if not isinstance(s, np.ndarray):
         return _dft.along(_dft.dirichlet(p, s - np.arange(p)), values, i)
     k = p // 2 + 1
@@ -219,10 +241,22 @@ def _reflected(values: np.ndarray, i: int, s: float | np.ndarray) -> np.ndarray:
     return _dft.along(_dft.wave_rows(p, np.arange(k)), turned, i)
 
 
-def _energy_share(x: Array, part: np.ndarray, whole: np.ndarray, keep: Axes) -> Array:
+def _energy_share(
+    x: Array, parts: Callable[[slice], tuple[np.ndarray, np.ndarray]], keep: Axes, *, whole: bool = False
+) -> Array:
+    """Energy of part over energy of centred, over all axes but the kept ones; some rows of x at a time."""
+    values = real_values(x)
     kept = positions(x, keep) if axis_list(keep) else ()
     gone = tuple(i for i in range(x.ndim) if i not in kept)
-    share = _ratio(_energy(part, gone), _energy(whole, gone))
+    size = len(x) if whole else max(1, _VALUES_AT_ONCE * len(x) // max(1, x.size))
+    energies: list[list[np.ndarray]] = []
+    for start in range(0, len(x), size):
+        block = slice(start, start + size)
+        found, centred = parts(block)
+        energies.append([_energy(part, gone) for part in (found, centred, values[block])])
+    join = np.concatenate if 0 in kept else np.sum
+    part, total, raw = (np.asarray(join(column, axis=0)) for column in zip(*energies, strict=True))
+    share = _ratio(part, np.where(total > negligible(values.dtype) * raw, total, 0))
     if not isinstance(x, xr.DataArray):
         return share
     return without(x, gone).copy(data=share)

@@ -9,7 +9,7 @@ import xarray as xr
 
 from modscope.errors import InputError, UnknownName
 from modscope.signal import _dft
-from modscope.signal._axes import Array, Axis, position, real_values, without
+from modscope.signal._axes import Array, Axis, negligible, position, real_values, without
 
 __all__ = ["SAMENESS", "cosine_wave", "noise_defects", "wave_defect", "wave_defects", "wave_groups"]
 
@@ -136,7 +136,10 @@ def _orthonormal(waves: np.ndarray, changes: frozenset[str]) -> np.ndarray:
     weight = np.sqrt(p / _dft.whole_weight(p, np.arange(p // 2 + 1)))
     bins = _dft.phasors(waves.astype(np.float64), waves.ndim - 1) * weight
     if "mean" in changes:
+        mean = np.abs(bins[..., 0]) ** 2
         bins[..., 0] = 0
+        rest = (bins.real**2 + bins.imag**2).sum(axis=-1)
+        bins *= (rest > negligible(waves.dtype) * mean)[..., None]
     return bins
 
 
