@@ -131,7 +131,10 @@ def _checked(key_frequencies: Sequence[int], p: int) -> tuple[int, ...]:
 
 def _row_spectrum(acts: Activations, hook: str, names: np.ndarray) -> xr.DataArray:
     """Phasors of the rows of the picture in the order (c, a), at the named frequencies and DC alone."""
-    _need_shift(acts)
+    if acts.task.operation not in ("add", "subtract"):
+        raise InputError(
+            f"operation {acts.task.operation!r}: rows of one c, each a wave over every a, exist for add and subtract"
+        )
     p, labels = acts.task.p, acts.task.labels
     ks = np.unique([0, *names.ravel()])
     total: np.ndarray | None = None
