@@ -24,6 +24,7 @@ from modscope.residues import harmonic, intermodulation
 from modscope.signal import basis_frequencies, fourier_basis, spectrum_at
 
 __all__ = [
+    "axis_amplitudes",
     "block_energy",
     "harmonic_proportion",
     "harmonic_shares",
@@ -140,7 +141,7 @@ def harmonic_proportion(
     pairs = list(combinations(ks, 2))
     mixed = np.array([intermodulation(j, k, p) for j, k in pairs], int).reshape(-1, 2)
     every = np.concatenate((at.ravel(), mixed.ravel()))
-    found = np.stack([_mean_amplitudes(acts, hook, every) for hook in chosen])
+    found = np.stack([axis_amplitudes(acts, hook, every) for hook in chosen])
     amplitude = found[..., : at.size].reshape(len(chosen), 2, *at.shape)
     # a second harmonic that is DC (k = p/2) is no wave
     amplitude[:, :, 1] = np.where(at[1] == 0, np.nan, amplitude[:, :, 1])
@@ -164,8 +165,12 @@ def _wave_hooks(acts: Activations) -> list[str]:
     return [h for h in acts.hooks if h in acts.joint_hooks or {"pos", "token"} <= set(acts[h].dims)]
 
 
-def _mean_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
-    """[axis a or b, frequency]: mean amplitude over rows and features."""
+def axis_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
+    """Mean amplitude over rows and features of the waves along a and along b, [axis, frequency].
+
+    At a fixed a, a hook that depends on both tokens is a wave of b for each feature, and the other way round;
+    before attention the waves of positions a and b over their own tokens are taken. at: int[frequency].
+    """
     if hook not in acts.joint_hooks:
         x = acts[hook]
         if not {"pos", "token"} <= set(x.dims):
@@ -173,23 +178,23 @@ def _mean_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray
         both = spectrum_at(x.astype(np.float64), "token", at).sel(pos=["a", "b"])
         axes = [d for d in both.dims if d not in ("pos", "k")]
         return abs(both).mean(axes).transpose("pos", "k").values
-    p = acts.task.p
-    along_b, count = np.zeros(at.size), 0
-    sums_a: np.ndarray | None = None
-    turn = np.exp(-2j * np.pi / p * (at[:, None] * np.arange(p) % p)) * _scale(at, p)
+    p, size = acts.task.p, len(at)
+    along_b, count = np.zeros(size), 0
+    sums: np.ndarray | None = None
+    angle = 2 * np.pi / p * (at[:, None] * np.arange(p) % p)
+    scale = np.where(2 * at % p == 0, 1.0, 2.0)[:, None] / p
+    waves = np.concatenate((np.cos(angle) * scale, np.sin(angle) * scale))
     for block in acts.blocks(hook):
         rows = block[hook].values.reshape(block[hook].shape[0], p, -1)
-        along_b += np.abs(np.einsum("kb,abf->kaf", turn, rows, optimize=True)).sum(axis=(1, 2))
-        part = np.einsum("ka,abf->kbf", turn[:, block[hook].a.values], rows, optimize=True)
-        sums_a = part if sums_a is None else sums_a + part
+        turned = waves.astype(rows.dtype)
+        parts = np.matmul(turned, rows)
+        along_b += np.hypot(parts[:, :size], parts[:, size:]).sum(axis=(0, 2), dtype=np.float64)
+        part = turned[:, block[hook].a.values] @ rows.reshape(len(rows), -1)
+        sums = part if sums is None else sums + part
         count += rows.shape[0] * rows.shape[2]
-    assert sums_a is not None
-    along_a = np.abs(sums_a).mean(axis=(1, 2))
+    assert sums is not None
+    along_a = np.hypot(sums[:size], sums[size:]).mean(axis=1, dtype=np.float64)
     return np.stack((along_a, along_b / count))
-
-
-def _scale(at: np.ndarray, p: int) -> np.ndarray:
-    return np.where(2 * at % p == 0, 1.0, 2.0)[:, None] / p
 
 
 def harmonic_shares(
