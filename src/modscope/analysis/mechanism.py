@@ -16,8 +16,19 @@ from modscope.activations import Activations, record
 from modscope.analysis.circuits import isolated_circle, turned_logits
 from modscope.analysis.marginals import Marginals, answer_sign, checked_frequencies, marginals
 from modscope.losses import cross_entropy
+from modscope.task import ModularTask
 
-__all__ = ["PARTS", "Mechanism", "envelopes", "input_hook", "margins", "mechanism", "part_of", "replacements"]
+__all__ = [
+    "PARTS",
+    "Mechanism",
+    "envelopes",
+    "input_hook",
+    "is_at_chance",
+    "margins",
+    "mechanism",
+    "part_of",
+    "replacements",
+]
 
 Marginal = Callable[[str], Marginals]
 
@@ -242,28 +253,31 @@ def mechanism(
     both. With v(parts) the margin when only those parts are there, the share of the first is its Shapley
     value (v(linear) - v(none) + v(all) - v(rest)) / 2 over v(all): the mean of what it adds first and what it
     adds last, since the nonlinearity mixes the two. Memorised is 1 - (margin on test) / (margin on train),
-    and the rest is divided in these proportions.
+    where that is more than chance between two random halves; the rest is divided in these proportions.
 
     The symmetry under a <-> b, which is evenness about c/2, plays no part: every one of these can have it.
     Raises InputError where the answer is neither a + b nor a - b.
     """
     found = replacements(acts, marginal=marginal)
-    trained, tested = _split_margins(acts)
-    known = trained is not None and tested is not None
-    accuracy = float(found.accuracy.sel(replacement="none"))
-    if accuracy < 3 / acts.task.p and found.attrs["margin"] < 1.0:
+    memorised = _memorised(acts)
+    known = memorised is not None
+    if is_at_chance(acts.at("logits").values, acts.task):
         return Mechanism(0.0, 0.0, 0.0, 0.0, True, known, _circles(acts, found, ()), found)
     rectified = float(_rectified_share(found.margin, input_hook(acts)))
     circles = _circles(acts, found, key_frequencies)
-    if trained is not None and tested is not None:
-        memorised = float(np.clip(1.0 - tested / trained, 0.0, 1.0)) if trained > 0 else 0.0
-    else:
+    if memorised is None:
         memorised = _outside(found.weight.sel(replacement="none").values, key_frequencies)
     general = 1.0 - memorised
     pizza = float((circles.pizza * circles.weight).sum())
     return Mechanism(
         general * rectified, general * (1 - rectified), memorised, pizza, False, known, circles, found
     )
+
+
+def is_at_chance(logits: np.ndarray, task: ModularTask) -> bool:
+    """Whether logits [a, b, answer] know nothing: accuracy below 3/p and a mean margin below 1."""
+    right = (logits.argmax(axis=-1) == task.labels).mean()
+    return bool(right < 3 / task.p and margins(logits, task.labels).mean() < 1.0)
 
 
 def _rectified_share(kept: xr.DataArray, hook: str) -> xr.DataArray:
@@ -291,13 +305,17 @@ def _circles(acts: Activations, found: xr.Dataset, key_frequencies: Sequence[int
     )
 
 
-def _split_margins(acts: Activations) -> tuple[float | None, float | None]:
+def _memorised(acts: Activations) -> float | None:
+    """1 - (margin on test) / (margin on train), less two standard errors of the difference; None without both."""
     values = margins(acts.at("logits").values, acts.task.labels)
     masks = acts.task.masks()
-    means = [
-        float(values[masks[s]].mean()) if s in masks and masks[s].any() else None for s in ("train", "test")
-    ]
-    return means[0], means[1]
+    if not all(split in masks and masks[split].any() for split in ("train", "test")):
+        return None
+    train, test = values[masks["train"]], values[masks["test"]]
+    if train.mean() <= 0:
+        return 0.0
+    chance = 2 * np.sqrt(train.var() / len(train) + test.var() / len(test))
+    return float(np.clip((train.mean() - test.mean() - chance) / train.mean(), 0.0, 1.0))
 
 
 def _outside(weight: np.ndarray, key_frequencies: Sequence[int]) -> float:

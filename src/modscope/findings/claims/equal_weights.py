@@ -1,0 +1,63 @@
+"""Attention weighs a and b alike."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modscope.analysis.ablation.attention import equalised_pattern
+from modscope.analysis.mechanism import margins
+from modscope.findings.claim import Claim, Outcome
+from modscope.findings.evidence import Bench
+from modscope.findings.finding import Picture, Rule
+
+__all__ = ["CLAIM"]
+
+
+def kept(bench: Bench, pattern: np.ndarray) -> tuple[float, np.ndarray]:
+    """The share of the mean margin that is kept with another pattern, and the logits."""
+    blocks = [block["logits"] for _, block in bench.acts.resume({"pattern": pattern})]
+    logits = np.concatenate(blocks)
+    whole = margins(bench.logits, bench.task.labels).mean()
+    return float(margins(logits, bench.task.labels).mean() / whole), logits
+
+
+def _measure(bench: Bench, claim: Claim) -> Outcome:
+    pattern = bench.acts.at("pattern").values
+    effect, logits = kept(bench, equalised_pattern(pattern))
+    one_sided = pattern.copy()
+    one_sided[..., 0] = pattern[..., :2].sum(axis=-1)
+    one_sided[..., 1] = 0.0
+    control, _ = kept(bench, one_sided)
+    mean = pattern.mean(axis=(0, 1), dtype=np.float64)
+    imbalance = np.abs(pattern[..., 0] - pattern[..., 1]).mean(axis=(0, 1)) / mean[:, :2].sum(axis=1)
+    right = logits.argmax(axis=-1) == bench.task.labels
+    numbers = {
+        "accuracy, equalised": float(right.mean()),
+        "largest imbalance of a head's means": float(
+            (np.abs(mean[:, 0] - mean[:, 1]) / mean[:, :2].sum(axis=1)).max()
+        ),
+        "mean imbalance pair by pair": float(imbalance.mean()),
+    }
+    picture = Picture(
+        "bars",
+        [f"head {h}" for h in range(len(mean))],
+        {"mean weight of a": mean[:, 0].tolist(), "mean weight of b": mean[:, 1].tolist()},
+        "head",
+        "attention",
+    )
+    return Outcome(*claim.of(effect, control), numbers, picture)
+
+
+CLAIM = Claim(
+    id="equal-weights",
+    title="Equal weights on a and b",
+    statement="Attention weighs a and b alike: with both weights set to their mean, pair by pair, the answer stays.",
+    unit="share of the margin kept",
+    effect="mean margin (right logit minus mean logit) with A_a and A_b both (A_a + A_b)/2 in every head, over the margin as it is",
+    control="the same with all of A_a + A_b on a",
+    rule=Rule(holds=0.9, in_part=0.5),
+    measure=_measure,
+    needs=("attention", "answer", "knowledge"),
+    warning="Weights that are alike on average may differ pair by pair; the means are among the numbers.",
+    citations=("Zhong et al. 2023, attention rate",),
+)

@@ -1,0 +1,44 @@
+"""What attention multiplies is not needed."""
+
+from __future__ import annotations
+
+from modscope.analysis.mechanism import input_hook
+from modscope.findings.claim import Claim, Outcome
+from modscope.findings.evidence import Bench
+from modscope.findings.finding import Picture, Rule
+
+__all__ = ["CLAIM"]
+
+
+def _measure(bench: Bench, claim: Claim) -> Outcome:
+    found, hook = bench.mechanism.replacements, input_hook(bench.acts)
+    parts = ["linear", "without linear", "answer", "without answer"]
+    kept = found.sel(replacement=[f"{hook}: {part}" for part in parts])
+    numbers = {
+        f"{what}, {part}": float(kept[what][i])
+        for i, part in enumerate(parts)
+        for what in ("margin", "loss", "accuracy")
+    }
+    picture = Picture(
+        "bars",
+        ["f(a) + g(b) only", "all but that", "a + b only", "all but a + b"],
+        {"margin kept": kept.margin.values.tolist(), "accuracy": kept.accuracy.values.tolist()},
+        f"what is left of {hook}",
+        "share",
+    )
+    return Outcome(*claim.of(float(kept.margin[0]), float(kept.margin[1])), numbers, picture)
+
+
+CLAIM = Claim(
+    id="products-not-needed",
+    title="Product terms are not needed",
+    statement="The MLP needs only functions of one token each: without all products of a and b in its input the answer stays.",
+    unit="share of the margin kept",
+    effect="mean margin with the MLP's input (resid_mid) replaced by its part f(a) + g(b), over the margin as it is",
+    control="the same with that part removed and the products kept",
+    rule=Rule(holds=0.9, in_part=0.5),
+    measure=_measure,
+    needs=("answer", "knowledge"),
+    warning="What is left may still answer most pairs: accuracy and loss of each part are among the numbers.",
+    citations=("the original notebook's hypothesis",),
+)

@@ -1,0 +1,159 @@
+"""What several claims look at, computed once and only when a claim asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.circle import Circle, circle_of
+from modscope.analysis.keys import Evidence as KeyEvidence
+from modscope.analysis.keys import KeyFrequencies, evidence_of, key_frequencies
+from modscope.analysis.marginals import Marginals, marginals
+from modscope.analysis.mechanism import Mechanism, is_at_chance, mechanism
+from modscope.analysis.neurons import neuron_waves, output_phases
+from modscope.analysis.stream import StreamModel, stream_model
+from modscope.findings.finding import Verdict
+from modscope.losses import Scores, accuracies, losses
+from modscope.model import Transformer
+from modscope.task import ModularTask
+
+__all__ = ["NEEDS", "Bench"]
+
+# need -> the verdict on a claim about a network without it, and the sentence that says why
+NEEDS: Mapping[str, tuple[Verdict, str]] = {
+    "attention": ("not applicable", "this network has no attention"),
+    "stream": ("not applicable", "this network has no residual stream"),
+    "answer": ("not applicable", "the answer of {operation} is neither a + b nor a - b"),
+    "addition": ("not applicable", "the claim is about addition; this network's task is {operation}"),
+    "knowledge": ("does not hold", "the network is at chance: there is no answer"),
+    "keys": ("does not hold", "the network has no key frequencies"),
+    "neurons": ("not applicable", "no neuron is explained to more than 85 % by one frequency"),
+}
+
+
+class Bench:
+    """One network's record on the bench, with the measurements that claims share.
+
+    Every property is computed when first asked for and kept; large arrays stay in the record.
+    """
+
+    def __init__(self, acts: Activations, *, seed: int = 0) -> None:
+        self.acts, self.seed = acts, seed
+        self._marginals: dict[str, Marginals] = {}
+
+    @property
+    def task(self) -> ModularTask:
+        """The task of the network."""
+        return self.acts.task
+
+    @property
+    def p(self) -> int:
+        """The modulus."""
+        return self.acts.task.p
+
+    def lacks(self, need: str) -> tuple[Verdict, str] | None:
+        """The verdict on a claim with this need and why, where the network does not meet it; else None."""
+        has: Mapping[str, Callable[[], bool]] = {
+            "attention": lambda: "pattern" in self.acts.hooks,
+            "stream": lambda: isinstance(self.acts.model, Transformer),
+            "answer": lambda: self.task.operation in ("add", "subtract"),
+            "addition": lambda: self.task.operation == "add",
+            "knowledge": lambda: not self.at_chance,
+            "keys": lambda: bool(self.ks),
+            "neurons": lambda: bool(len(self.explained)),
+        }
+        if has[need]():
+            return None
+        verdict, why = NEEDS[need]
+        return verdict, why.format(operation=self.task.operation)
+
+    @cached_property
+    def at_chance(self) -> bool:
+        """Whether the network knows nothing of the answer."""
+        return is_at_chance(self.logits, self.task)
+
+    @cached_property
+    def circle(self) -> Circle:
+        """The circle on which the residues of the task lie."""
+        return circle_of(self.task)
+
+    @cached_property
+    def keys_evidence(self) -> KeyEvidence:
+        """The embedding, clusters and the fit of the logits that key frequencies are read from."""
+        return evidence_of(self.acts)
+
+    @cached_property
+    def keys(self) -> KeyFrequencies:
+        """The key frequencies and their rule."""
+        return key_frequencies(self.keys_evidence)
+
+    @property
+    def ks(self) -> tuple[int, ...]:
+        """The key frequencies."""
+        return self.keys.frequencies
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """Logits [a, b, answer]."""
+        return self.acts.at("logits").values
+
+    @cached_property
+    def loss(self) -> Scores:
+        """The network's own loss."""
+        return losses(self.logits, self.task)
+
+    @cached_property
+    def accuracy(self) -> Scores:
+        """The network's own accuracy."""
+        return accuracies(self.logits, self.task)
+
+    def marginal(self, hook: str) -> Marginals:
+        """The parts of a hook that are functions of one number."""
+        if hook not in self._marginals:
+            self._marginals[hook] = marginals(self.acts, hook)
+        return self._marginals[hook]
+
+    @cached_property
+    def mechanism(self) -> Mechanism:
+        """Which mechanism makes the answer, with the replacements that it follows from."""
+        return mechanism(self.acts, self.ks, marginal=self.marginal)
+
+    @cached_property
+    def waves(self) -> xr.Dataset:
+        """The wave of every neuron."""
+        return neuron_waves(self.acts)
+
+    @cached_property
+    def explained(self) -> np.ndarray:
+        """The numbers of the neurons that one frequency explains to more than 85 %."""
+        return np.flatnonzero(self.keys_evidence.clusters.explained & (self.waves.frequency.values > 0))
+
+    @cached_property
+    def outputs(self) -> xr.Dataset:
+        """The phase with which every neuron writes on the logits."""
+        return output_phases(self.acts, self.waves, seed=self.seed)
+
+    @cached_property
+    def stream(self) -> StreamModel:
+        """The residual stream fitted by cosines about c/2 and a bias."""
+        return stream_model(self.acts, self.ks)
+
+    def generator(self) -> np.random.Generator:
+        """A fresh stream of random numbers from the seed."""
+        return np.random.default_rng(self.seed)
+
+    def other_frequencies(self, draws: int) -> list[tuple[int, ...]]:
+        """Random sets of frequencies, as many in each as there are key frequencies and none of them key.
+
+        Where most frequencies are key there are too few others, and the sets are drawn from all: then the
+        control shows that being key means little.
+        """
+        every = np.arange(1, self.p // 2 + 1)
+        others = np.setdiff1d(every, self.ks)
+        size, generator = len(self.ks), self.generator()
+        pool = others if len(others) >= size else every
+        return [tuple(sorted(map(int, generator.choice(pool, size, replace=False)))) for _ in range(draws)]

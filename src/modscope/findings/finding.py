@@ -1,0 +1,236 @@
+"""A finding: one claim about one network, a number that could contradict it, a control, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from modscope.errors import InputError, UnknownName
+
+__all__ = ["VERDICTS", "Finding", "Findings", "Interval", "Measure", "Picture", "Rule", "Verdict"]
+
+Verdict = Literal["holds", "holds in part", "does not hold", "not applicable"]
+VERDICTS: tuple[Verdict, ...] = ("holds", "holds in part", "does not hold", "not applicable")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval of a number, by resampling what it was averaged over (seeded bootstrap)."""
+
+    low: float
+    high: float
+    over: str
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its unit and its definition; NaN where it does not exist."""
+
+    value: float
+    unit: str
+    definition: str
+    interval: Interval | None = None
+
+    def __str__(self) -> str:
+        return _number(self.value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The measure as plain JSON values; None for a number that does not exist."""
+        values = {"value": _finite(self.value), "unit": self.unit, "definition": self.definition}
+        if self.interval is None:
+            return values | {"interval": None}
+        low, high = _finite(self.interval.low), _finite(self.interval.high)
+        return values | {"interval": {"low": low, "high": high, "over": self.interval.over, "level": 0.95}}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """From which effect on a claim holds, and holds in part; the control must do worse.
+
+    >>> rule = Rule(holds=0.9, in_part=0.5)
+    >>> rule.verdict(0.95, 0.2), rule.verdict(0.7, 0.2), rule.verdict(0.95, 0.94)
+    ('holds', 'holds in part', 'does not hold')
+    >>> Rule(holds=0.1, in_part=0.5, larger=False).verdict(0.05, 1.0)
+    'holds'
+    """
+
+    holds: float
+    in_part: float
+    larger: bool = True
+
+    def grade(self, value: float) -> int:
+        """2 where the value meets the threshold, 1 where it does in part, else 0 (as for NaN)."""
+        sign = 1.0 if self.larger else -1.0
+        return int(sign * value >= sign * self.holds) + int(sign * value >= sign * self.in_part)
+
+    def verdict(self, effect: float, control: float) -> Verdict:
+        """The verdict on an effect beside its control."""
+        grade = self.grade(effect)
+        if grade == 0 or self.grade(control) >= grade:
+            return "does not hold"
+        return "holds" if grade == 2 else "holds in part"
+
+    def reason(self, effect: float, control: float) -> str:
+        """Why the verdict is what it is, in words."""
+        grade, sign = self.grade(effect), "≥" if self.larger else "≤"
+        if math.isnan(effect):
+            return "the effect cannot be measured on this network"
+        if grade and self.grade(control) >= grade:
+            return f"the control does as well ({_number(control)})"
+        limit = (self.in_part, self.in_part, self.holds)[grade]
+        met = f"{_number(effect)} is {sign} {limit:g}"
+        return met if grade else f"{_number(effect)} is not {sign} {limit:g}"
+
+    def __str__(self) -> str:
+        sign = "≥" if self.larger else "≤"
+        return (
+            f"holds where the effect is {sign} {self.holds:g}, in part where it is {sign} {self.in_part:g}, "
+            "and does not hold where the control reaches the same grade"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The rule as plain JSON values."""
+        return {
+            "holds": self.holds,
+            "in_part": self.in_part,
+            "larger_is_better": self.larger,
+            "text": str(self),
+        }
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The data of one picture: nothing is drawn here.
+
+    kind "bars": y over the labels or numbers x; "lines" and "points": y over x. series: name -> y, all as long
+    as x. marks: values of x worth marking.
+    """
+
+    kind: Literal["bars", "lines", "points"]
+    x: Sequence[float | str]
+    series: Mapping[str, Sequence[float]]
+    x_label: str
+    y_label: str
+    marks: Sequence[float | str] = ()
+
+    def __post_init__(self) -> None:
+        for name, y in self.series.items():
+            if len(y) != len(self.x):
+                raise InputError(
+                    f"series {name!r} has {len(y)} values: expected {len(self.x)}, one for each x"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The picture's data as plain JSON values."""
+        return {
+            "kind": self.kind,
+            "x": [_plain(v) for v in self.x],
+            "series": {name: [_finite(float(v)) for v in y] for name, y in self.series.items()},
+            "x_label": self.x_label,
+            "y_label": self.y_label,
+            "marks": [_plain(v) for v in self.marks],
+        }
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim and what a network says to it.
+
+    statement: a sentence that the effect can contradict. effect and control: measured in the same unit; the
+    control is something of which the claim must fail. rule: thresholds; verdict: what follows, and reason why.
+    warning: what the number cannot tell. numbers: others worth knowing, by name. summary: the outcome in
+    words, where a verdict says too little.
+    """
+
+    id: str
+    title: str
+    statement: str
+    effect: Measure
+    control: Measure
+    rule: Rule
+    verdict: Verdict
+    reason: str
+    warning: str = ""
+    summary: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    picture: Picture | None = None
+    citations: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding as plain JSON values."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "statement": self.statement,
+            "effect": self.effect.to_dict(),
+            "control": self.control.to_dict(),
+            "rule": self.rule.to_dict(),
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "summary": self.summary,
+            "warning": self.warning,
+            "numbers": {name: _finite(float(value)) for name, value in self.numbers.items()},
+            "picture": None if self.picture is None else self.picture.to_dict(),
+            "citations": list(self.citations),
+        }
+
+
+class Findings(Sequence[Finding]):
+    """The findings on one network, in order: by number, or by id (`found["sparse-embedding"]`).
+
+    >>> Findings([])["sparse"]
+    Traceback (most recent call last):
+    modscope.errors.UnknownName: unknown finding 'sparse': expected one of ...
+    """
+
+    def __init__(self, found: Iterable[Finding]) -> None:
+        self._found = tuple(found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self._found)
+
+    def __getitem__(self, which: Any) -> Any:
+        if not isinstance(which, str):
+            return self._found[which]
+        for finding in self._found:
+            if finding.id == which:
+                return finding
+        raise UnknownName.of("finding", which, self.ids)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids, in order."""
+        return tuple(finding.id for finding in self._found)
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Verdict by id."""
+        return {finding.id: finding.verdict for finding in self._found}
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """All findings as plain JSON values."""
+        return [finding.to_dict() for finding in self._found]
+
+    def __str__(self) -> str:
+        rows = [(f.title, str(f.effect), str(f.control), f.verdict) for f in self._found]
+        return "\n".join(
+            f"{title:34.34}  {effect:>9}  {control:>9}  {v}" for title, effect, control, v in rows
+        )
+
+    __repr__ = __str__
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4g}"

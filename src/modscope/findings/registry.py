@@ -1,0 +1,95 @@
+"""All claims in the order of the forward pass, and the findings on one network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modscope.activations import Activations, record
+from modscope.errors import InputError, UnknownName
+from modscope.findings.claim import Claim
+from modscope.findings.claims import (
+    constant_attention,
+    cosines_carry,
+    distance_irrelevant,
+    equal_weights,
+    even_about_half_c,
+    key_frequencies_needed,
+    key_frequencies_suffice,
+    logits_are_cosines,
+    one_frequency,
+    output_phase,
+    phases_agree,
+    phases_tile,
+    products_not_needed,
+    rebuilt_stream,
+    reversed_inputs,
+    second_harmonics,
+    shared_phases,
+    sparse_embedding,
+    which_mechanism,
+)
+from modscope.findings.evidence import Bench
+from modscope.findings.finding import Findings
+from modscope.model import Network
+from modscope.task import ModularTask
+
+__all__ = ["CLAIMS", "findings"]
+
+CLAIMS: Mapping[str, Claim] = {
+    module.CLAIM.id: module.CLAIM
+    for module in (
+        which_mechanism,
+        sparse_embedding,
+        reversed_inputs,
+        equal_weights,
+        constant_attention,
+        even_about_half_c,
+        products_not_needed,
+        one_frequency,
+        phases_agree,
+        phases_tile,
+        second_harmonics,
+        output_phase,
+        cosines_carry,
+        rebuilt_stream,
+        shared_phases,
+        logits_are_cosines,
+        distance_irrelevant,
+        key_frequencies_suffice,
+        key_frequencies_needed,
+    )
+}
+
+
+def findings(source: Any, *, only: Iterable[str] | None = None, seed: int = 0) -> Findings:
+    """What a network says to each claim: a `Finding` for each, in order.
+
+    source: a record of activations, or anything with `model` and `task` (a checkpoint, a run). only: the ids of
+    the claims wanted; all, if not given. seed: for controls and intervals.
+    Raises InputError for another source, UnknownName for an id that there is not.
+
+    >>> from modscope.model import Transformer, TransformerConfig
+    >>> network = Transformer.initialised(TransformerConfig(7, d_model=8, n_heads=2, d_mlp=16))
+    >>> found = findings(record(network, ModularTask(7)), only=["which-mechanism"])
+    >>> found["which-mechanism"].verdict, found["which-mechanism"].reason
+    ('does not hold', 'the network is at chance: there is no answer')
+    """
+    wanted = list(CLAIMS) if only is None else list(only)
+    for name in wanted:
+        if name not in CLAIMS:
+            raise UnknownName.of("finding", name, CLAIMS)
+    bench = Bench(_record_of(source), seed=seed)
+    return Findings(CLAIMS[name].finding(bench) for name in wanted)
+
+
+def _record_of(source: Any) -> Activations:
+    if isinstance(source, Activations):
+        return source
+    network, task = getattr(source, "model", None), getattr(source, "task", None)
+    if not isinstance(network, Network) or not isinstance(task, ModularTask):
+        raise InputError(
+            f"findings on {type(source).__name__}: expected a record of activations, or a run or checkpoint, "
+            "which have a model and a task"
+        )
+    return record(network, task)

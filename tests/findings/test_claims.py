@@ -1,0 +1,232 @@
+"""Every claim holds on a network built for it and fails on its control."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from tests import planted
+
+from modscope.activations import record
+from modscope.errors import InputError, UnknownName
+from modscope.findings import CLAIMS, VERDICTS, Finding, findings
+from modscope.model import PairMLP, PairMLPConfig, Transformer
+from modscope.task import ModularTask, Split
+
+KS = (1, 4, 7)
+Built = tuple[Transformer, ModularTask]
+
+
+def clock() -> Built:
+    return planted.clock(29, KS)
+
+
+def pizza() -> Built:
+    return planted.pizza(29, KS)
+
+
+def waves() -> Built:
+    return planted.rectified_sum(29, KS)
+
+
+def wide_pizza() -> Built:
+    return planted.pizza(59, KS)
+
+
+def table() -> Built:
+    return planted.memoriser(16)
+
+
+def untrained() -> Built:
+    return planted.random_weights(29)
+
+
+def two_embeddings() -> tuple[PairMLP, ModularTask]:
+    return PairMLP.initialised(PairMLPConfig(29, d_embed=8)), ModularTask(29)
+
+
+def few_phases() -> Built:
+    return planted.pizza(29, KS, phases=4)
+
+
+def changed(build: Callable[[], Built], name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Built:
+    network, task = build()
+    return Transformer(network.config, dict(network.weights) | {name: change(network.weights[name])}), task
+
+
+def crossed_outputs() -> Built:
+    """A pizza whose neurons write with the phases of others."""
+    return changed(pizza, "blocks.0.mlp.W_out", lambda w: w[torch.randperm(len(w), generator=seeded())])
+
+
+def shifted_answers() -> Built:
+    """A clock that answers a + b + 2: W_U turned against the residual stream."""
+    return changed(lambda: planted.clock(29, (1, 2)), "unembed.W_U", lambda w: w.roll(2, dims=1))
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+# claim -> the network built for it, the network on which it must fail
+PLANTED: dict[str, tuple[Callable, Callable]] = {
+    "which-mechanism": (clock, untrained),
+    "sparse-embedding": (wide_pizza, untrained),
+    "reversed-inputs": (pizza, two_embeddings),
+    "equal-weights": (pizza, clock),
+    "constant-attention": (pizza, clock),
+    "even-about-half-c": (pizza, waves),
+    "products-not-needed": (waves, clock),
+    "one-frequency": (pizza, table),
+    "phases-agree": (pizza, waves),
+    "phases-tile": (pizza, few_phases),
+    "second-harmonics": (pizza, table),
+    "output-phase": (pizza, crossed_outputs),
+    "rebuilt-stream": (clock, table),
+    "shared-phases": (clock, shifted_answers),
+    "logits-are-cosines": (clock, table),
+    "distance-irrelevant": (waves, pizza),
+    "key-frequencies-suffice": (clock, table),
+    "key-frequencies-needed": (clock, table),
+}
+
+
+def one(build: Callable, claim: str) -> Finding:
+    network, task = build()
+    return findings(record(network, task), only=[claim])[claim]
+
+
+@pytest.mark.parametrize("claim", PLANTED)
+def test_holds_where_it_was_planted(claim: str) -> None:
+    found = one(PLANTED[claim][0], claim)
+    assert found.verdict == "holds", found.reason
+
+
+@pytest.mark.parametrize("claim", PLANTED)
+def test_fails_on_its_control(claim: str) -> None:
+    found = one(PLANTED[claim][1], claim)
+    assert found.verdict != "holds", found.reason
+    if claim != "shared-phases":
+        assert found.verdict == "does not hold", found.reason
+
+
+@pytest.mark.parametrize("claim", [name for name in PLANTED if name != "which-mechanism"])
+def test_the_control_inside_a_finding_fails_its_rule(claim: str) -> None:
+    found = one(PLANTED[claim][0], claim)
+    assert found.rule.grade(found.control.value) < 2
+
+
+def test_cosines_about_half_c_never_carry_the_answer() -> None:
+    assert set(CLAIMS) == {*PLANTED, "cosines-carry-the-answer"}
+    for build in (clock, pizza, waves):
+        found = one(build, "cosines-carry-the-answer")
+        assert found.verdict == "does not hold"
+        assert found.effect.value < 0.1
+        assert found.control.value == 1.0  # the bias alone answers everything
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (clock, "product in attention (clock) 100 %"),
+        (pizza, "rectified sum 100 %; 100 % of the circles' weight is pizza"),
+        (waves, "rectified sum 100 %"),
+        (table, "memorisation 100 %"),
+        (lambda: planted.between(29, KS, 0.5), "rectified sum 50 % / product in attention (clock) 50 %"),
+    ],
+)
+def test_the_mechanism_is_named(build: Callable[[], Built], words: str) -> None:
+    assert one(build, "which-mechanism").summary == words
+
+
+def test_evenness_warns_of_what_it_cannot_tell() -> None:
+    for build in (clock, pizza):
+        found = one(build, "even-about-half-c")
+        assert found.verdict == "holds"
+        assert "not how" in found.warning
+        assert found.numbers["even fraction with permuted tokens"] == pytest.approx(found.effect.value)
+        assert found.numbers["accuracy with permuted tokens"] < 0.3
+
+
+@pytest.mark.parametrize("p", [9, 12])
+@pytest.mark.parametrize("equals", [True, False])
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply", "x^2+xy+y^2", "random"])
+def test_networks_at_chance_get_honest_verdicts(p: int, equals: bool, operation: str) -> None:
+    network, _ = planted.random_weights(p, equals=equals)
+    found = findings(record(network, ModularTask(p, operation)))
+    assert found.ids == tuple(CLAIMS)
+    assert found["which-mechanism"].verdict in ("does not hold", "not applicable")
+    for finding in found:
+        assert finding.verdict in VERDICTS
+        assert finding.reason
+        # these two hold of an untrained network that treats its inputs alike, and say so
+        if finding.id not in ("reversed-inputs", "even-about-half-c"):
+            assert finding.verdict != "holds", (finding.id, finding.effect)
+    json.dumps(found.to_list(), allow_nan=False)
+
+
+@pytest.mark.parametrize("p", [9, 12])
+def test_the_mlp_family_has_no_attention(p: int) -> None:
+    network = PairMLP.initialised(PairMLPConfig(p, d_hidden=16))
+    found = findings(record(network, ModularTask(p)))
+    for claim in ("equal-weights", "constant-attention", "shared-phases", "rebuilt-stream"):
+        assert found[claim].verdict == "not applicable"
+        assert found[claim].reason.startswith("this network has no")
+
+
+def test_subtraction_is_told_from_addition() -> None:
+    network, task = planted.rectified_sum(29, KS, operation="subtract")
+    found = findings(record(network, task))
+    assert found["even-about-half-c"].verdict == "not applicable"
+    assert found["even-about-half-c"].reason == "the claim is about addition; this network's task is subtract"
+    for claim in ("which-mechanism", "reversed-inputs", "output-phase", "key-frequencies-suffice"):
+        assert found[claim].verdict == "holds", claim
+    assert found["which-mechanism"].summary == "rectified sum 100 %"
+
+
+def test_networks_without_equals_and_with_unknown_splits() -> None:
+    network, _ = planted.pizza(23, KS, equals=False)
+    found = findings(record(network, ModularTask(23, "add", Split("none"))))
+    assert found["which-mechanism"].verdict == "holds"
+    assert found["products-not-needed"].verdict == "holds"
+
+
+def test_a_dead_mlp_does_not_crash() -> None:
+    network, task = changed(clock, "blocks.0.mlp.W_in", torch.zeros_like)
+    found = findings(record(network, task))
+    assert found["one-frequency"].verdict == "does not hold"
+    assert found["phases-agree"].verdict == "not applicable"
+    assert found["which-mechanism"].summary == "product in attention (clock) 100 %"
+
+
+def test_the_same_seed_gives_the_same_findings() -> None:
+    network, task = untrained()
+    first, second = (findings(record(network, task), seed=3).to_list() for _ in range(2))
+    assert json.dumps(first) == json.dumps(second)
+
+
+def test_intervals_hold_their_number() -> None:
+    network, task = planted.between(29, KS, 0.5)
+    for finding in findings(record(network, task)):
+        if (around := finding.effect.interval) is not None:
+            assert around.low - 1e-9 <= finding.effect.value <= around.high + 1e-9, finding.id
+            assert around.over
+
+
+def test_sources_that_are_no_networks_are_refused() -> None:
+    with pytest.raises(InputError, match="findings on int: expected a record of activations"):
+        findings(3)
+    network, task = untrained()
+    with pytest.raises(UnknownName, match="did you mean 'sparse-embedding'"):
+        findings(record(network, task), only=["sparse-embeding"])
+
+
+def test_anything_with_a_model_and_a_task_will_do() -> None:
+    class Run:
+        model, task = clock()
+
+    assert findings(Run, only=["sparse-embedding"]).ids == ("sparse-embedding",)
+    assert np.isfinite(findings(Run, only=["sparse-embedding"])[0].effect.value)
