@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from modscope._version import __version__
+from modscope.cli.ablate import ablate
 from modscope.cli.convert import convert
 from modscope.cli.inspect import inspect
 from modscope.cli.report import report
@@ -44,6 +45,7 @@ app.command()(report)
 app.command()(train)
 app.command()(inspect)
 app.command()(convert)
+app.command()(ablate)
 
 
 def main() -> None:

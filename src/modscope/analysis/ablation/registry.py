@@ -201,7 +201,7 @@ def _over(dims: tuple[str, ...], values: object) -> tuple[tuple[str, ...], np.nd
 
 
 def ablation_table(results: Sequence[AblationResult], *, split: str = "test") -> Table:
-    """One row per ablation: loss and accuracy on a split beside the median and the range of its controls.
+    """One row per ablation: loss and accuracy (in percent) on a split beside the medians of its controls.
 
     Falls back to all pairs where no split is known.
     """
@@ -211,16 +211,9 @@ def ablation_table(results: Sequence[AblationResult], *, split: str = "test") ->
         split = "all"
     rows = []
     for r in results:
+        loss, accuracy = r.ablated.loss.to_dict()[split], r.ablated.accuracy.to_dict()[split]
         losses, accuracies = r.control_losses(split), r.control_accuracies(split)
-        median = [float(np.median(x)) if len(x) else None for x in (losses, accuracies)]
-        rows.append(
-            (
-                r.name,
-                r.ablated.loss.to_dict()[split],
-                median[0],
-                r.ablated.accuracy.to_dict()[split],
-                median[1],
-            )
-        )
-    columns = ("ablation", "loss", "control", "acc.", "control acc.")
-    return Table(f"Ablations: {split}; controls: median", columns, tuple(rows))
+        medians = [float(np.median(x)) if len(x) else float("nan") for x in (losses, 100 * accuracies)]
+        rows.append((r.name, loss, medians[0], 100 * (accuracy or 0.0), medians[1]))
+    columns = ("ablation", "loss", "c. loss", "acc. %", "c. %")
+    return Table(f"Ablations, {split} pairs; c.: median of the controls", columns, tuple(rows))
