@@ -19,6 +19,9 @@ _HOMES = {
     "TransformerConfig": "modscope.model",
     "record": "modscope.activations",
     "in_order": "modscope.activations",
+    "grid": "modscope.viewer",
+    "heatmap": "modscope.viewer",
+    "show": "modscope.viewer",
     "ModscopeError": "modscope.errors",
 }
 

@@ -1,0 +1,141 @@
+// Colours: Okabe-Ito for lines; perceptual ramps made in OKLab for pictures.
+
+export const OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"];
+
+type Lab = [number, number, number];
+export type Ramp = Uint8ClampedArray; // 256 * 3
+
+function srgb(v: number): number {
+  return 255 * (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
+}
+
+function fromOklab([L, a, b]: Lab): [number, number, number] {
+  const l = (L + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (L - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (L - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  return [
+    srgb(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
+    srgb(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
+    srgb(-0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s),
+  ];
+}
+
+const polar = (L: number, chroma: number, hue: number): Lab => {
+  const t = (hue * Math.PI) / 180;
+  return [L, chroma * Math.cos(t), chroma * Math.sin(t)];
+};
+
+function ramp(stops: Lab[]): Ramp {
+  const out = new Uint8ClampedArray(256 * 3);
+  for (let i = 0; i < 256; i++) {
+    const at = (i / 255) * (stops.length - 1);
+    const j = Math.min(Math.floor(at), stops.length - 2);
+    const t = at - j;
+    const lab = stops[j].map((v, c) => v + (stops[j + 1][c] - v) * t) as Lab;
+    out.set(fromOklab(lab), 3 * i);
+  }
+  return out;
+}
+
+export type RampName = "sequential" | "diverging" | "cyclic";
+
+const light: Record<RampName, Ramp> = {
+  sequential: ramp([polar(0.985, 0.01, 95), polar(0.86, 0.1, 85), polar(0.7, 0.15, 40), polar(0.5, 0.16, 0), polar(0.33, 0.13, 310), polar(0.2, 0.07, 285)]),
+  diverging: ramp([polar(0.3, 0.1, 262), polar(0.5, 0.15, 250), polar(0.75, 0.09, 240), polar(0.985, 0, 0), polar(0.77, 0.11, 60), polar(0.57, 0.17, 38), polar(0.34, 0.11, 30)]),
+  cyclic: ramp(Array.from({ length: 25 }, (_, i) => polar(0.62 + 0.18 * Math.cos((2 * Math.PI * i) / 24), 0.11, 240 + 15 * i))),
+};
+const dark: Record<RampName, Ramp> = {
+  sequential: ramp([polar(0.2, 0.02, 285), polar(0.34, 0.12, 300), polar(0.5, 0.17, 0), polar(0.69, 0.16, 40), polar(0.86, 0.12, 85), polar(0.98, 0.03, 100)]),
+  diverging: ramp([polar(0.86, 0.07, 225), polar(0.68, 0.13, 245), polar(0.45, 0.12, 255), polar(0.22, 0.005, 0), polar(0.47, 0.13, 38), polar(0.7, 0.16, 52), polar(0.88, 0.09, 75)]),
+  cyclic: light.cyclic,
+};
+
+export const rampOf = (name: RampName, isDark: boolean): Ramp => (isDark ? dark : light)[name];
+export const css = (table: Ramp, t: number): string => {
+  const i = 3 * Math.max(0, Math.min(255, Math.round(t * 255)));
+  return `rgb(${table[i]},${table[i + 1]},${table[i + 2]})`;
+};
+
+export interface Theme {
+  dark: boolean;
+  ink: string;
+  soft: string;
+  faint: string;
+  grid: string;
+  ground: string;
+  panel: string;
+  accent: string;
+  mark: string;
+  lines: string[];
+}
+
+const DASHES: number[][] = [[], [7, 3], [2, 2.5], [9, 3, 2, 3], [5, 2, 1.5, 2, 1.5, 2]];
+
+export const THEMES: Record<"light" | "dark", Theme> = {
+  light: {
+    dark: false,
+    ink: "#1b1f24",
+    soft: "#57606a",
+    faint: "#8b949e",
+    grid: "#e8ebef",
+    ground: "#ffffff",
+    panel: "#f6f8fa",
+    accent: "#0072B2",
+    mark: "#B5179E",
+    // Okabe-Ito, the three light ones darkened to a contrast of 3:1 on white.
+    lines: ["#0072B2", "#D55E00", "#00855F", "#B85C93", "#A06A00", "#2F86BF", "#1b1f24", "#857A00", "#5B4B9A", "#6B7280"],
+  },
+  dark: {
+    dark: true,
+    ink: "#e6edf3",
+    soft: "#a3adb8",
+    faint: "#768390",
+    grid: "#262c34",
+    ground: "#0f1318",
+    panel: "#181d24",
+    accent: "#56B4E9",
+    mark: "#F472D0",
+    lines: ["#56B4E9", "#F08A3C", "#2CC79B", "#E199C6", "#E69F00", "#8EA8FF", "#e6edf3", "#F0E442", "#B7A6F5", "#9AA4B2"],
+  },
+};
+
+export const dashOf = (i: number): number[] => DASHES[i % DASHES.length];
+
+export interface ColourScale {
+  ramp: RampName;
+  lo: number;
+  hi: number;
+}
+
+/** Sequential for one sign, diverging centred at 0 for both, cyclic for phases. */
+export function colourScale(lo: number, hi: number, cyclic = false): ColourScale {
+  if (cyclic) return { ramp: "cyclic", lo: -Math.PI, hi: Math.PI };
+  if (lo < 0 && hi > 0) {
+    const reach = Math.max(-lo, hi);
+    return { ramp: "diverging", lo: -reach, hi: reach };
+  }
+  return { ramp: "sequential", lo, hi: hi > lo ? hi : lo + 1 };
+}
+
+/** Pixels of a picture; gaps are transparent, and values outside the scale are hatched. */
+export function pixels(values: ArrayLike<number>, scale: ColourScale, table: Ramp, columns: number): { rgba: Uint8ClampedArray; clipped: number } {
+  const rgba = new Uint8ClampedArray(values.length * 4);
+  const by = 255 / (scale.hi - scale.lo);
+  const slack = (scale.hi - scale.lo) * 1e-6;
+  let clipped = 0;
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i];
+    if (Number.isNaN(v)) continue;
+    const at = 3 * Math.max(0, Math.min(255, Math.round((v - scale.lo) * by)));
+    let shade = 0;
+    if (v < scale.lo - slack || v > scale.hi + slack) {
+      clipped++;
+      if ((i + Math.floor(i / columns)) % 2) shade = table[at] > 127 ? -70 : 90;
+    }
+    rgba[4 * i] = table[at] + shade;
+    rgba[4 * i + 1] = table[at + 1] + shade;
+    rgba[4 * i + 2] = table[at + 2] + shade;
+    rgba[4 * i + 3] = 255;
+  }
+  return { rgba, clipped };
+}

@@ -1,0 +1,35 @@
+// Orders of the rows of an axis, for small multiples and ridge lines.
+import { amplitude, phase, phasors, shares } from "./dft";
+
+export type SortKey = "index" | "peak" | "phase" | "share" | "size";
+
+export interface RowFacts {
+  row: number;
+  peak: number;
+  phase: number;
+  share: number;
+  size: number;
+}
+
+/** Peak frequency (DC left out), its phase and share of the energy, and the root mean square of a wave. */
+export function rowFacts(wave: ArrayLike<number>, row: number): RowFacts {
+  const c = phasors(wave);
+  const a = amplitude(c);
+  let peak = a.length > 1 ? 1 : 0;
+  for (let k = 2; k < a.length; k++) if (a[k] > a[peak]) peak = k;
+  let energy = 0;
+  for (let n = 0; n < wave.length; n++) energy += wave[n] ** 2 / wave.length;
+  return { row, peak, phase: phase(c)[peak], share: shares(c)[peak], size: Math.sqrt(energy) };
+}
+
+/** Rows in order: by peak frequency then phase, by phase, by falling share or size, or as they are. */
+export function order(facts: RowFacts[], key: SortKey): number[] {
+  const by: Record<SortKey, (a: RowFacts, b: RowFacts) => number> = {
+    index: (a, b) => a.row - b.row,
+    peak: (a, b) => a.peak - b.peak || a.phase - b.phase,
+    phase: (a, b) => a.phase - b.phase,
+    share: (a, b) => b.share - a.share,
+    size: (a, b) => b.size - a.size,
+  };
+  return [...facts].sort((a, b) => by[key](a, b) || a.row - b.row).map((f) => f.row);
+}

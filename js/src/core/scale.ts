@@ -1,0 +1,52 @@
+import { ticks } from "d3-array";
+import { format, formatSpecifier, precisionFixed } from "d3-format";
+import type { Extent } from "./tensor";
+
+export interface Scale {
+  domain: [number, number];
+  range: [number, number];
+  (value: number): number;
+  invert(pixel: number): number;
+}
+
+export function linear(domain: [number, number], range: [number, number]): Scale {
+  const slope = (range[1] - range[0]) / (domain[1] - domain[0] || 1);
+  const scale = ((value: number) => range[0] + (value - domain[0]) * slope) as Scale;
+  scale.domain = domain;
+  scale.range = range;
+  scale.invert = (pixel) => domain[0] + (pixel - range[0]) / slope;
+  return scale;
+}
+
+/** A domain with a margin around an extent; never empty. */
+export function padded(e: Extent | null, margin = 0.06): [number, number] {
+  if (!e) return [-1, 1];
+  const span = e.hi - e.lo || Math.abs(e.hi) || 1;
+  return [e.lo - span * margin, e.hi + span * margin];
+}
+
+export function tickValues(domain: [number, number], count: number, integers = false): number[] {
+  const found = ticks(domain[0], domain[1], count);
+  return integers ? [...new Set(found.filter(Number.isInteger))] : found;
+}
+
+/** One format for all the ticks of an axis, with the digits that tell them apart. */
+export function tickFormat(values: number[]): (v: number) => string {
+  const largest = Math.max(...values.map(Math.abs), 0);
+  const step = values.length > 1 ? Math.abs(values[1] - values[0]) : largest || 1;
+  if (largest && (largest >= 1e5 || largest < 1e-3)) {
+    const digits = Math.max(0, Math.round(Math.log10(largest / step)));
+    const sci = format(`.${digits}~e`);
+    return (v) => (v === 0 ? "0" : sci(v));
+  }
+  return format(formatSpecifier(`.${precisionFixed(step)}f`).toString());
+}
+
+/** Four significant digits, for hovers and captions. */
+export function digits(value: number): string {
+  if (Number.isNaN(value)) return "gap (NaN)";
+  if (!Number.isFinite(value)) return value > 0 ? "+inf" : "−inf";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 1e5 || size < 1e-3 ? format(".3e")(value) : format(".4~r")(value);
+}

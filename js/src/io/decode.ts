@@ -1,0 +1,58 @@
+// Blocks: gzip of byte planes. "f32" is a float32 tensor; "i16" is per row of the last axis a middle and a step
+// (float32 each), then int16 with -32768 for NaN and -32767, 32767 for the infinities.
+import { size, type TensorMeta } from "../core/tensor";
+
+const SKIPPED = "\"&'<>\\`:,";
+const DIGITS = new Uint8Array(128);
+for (let code = 33, digit = 0; code < 127; code++) if (!SKIPPED.includes(String.fromCharCode(code))) DIGITS[code] = digit++;
+
+/** The bytes of "length:characters": five characters of base 85 for four bytes, high byte first. */
+export function fromText(text: string): Uint8Array {
+  const start = text.indexOf(":") + 1;
+  const length = Number(text.slice(0, start - 1));
+  const out = new Uint8Array(Math.ceil(length / 4) * 4);
+  for (let i = start, at = 0; at < out.length; i += 5, at += 4) {
+    let word = 0;
+    for (let j = 0; j < 5; j++) word = word * 85 + DIGITS[text.charCodeAt(i + j)];
+    out[at] = word / 0x1000000;
+    out[at + 1] = word >>> 16;
+    out[at + 2] = word >>> 8;
+    out[at + 3] = word;
+  }
+  return out.subarray(0, length);
+}
+
+export async function gunzip(bytes: Uint8Array): Promise<Uint8Array> {
+  const stream = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** Undoes the byte planes: byte j of every number lies in plane j. */
+export function unshuffle(bytes: Uint8Array, width: number): Uint8Array {
+  const count = bytes.length / width;
+  const out = new Uint8Array(bytes.length);
+  for (let j = 0; j < width; j++) {
+    for (let i = 0, from = j * count, to = j; i < count; i++, from++, to += width) out[to] = bytes[from];
+  }
+  return out;
+}
+
+export function values(bytes: Uint8Array, meta: TensorMeta): Float32Array {
+  const count = size(meta.shape);
+  if (meta.enc === "f32") return new Float32Array(unshuffle(bytes, 4).buffer, 0, count);
+  const columns = meta.shape[meta.shape.length - 1];
+  const rows = count / columns;
+  const scales = new Float32Array(unshuffle(bytes.subarray(0, 8 * rows), 4).buffer);
+  const codes = new Int16Array(unshuffle(bytes.subarray(8 * rows), 2).buffer);
+  const out = new Float32Array(count);
+  for (let row = 0, i = 0; row < rows; row++) {
+    const [middle, step] = [scales[row], scales[rows + row]];
+    for (let n = 0; n < columns; n++, i++) {
+      const code = codes[i];
+      if (code === -32768) out[i] = NaN;
+      else if (code === 32767 || code === -32767) out[i] = code > 0 ? Infinity : -Infinity;
+      else out[i] = middle + step * code;
+    }
+  }
+  return out;
+}

@@ -1,0 +1,158 @@
+// Hosts: a page with blocks (mounts itself), an anywidget (render), a server (mount with its source).
+import { effect, signal, type Signal } from "@preact/signals-core";
+import { Life, h } from "./ui/dom";
+import { card, setAll } from "./ui/card";
+import { Model, type Shared } from "./ui/model";
+import style from "./ui/style.css";
+import { changes, fromHash, toHash } from "./io/hash";
+import { CommSource, Reader, sourceOf, type Channel, type Source } from "./io/source";
+import type { PageSpec, State } from "./io/spec";
+
+export interface Mounted {
+  models: Model[];
+  ready: Promise<void>;
+  end(): void;
+}
+
+const hostIsDark = (): boolean => {
+  const body = document.body;
+  const root = document.documentElement;
+  if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
+  if (body.dataset.vscodeThemeKind) return body.dataset.vscodeThemeKind.includes("dark");
+  if ([root, body].some((el) => el.classList.contains("dark") || el.dataset.theme === "dark")) return true;
+  if ([root, body].some((el) => el.classList.contains("light") || el.dataset.theme === "light")) return false;
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+};
+
+/** Follows the host's light or dark until the reader chooses. */
+function darkness(theme: PageSpec["theme"], life: Life): { dark: Signal<boolean>; cycle: () => void } {
+  let chosen = theme !== "auto";
+  const dark = signal(theme === "auto" ? hostIsDark() : theme === "dark");
+  const look = () => {
+    if (!chosen) dark.value = hostIsDark();
+  };
+  const media = matchMedia("(prefers-color-scheme: dark)");
+  media.addEventListener("change", look);
+  const watcher = new MutationObserver(look);
+  for (const el of [document.documentElement, document.body]) watcher.observe(el, { attributes: true, attributeFilter: ["class", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"] });
+  life.add(() => (media.removeEventListener("change", look), watcher.disconnect()));
+  return {
+    dark,
+    cycle: () => {
+      chosen = true;
+      dark.value = !dark.value;
+    },
+  };
+}
+
+const linkedCopy = (shared: Shared): Shared => ({ ...shared, index: new Map(), hover: signal(null) });
+
+/** Puts the views of a page into an element; numbers come from the source. */
+export function mount(el: HTMLElement, spec: PageSpec, source: Source): Mounted {
+  if (spec.v !== 1) throw new Error(`this viewer reads payload version 1, got ${spec.v}`);
+  const life = new Life();
+  const { dark, cycle } = darkness(spec.theme, life);
+  const shared: Shared = { index: new Map(), hover: signal(null), dark, arrived: signal(0) };
+  const reader = new Reader(spec.tensors, source, () => {
+    shared.arrived.value++;
+  });
+  const root = el.shadowRoot ?? el.attachShadow({ mode: "open" });
+  const page = h("div", { class: "page" });
+  page.style.setProperty("--across", String(spec.across));
+  if (spec.views.length > 1) page.classList.add("several");
+  root.replaceChildren(h("style", {}, style), page);
+  life.effect(() => {
+    page.dataset.theme = dark.value ? "dark" : "light";
+  });
+  const models = spec.views.map((view) => new Model(view, reader, spec.link ? shared : linkedCopy(shared), spec.link));
+  const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  models.forEach((model, i) => {
+    const slot = h("div", { class: "slot" });
+    if (model.spec.height) slot.style.setProperty("--tall", `${model.spec.height}px`);
+    page.append(slot);
+    card(model, slot, { uid: `v${i}`, reduced, models, cycleTheme: cycle, life });
+  });
+  const ready = reader.load().then(() => {
+    page.dataset.ready = "true";
+  });
+  return { models, ready, end: () => (life.end(), root.replaceChildren()) };
+}
+
+/** Keeps the state in the address, where the page has one of its own. */
+function keepInHash({ models }: Mounted): void {
+  const states = fromHash(location.hash);
+  setAll(models, states);
+  let timer = 0;
+  effect(() => {
+    models.forEach((model) => model.touch());
+    clearTimeout(timer);
+    timer = window.setTimeout(() => history.replaceState(null, "", toHash(models.map((m) => changes(m.snapshot(), m.start)))), 300);
+  });
+  window.addEventListener("hashchange", () => setAll(models, fromHash(location.hash)));
+}
+
+/** Mounts every view of a page that has its description in a script element. */
+function boot(): void {
+  for (const el of document.querySelectorAll<HTMLElement>("[data-modscope]:not([data-mounted])")) {
+    el.dataset.mounted = "";
+    const text = document.getElementById(el.dataset.modscope!)?.textContent;
+    if (!text) continue;
+    try {
+      const spec = JSON.parse(text) as PageSpec;
+      const mounted = mount(el, spec, sourceOf(spec));
+      if (el.dataset.page !== undefined && location.protocol !== "about:") keepInHash(mounted);
+      (el as unknown as { modscope: Mounted }).modscope = mounted;
+    } catch (error) {
+      el.textContent = `This view cannot be shown: ${error instanceof Error ? error.message : error}`;
+    }
+  }
+}
+
+interface WidgetModel extends Channel {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  on(event: string, heard: (...args: never[]) => void): void;
+  off(event: string, heard?: (...args: never[]) => void): void;
+}
+
+const THROTTLE = 60;
+
+/** anywidget's entry: `spec` comes once, `state` and `hover` go both ways, numbers on request. */
+function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => void {
+  const spec = model.get("spec") as PageSpec;
+  const mounted = mount(el, spec, new CommSource(model));
+  let timer = 0;
+  let sent = "";
+  const states = () => mounted.models.map((m) => m.snapshot());
+  const send = () => {
+    timer = 0;
+    const list = states();
+    sent = JSON.stringify(list);
+    model.set("state", list);
+    model.set("hover", mounted.models.map((m) => m.hover.peek()));
+    model.save_changes();
+  };
+  const stop = effect(() => {
+    mounted.models.forEach((m) => m.touch());
+    timer ||= window.setTimeout(send, THROTTLE);
+  });
+  const heard = () => {
+    const list = model.get("state") as Partial<State>[];
+    if (list && JSON.stringify(list) !== sent) setAll(mounted.models, list);
+  };
+  model.on("change:state", heard);
+  return () => {
+    stop();
+    clearTimeout(timer);
+    model.off("change:state", heard);
+    mounted.end();
+  };
+}
+
+if (typeof document !== "undefined") {
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", boot);
+  else boot();
+}
+
+export default { render };

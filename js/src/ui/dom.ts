@@ -1,0 +1,82 @@
+// Elements in one call, and effects that end with their view.
+import { effect } from "@preact/signals-core";
+
+type Child = Node | string | null | undefined | false;
+type Props = Record<string, unknown>;
+
+/** An element: attributes, on* listeners, class, and children. */
+export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props: Props = {}, ...children: Child[]): HTMLElementTagNameMap[K] {
+  const el = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith("on")) el.addEventListener(key.slice(2), value as EventListener);
+    else if (key in el && typeof value !== "string") (el as unknown as Props)[key] = value;
+    else el.setAttribute(key, String(value));
+  }
+  for (const child of children) if (child) el.append(child);
+  return el;
+}
+
+/** Effects that are ended together. */
+export class Life {
+  private readonly ends: (() => void)[] = [];
+
+  effect(run: () => void): void {
+    this.ends.push(effect(run));
+  }
+
+  add(end: () => void): void {
+    this.ends.push(end);
+  }
+
+  end(): void {
+    for (const one of this.ends.splice(0)) one();
+  }
+}
+
+const ICONS: Record<string, string> = {
+  first: "M5 5v14M19 5 9 12l10 7z",
+  back: "M16 5 7 12l9 7z",
+  play: "M7 4.5v15l12-7.5z",
+  pause: "M8 5v14M16 5v14",
+  forward: "M8 5l9 7-9 7z",
+  last: "M19 5v14M5 5l10 7-10 7z",
+  reverse: "M17 4.5v15L5 12z",
+  sound: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15 9a4 4 0 0 1 0 6M17.5 6.5a8 8 0 0 1 0 11",
+  save: "M12 4v11M7.5 11 12 15.5 16.5 11M5 19.5h14",
+  theme: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",
+  pin: "M12 21v-7M7 14h10l-2-3V5h1.5M9 11V5H7.5",
+};
+
+export function icon(name: string): HTMLElement {
+  const holder = h("span", { class: "icon", "aria-hidden": "true" });
+  const filled = ["play", "reverse"].includes(name) ? ' fill="currentColor"' : "";
+  holder.innerHTML = `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linejoin="round" stroke-linecap="round"><path d="${ICONS[name]}"${filled}/></svg>`;
+  return holder;
+}
+
+export function setIcon(button: HTMLElement, name: string): void {
+  button.replaceChildren(icon(name));
+}
+
+export interface Choice<T extends string> {
+  value: T;
+  text: string;
+  hint?: string;
+}
+
+/** A select bound to a signal. */
+export function choose<T extends string>(life: Life, label: string, choices: Choice<T>[], get: () => T, set: (value: T) => void): HTMLElement {
+  const select = h("select", { "aria-label": label, onchange: () => set(select.value as T) }, ...choices.map((c) => h("option", { value: c.value }, c.text)));
+  life.effect(() => {
+    select.value = get();
+  });
+  return h("label", { class: "choose", title: label }, select);
+}
+
+/** A button that is on or off. */
+export function toggle(life: Life, text: Child, hint: string, get: () => boolean, set: (on: boolean) => void): HTMLButtonElement {
+  const button = h("button", { type: "button", class: "chip", title: hint, "aria-label": typeof text === "string" ? `${text}: ${hint}` : hint, onclick: () => set(!get()) }, text);
+  life.effect(() => button.setAttribute("aria-pressed", String(get())));
+  return button;
+}

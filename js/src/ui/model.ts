@@ -1,0 +1,363 @@
+// The state of one view and what follows from it: indices, names, waves, ranges.
+import { batch, signal, type Signal } from "@preact/signals-core";
+import { THEMES, dashOf, type Theme } from "../core/colour";
+import { phasors, power, rebuild } from "../core/dft";
+import { fill, namesIn, parse, plain, type Env } from "../core/expr";
+import { mod } from "../core/modp";
+import { padded } from "../core/scale";
+import { extent, type Extent } from "../core/tensor";
+import type { Reader } from "../io/source";
+import type { State, Table, ViewSpec } from "../io/spec";
+import type { Series } from "../view/wave";
+
+export interface Hover {
+  kind: string;
+  x: number;
+  y: number;
+  id?: number;
+}
+
+/** What the views of one output have in common. */
+export interface Shared {
+  index: Map<string, Signal<number>>;
+  hover: Signal<{ axis: string; at: number } | null>;
+  dark: Signal<boolean>;
+  arrived: Signal<number>;
+}
+
+export const DEFAULTS: Omit<State, "index" | "x" | "play" | "y" | "grid"> = {
+  with: null,
+  mode: "wave",
+  quantity: "amplitude",
+  scope: "span",
+  style: "curve",
+  compare: "overlay",
+  sort: "index",
+  walk: "single",
+  loop: "loop",
+  seconds: 10,
+  mute: [],
+  hide: [],
+  fold: false,
+  centre: false,
+  trail: false,
+  symmetry: true,
+  sticks: true,
+  robust: false,
+};
+
+export interface Line {
+  name: string;
+  colour: string;
+  dash: readonly number[];
+  values: Float32Array;
+  /** Of the spec's lines. */
+  id: number;
+}
+
+export class Model {
+  readonly state: { [K in Exclude<keyof State, "index">]: Signal<State[K]> };
+  readonly index: Record<string, Signal<number>> = {};
+  readonly hover = signal<Hover | null>(null);
+  readonly pins = signal<Line[]>([]);
+  readonly trail: Line[][] = [];
+  readonly flick = signal(false);
+  readonly wipe = signal(0.5);
+  readonly active = signal<string>("");
+  readonly start: State;
+  private readonly memo = new Map<string, { key: string; value: unknown }>();
+
+  constructor(
+    readonly spec: ViewSpec,
+    readonly reader: Reader,
+    readonly shared: Shared,
+    linked: boolean,
+  ) {
+    const { dims, shape } = spec;
+    const last = dims.length - 1;
+    const base: State = {
+      ...DEFAULTS,
+      index: {},
+      x: dims[last],
+      play: dims[last - 1] ?? null,
+      y: dims[last - 1] ?? null,
+      grid: dims[last - 2] ?? dims[last - 1] ?? null,
+      ...spec.state,
+    };
+    dims.forEach((dim, i) => {
+      const key = `${dim}/${shape[i]}`;
+      const known = linked ? shared.index.get(key) : undefined;
+      const wanted = clamp(Math.round(spec.state.index?.[dim] ?? known?.peek() ?? 0), shape[i]);
+      this.index[dim] = known ?? signal(wanted);
+      if (spec.state.index?.[dim] !== undefined) this.index[dim].value = wanted;
+      if (linked) shared.index.set(key, this.index[dim]);
+    });
+    this.start = { ...base, index: { ...this.indices() } };
+    const entries = Object.entries(base).filter(([key]) => key !== "index");
+    this.state = Object.fromEntries(entries.map(([key, value]) => [key, signal(value)])) as Model["state"];
+    this.active.value = base.play ?? base.x;
+  }
+
+  get theme(): Theme {
+    return THEMES[this.shared.dark.value ? "dark" : "light"];
+  }
+
+  size(dim: string): number {
+    return this.spec.shape[this.spec.dims.indexOf(dim)];
+  }
+
+  indices(): Record<string, number> {
+    return Object.fromEntries(this.spec.dims.map((dim) => [dim, this.index[dim].value]));
+  }
+
+  /** Reads every signal that a picture depends on. */
+  touch(): void {
+    this.indices();
+    for (const one of Object.values(this.state)) void one.value;
+    void [this.hover.value, this.pins.value, this.flick.value, this.wipe.value, this.shared.hover.value, this.shared.dark.value, this.shared.arrived.value, this.active.value];
+  }
+
+  set(dim: string, to: number): void {
+    this.index[dim].value = clamp(Math.round(to), this.size(dim));
+  }
+
+  /** Everything that is needed to come back to this picture. */
+  snapshot(): State {
+    const own = Object.fromEntries(Object.entries(this.state).map(([key, one]) => [key, one.peek()]));
+    const index = Object.fromEntries(this.spec.dims.map((dim) => [dim, this.index[dim].peek()]));
+    return { ...own, index } as unknown as State;
+  }
+
+  restore(state: Partial<State>): void {
+    const dims = this.spec.dims;
+    batch(() => {
+      for (const [dim, at] of Object.entries(state.index ?? {})) if (dims.includes(dim) && Number.isFinite(at)) this.set(dim, at);
+      for (const [key, value] of Object.entries(state)) {
+        if (key === "index" || !(key in this.state)) continue;
+        if (["x", "play", "y", "grid", "with"].includes(key) && value !== null && !dims.includes(value as string)) continue;
+        (this.state as unknown as Record<string, Signal<unknown>>)[key].value = value;
+      }
+    });
+  }
+
+  /** Gives an axis a role; the axis that had it takes the role that this one had. */
+  assign(role: "x" | "play" | "y" | "grid", dim: string): void {
+    const { x, play, y } = this.state;
+    batch(() => {
+      const old = this.state[role].value;
+      if (old === dim) return;
+      this.state[role].value = dim;
+      if (role === "x") {
+        if (play.value === dim) play.value = old;
+        if (y.value === dim) y.value = old;
+        if (this.state.grid.value === dim) this.state.grid.value = old;
+        this.pins.value = [];
+      } else if (x.value === dim && old) {
+        x.value = old;
+        this.pins.value = [];
+      }
+      if (this.state.with.value === play.value) this.state.with.value = null;
+      if (role !== "grid") this.active.value = play.value ?? x.value;
+    });
+  }
+
+  /** Values of the axes for expressions: coordinates, p, and the third of a, b, c. */
+  env(at: Record<string, number> = this.indices()): Env {
+    const env: Env = {};
+    for (const dim of this.spec.dims) env[dim] = this.spec.coords[dim]?.[at[dim]] ?? at[dim];
+    const { p, operation } = this.spec;
+    if (p === null) return env;
+    env.p = p;
+    if (operation) complete(env, operation === "add" ? 1 : -1, p);
+    return env;
+  }
+
+  label(dim: string, at: number): string {
+    return this.spec.labels[dim]?.[at] ?? plain(this.spec.coords[dim]?.[at] ?? at);
+  }
+
+  /** "resid_post[d_model=43, c=8, :]" */
+  caption(): string {
+    const { x, mode, y } = this.state;
+    const open = [x.value, ...(mode.value === "heatmap" || mode.value === "spectrum2d" ? [y.value] : [])];
+    const parts = this.spec.dims.map((dim) => (open.includes(dim) ? (open.length > 1 ? `${dim}=:` : ":") : `${dim}=${this.label(dim, this.index[dim].value)}`));
+    return `${this.spec.name}[${parts.join(", ")}]`;
+  }
+
+  message(): string {
+    const { message } = this.spec;
+    if (!message) return "";
+    if (message.table) return String(this.lookup(message.table));
+    try {
+      return fill(message.template!, this.env(), (name, value) => (this.spec.labels[name] ? this.label(name, value) : null));
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  private lookup<T>(table: Table<T>): T {
+    let at = 0;
+    table.axes.forEach((axis, i) => (at = at * table.shape[i] + this.index[axis].value));
+    return table.values[at];
+  }
+
+  marks(): { x: number; label: string }[] {
+    const env = this.env();
+    const first = this.spec.coords[this.state.x.value]?.[0] ?? 0;
+    return this.spec.markers.flatMap((marker) => {
+      const names = marker.expr ? namesIn(marker.expr) : [];
+      if (names.some((name) => !Object.hasOwn(env, name))) return [];
+      const value = marker.table ? this.lookup(marker.table) : parse(marker.expr!)(env);
+      return [{ x: value - first, label: marker.label }];
+    });
+  }
+
+  /** Places of the symmetry axes, if they do not depend on x itself. */
+  axes(): number[] {
+    const env = this.env();
+    const x = this.state.x.value;
+    if (x !== "a" && x !== "b" && x !== "token") return [];
+    const derived = this.spec.dims.includes("c") ? [] : ["c"];
+    return this.spec.symmetry
+      .filter((text) => namesIn(text).every((name) => name !== x && Object.hasOwn(env, name) && !derived.includes(name)))
+      .map((text) => parse(text)(env));
+  }
+
+  /** The numbers of one of the lines over the axes `keep`. */
+  read(id: number, keep: string[], at = this.indices(), ahead: string | null = null): Float32Array | null {
+    const line = this.spec.lines[id];
+    const meta = this.reader.metas[line.t];
+    const index = meta.dims.map((dim) => line.fix?.[dim] ?? at[dim] ?? 0);
+    const where = (dim: string) => meta.dims.indexOf(dim);
+    return this.reader.slice(line.t, keep.map(where), index, ahead === null ? null : where(ahead));
+  }
+
+  /** The lines shown, after hiding and comparing; null while numbers are on their way. */
+  lines(keep: string[] = [this.state.x.value], at = this.indices()): Line[] | null {
+    const { hide, compare, play } = this.state;
+    const list: Line[] = [];
+    for (let id = 0; id < this.spec.lines.length; id++) {
+      const paired = compare.value !== "overlay";
+      if (paired ? id > 1 : hide.value.includes(id)) continue;
+      const values = this.read(id, keep, at, play.value);
+      if (!values) return null;
+      list.push({ id, values, name: this.spec.lines[id].name, colour: this.theme.lines[id % this.theme.lines.length], dash: dashOf(Math.floor(id / 2) + (id % 2)) });
+    }
+    return this.compared(list);
+  }
+
+  private compared(list: Line[]): Line[] {
+    const [a, b] = list;
+    const compare = this.state.compare.value;
+    if (!b || compare === "overlay") return list;
+    if (compare === "A") return [a];
+    if (compare === "B") return [b];
+    if (compare === "flicker") return [this.flick.value ? b : a];
+    if (compare === "A-B") return [{ ...a, name: `${a.name} − ${b.name}`, values: a.values.map((v, i) => v - b.values[i]) }];
+    if (compare === "A/B") return [{ ...a, name: `${a.name} / ${b.name}`, values: a.values.map((v, i) => (b.values[i] === 0 ? NaN : v / b.values[i])) }];
+    return [a, b];
+  }
+
+  /** Norm of A - B over the norm of B, for this slice. */
+  relativeError(): number | null {
+    if (this.spec.lines.length < 2 || this.state.compare.value === "overlay") return null;
+    const [a, b] = [this.read(0, [this.state.x.value]), this.read(1, [this.state.x.value])];
+    if (!a || !b) return null;
+    const norm = (f: (i: number) => number) => Math.sqrt(a.reduce((sum, _, i) => sum + f(i) ** 2, 0));
+    return norm((i) => a[i] - b[i]) / norm((i) => b[i]);
+  }
+
+  /** A wave without the muted frequencies, and the share of its centred energy that is left. */
+  heard(values: Float32Array): { values: Float32Array; left: number } {
+    const mute = this.state.mute.value;
+    if (!mute.length) return { values, left: 1 };
+    const c = phasors(values);
+    const w = power(c);
+    let total = 0;
+    let left = 0;
+    for (let k = 1; k < w.length; k++) {
+      total += w[k];
+      if (!mute.includes(k)) left += w[k];
+    }
+    return { values: rebuild(c, (k) => !mute.includes(k)), left: total ? left / total : 1 };
+  }
+
+  /** Remembers the last value made for a name while its key stays the same. */
+  once<T>(name: string, key: string, make: () => T): T {
+    const known = this.memo.get(name);
+    if (known?.key === key) return known.value as T;
+    const value = make();
+    this.memo.set(name, { key, value });
+    return value;
+  }
+
+  /** Key of everything but the indices of some axes. */
+  keyWithout(...dims: (string | null)[]): string {
+    const fixed = this.spec.dims.filter((dim) => !dims.includes(dim)).map((dim) => `${dim}${this.index[dim].value}`);
+    const { x, y, play, compare, hide, mute, quantity, grid } = this.state;
+    return [fixed, x.value, y.value, play.value, grid.value, compare.value, hide.value, mute.value, quantity.value, this.shared.arrived.value].join("|");
+  }
+
+  /** All waves over x while `dim` runs through its indices, one Float32Array a line; null while on their way. */
+  sweep(dim: string | null): { waves: Float32Array[]; n: number } | null {
+    const x = this.state.x.value;
+    const n = this.size(x);
+    if (dim === null || dim === x) {
+      const lines = this.lines();
+      return lines && { waves: lines.map((l) => l.values), n };
+    }
+    const lines = this.lines([dim, x]);
+    return lines && { waves: lines.map((l) => l.values), n };
+  }
+
+  /** Range of values by the chosen scope, for waves or pictures over `keep`. */
+  range(keep: string[], shown: ArrayLike<number>[]): Extent | null {
+    const { scope, play, compare, mute } = this.state;
+    const plainLines = compare.value === "overlay" && !mute.value.length;
+    if (scope.value === "all" && plainLines) {
+      const metas = this.spec.lines.filter((_, id) => !this.state.hide.value.includes(id)).map((line) => this.reader.metas[line.t]);
+      return metas.length ? { lo: Math.min(...metas.map((m) => m.lo)), hi: Math.max(...metas.map((m) => m.hi)) } : null;
+    }
+    const along = play.value;
+    if (scope.value !== "slice" && along && !keep.includes(along)) {
+      const spans = scope.value === "span" && keep.length === 1;
+      const swept = this.once(`range/${spans}/${keep}`, this.keyWithout(along, ...keep), () => {
+        const n = keep.reduce((product, dim) => product * this.size(dim), this.size(along));
+        const lines = n <= 4e6 ? this.lines([along, ...keep]) : null;
+        if (!lines) return null;
+        return spans ? { lo: 0, hi: widest(lines, this.size(keep[0])) } : extent(...lines.map((l) => l.values));
+      });
+      if (swept && spans) return centred(extent(...shown), swept.hi);
+      if (swept) return swept;
+    }
+    return extent(...shown);
+  }
+}
+
+/** The largest extent that the lines together have in one slice of n values. */
+function widest(lines: Line[], n: number): number {
+  let most = 0;
+  for (let row = 0; row * n < lines[0].values.length; row++) {
+    const e = extent(...lines.map((line) => line.values.subarray(row * n, (row + 1) * n)));
+    if (e) most = Math.max(most, e.hi - e.lo);
+  }
+  return most;
+}
+
+function centred(e: Extent | null, span: number): Extent | null {
+  if (!e || e.hi - e.lo > span) return e;
+  const middle = (e.lo + e.hi) / 2;
+  return { lo: middle - span / 2, hi: middle + span / 2 };
+}
+
+export const clamp = (i: number, size: number): number => Math.max(0, Math.min(size - 1, i));
+
+function complete(env: Env, sign: 1 | -1, p: number): void {
+  const [a, b, c] = ["a", "b", "c"].map((name) => env[name]);
+  if (a !== undefined && b !== undefined && c === undefined) env.c = mod(a + sign * b, p);
+  else if (a !== undefined && c !== undefined && b === undefined) env.b = mod(sign * (c - a), p);
+  else if (b !== undefined && c !== undefined && a === undefined) env.a = mod(c - sign * b, p);
+}
+
+export const toSeries = (line: Line, values: ArrayLike<number> = line.values): Series => ({ name: line.name, colour: line.colour, dash: line.dash, values });
+export const waveRange = (e: Extent | null): [number, number] => padded(e);

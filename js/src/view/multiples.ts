@@ -1,0 +1,129 @@
+// Small multiples and ridge lines over an axis.
+import { colourScale, type Theme } from "../core/colour";
+import { linear } from "../core/scale";
+import type { Frame, Item, Pane } from "../draw/list";
+import { coloured } from "./heatmap";
+import { plot, xAxis } from "./axes";
+
+export interface Cell {
+  id: number;
+  name: string;
+  /** A wave, or with rows and columns a picture. */
+  values: Float32Array;
+}
+
+export interface MultiplesScene {
+  width: number;
+  height: number;
+  theme: Theme;
+  cells: Cell[];
+  /** 0 chooses. */
+  across: number;
+  /** Shape of a picture; null draws waves. */
+  picture: { rows: number; columns: number } | null;
+  bars: boolean;
+  y: [number, number];
+  selected: number | null;
+  notes: string[];
+}
+
+/** How many columns let cells of this aspect (width over height) be largest. */
+export function columnsFor(count: number, width: number, height: number, aspect: number): number {
+  let best = 1;
+  let largest = 0;
+  for (let columns = 1; columns <= count; columns++) {
+    const w = width / columns;
+    const h = height / Math.ceil(count / columns);
+    const size = Math.min(w, h * aspect);
+    if (size > largest) [largest, best] = [size, columns];
+  }
+  return best;
+}
+
+const HEAD = 15;
+
+function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: number, h: number): { items: Item[]; pane: Pane } {
+  const { theme } = scene;
+  const gap = Math.min(8, w * 0.06);
+  let box = { x: x + gap / 2, y: y + HEAD, w: w - gap, h: Math.max(4, h - HEAD - gap) };
+  const items: Item[] = [];
+  if (scene.picture) {
+    const { rows, columns } = scene.picture;
+    const side = Math.min(box.w / columns, box.h / rows);
+    box = { x: box.x + (box.w - side * columns) / 2, y: box.y, w: side * columns, h: side * rows };
+    const scale = colourScale(scene.y[0], scene.y[1]);
+    items.push({ t: "image", ...box, columns, rows, rgba: coloured(cell.values, columns, scale, theme.dark).rgba });
+  } else {
+    const p = plot(box, [-0.5, cell.values.length - 0.5], scene.y);
+    items.push({ t: "rect", ...box, fill: theme.panel, radius: 3 });
+    const xs = Array.from(cell.values, (_, i) => p.x(i));
+    if (scene.bars) {
+      const points = xs.slice(1).flatMap((px, i) => [px, p.y(0), px, p.y(cell.values[i + 1])]);
+      items.push({ t: "segments", points, stroke: theme.lines[0], width: Math.max(1, (box.w / xs.length) * 0.7) });
+    } else {
+      if (scene.y[0] < 0 && scene.y[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.grid });
+      items.push({ t: "line", xs, ys: Array.from(cell.values, (v) => p.y(v)), stroke: theme.lines[0], width: 1.2 });
+    }
+  }
+  const chosen = cell.id === scene.selected;
+  if (chosen) items.push({ t: "rect", ...box, stroke: theme.mark, width: 2, radius: 3 });
+  items.push({ t: "text", x: box.x + 1, y: y + HEAD / 2, text: cell.name, size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft });
+  return { items, pane: { kind: "cell", box, x: [-0.5, cell.values.length - 0.5], y: scene.y, id: cell.id } };
+}
+
+/** One small plot a cell, all on one scale. */
+export function multiplesFrame(scene: MultiplesScene): Frame {
+  const { width, height, cells } = scene;
+  const aspect = scene.picture ? scene.picture.columns / scene.picture.rows : 1.7;
+  const across = scene.across || columnsFor(cells.length, width, height, aspect);
+  const down = Math.max(1, Math.ceil(cells.length / across));
+  const [w, h] = [width / across, height / down];
+  const items: Item[] = [];
+  const panes: Pane[] = [];
+  cells.forEach((cell, i) => {
+    const made = cellItems(cell, scene, (i % across) * w, Math.floor(i / across) * h, w, h);
+    items.push(...made.items);
+    panes.push(made.pane);
+  });
+  return { width, height, items, panes, notes: scene.notes };
+}
+
+export interface RidgeScene {
+  width: number;
+  height: number;
+  theme: Theme;
+  cells: Cell[];
+  xName: string;
+  yName: string;
+  reach: number;
+  selected: number | null;
+  notes: string[];
+}
+
+/** Lines of a whole axis stacked, each on its own base line; rows nearer the reader cover those behind. */
+export function ridgeFrame(scene: RidgeScene): Frame {
+  const { width, height, theme, cells } = scene;
+  const n = cells[0]?.values.length ?? 1;
+  const box = { x: 64, y: 26, w: Math.max(40, width - 64 - 16), h: Math.max(40, height - 26 - 44) };
+  const p = plot(box, [-0.5, n - 0.5], [0, 1]);
+  const pitch = box.h / cells.length;
+  const tall = Math.max(pitch * 2.2, 10);
+  const items: Item[] = [...xAxis(p, theme, { name: scene.xName, integers: true })];
+  const panes: Pane[] = [];
+  const xs = Array.from({ length: n }, (_, i) => p.x(i));
+  const every = Math.max(1, Math.ceil(13 / pitch));
+  cells.forEach((cell, i) => {
+    const base = box.y + pitch * (i + 0.5);
+    const y = linear([-scene.reach, scene.reach], [base + tall / 2, base - tall / 2]);
+    const ys = Array.from(cell.values, (v) => y(v));
+    const chosen = cell.id === scene.selected;
+    items.push({ t: "area", xs, ys, base: base + tall / 2, fill: theme.ground, alpha: 0.55 });
+    items.push({ t: "line", xs, ys, stroke: chosen ? theme.mark : theme.lines[0], width: chosen ? 2 : 1, alpha: chosen ? 1 : 0.85 });
+    if (chosen || i % every === 0) {
+      items.push({ t: "text", x: box.x - 6, y: base, text: cell.name, size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft, anchor: "end", halo: chosen ? theme.ground : undefined });
+    }
+    panes.push({ kind: "row", box: { x: box.x, y: base - pitch / 2, w: box.w, h: pitch }, x: [-0.5, n - 0.5], y: [0, 1], id: cell.id });
+  });
+  items.push({ t: "text", x: 13, y: box.y + box.h / 2, text: scene.yName, size: 12, fill: theme.ink, anchor: "middle", turn: -90 });
+  return { width, height, items, panes, notes: scene.notes };
+}

@@ -1,0 +1,188 @@
+// Spectra over the frequencies 0..p/2, with sticks at the key frequencies and what they give rise to.
+import type { Theme } from "../core/colour";
+import { quantityOf, shares, type Phasors, type Quantity } from "../core/dft";
+import { origins } from "../core/modp";
+import { padded, type Scale } from "../core/scale";
+import { extent } from "../core/tensor";
+import { textWidth, type Frame, type Item } from "../draw/list";
+import { leftRoom, levels, plot, spread, xAxis, yAxis, type Plot } from "./axes";
+
+export interface Voice {
+  name: string;
+  colour: string;
+  dash: readonly number[];
+  phasors: Phasors;
+}
+
+export interface SpectrumScene {
+  width: number;
+  height: number;
+  theme: Theme;
+  p: number;
+  voices: Voice[];
+  quantity: Quantity;
+  y: [number, number];
+  keys: readonly number[];
+  sticks: boolean;
+  muted: ReadonlySet<number>;
+  hover: number | null;
+  name: string;
+  notes: string[];
+}
+
+export const QUANTITIES: Record<Quantity, string> = {
+  amplitude: "amplitude",
+  power: "power",
+  db: "power (dB)",
+  phase: "phase (rad)",
+  cossin: "cos and sin coefficients",
+  share: "share of energy (DC left out)",
+};
+
+const PI_TICKS = [-Math.PI, -Math.PI / 2, 0, Math.PI / 2, Math.PI];
+const PI_NAMES = ["−π", "−π/2", "0", "π/2", "π"];
+
+/** The range that shows these spectra; DC, often far larger, may leave it. */
+export function spectrumRange(list: Phasors[], quantity: Quantity): [number, number] {
+  if (quantity === "phase") return [-Math.PI * 1.08, Math.PI * 1.08];
+  const parts = list.map((c) => {
+    const q = quantityOf(c, quantity);
+    const half = c.re.length;
+    return quantity === "cossin" ? Float64Array.of(...q.slice(1, half), ...q.slice(half + 1)) : q.slice(1);
+  });
+  const e = extent(...parts) ?? { lo: 0, hi: 1 };
+  if (quantity === "db") return [Math.max(e.lo, e.hi - 80) - 3, e.hi + 3];
+  if (quantity === "cossin") {
+    const reach = Math.max(-e.lo, e.hi) || 1;
+    return [-reach * 1.1, reach * 1.1];
+  }
+  return [0, padded({ lo: 0, hi: e.hi || 1 }, 0.08)[1]];
+}
+
+function bars(scene: SpectrumScene, p: Plot): Item[] {
+  const items: Item[] = [];
+  const count = scene.voices.length;
+  const base = p.y(Math.max(p.y.domain[0], Math.min(p.y.domain[1], scene.quantity === "db" ? p.y.domain[0] : 0)));
+  const slot = Math.min(16, (p.box.w / (scene.p / 2 + 1)) * 0.72);
+  const keys = new Set(scene.keys);
+  const half = Math.floor(scene.p / 2) + 1;
+  scene.voices.forEach((voice, i) => {
+    const values = quantityOf(voice.phasors, scene.quantity);
+    const rows = scene.quantity === "cossin" ? 2 : 1;
+    const w = Math.max(1.2, slot / (count * rows));
+    for (let k = 0; k < half; k++) {
+      for (let row = 0; row < rows; row++) {
+        const v = values[row * half + k];
+        if (row === 1 && (k === 0 || 2 * k === scene.p)) continue;
+        const x = p.x(k) - slot / 2 + (i * rows + row) * w;
+        const y = Math.max(p.box.y, Math.min(p.box.y + p.box.h, p.y(v)));
+        const [top, bottom] = y < base ? [y, base] : [base, y];
+        const muted = scene.muted.has(k);
+        const strong = !keys.size || keys.has(k);
+        const bar: Item = { t: "rect", x, y: top, w: Math.max(1, w - (count * rows > 1 ? 0.5 : 0)), h: Math.max(0.6, bottom - top), radius: Math.min(2, w / 3) };
+        if (muted) items.push({ ...bar, stroke: scene.theme.faint, width: 1 });
+        else if (row === 1) items.push({ ...bar, stroke: voice.colour, width: 1.2, alpha: strong ? 1 : 0.55 });
+        else items.push({ ...bar, fill: voice.colour, alpha: k === scene.hover ? 1 : strong ? 0.92 : 0.42 });
+        if (v > p.y.domain[1] && !muted) items.push(beyond(p, x + w / 2, scene.theme));
+      }
+    }
+  });
+  return items;
+}
+
+/** A small arrow where a bar leaves the picture, so that nothing is cut off silently. */
+function beyond(p: Plot, x: number, theme: Theme): Item {
+  const y = p.box.y;
+  return { t: "segments", points: [x - 3.5, y + 5, x, y + 0.5, x, y + 0.5, x + 3.5, y + 5], stroke: theme.ink, width: 1.5 };
+}
+
+function phaseDots(scene: SpectrumScene, p: Plot): Item[] {
+  const lines: number[] = [];
+  for (const y of [-Math.PI, Math.PI]) lines.push(p.box.x, p.y(y), p.box.x + p.box.w, p.y(y));
+  const items: Item[] = [{ t: "segments", points: lines, stroke: scene.theme.faint, width: 1, dash: [2, 3] }];
+  for (const voice of scene.voices) {
+    const share = shares(voice.phasors);
+    const angle = quantityOf(voice.phasors, "phase");
+    for (let k = 1; k < angle.length; k++) {
+      const r = 1.5 + 7 * Math.sqrt(share[k]);
+      const muted = scene.muted.has(k);
+      items.push({ t: "dots", xs: [p.x(k)], ys: [p.y(angle[k])], r, fill: muted ? scene.theme.ground : voice.colour, stroke: muted ? scene.theme.faint : undefined, alpha: share[k] > 0.01 ? 0.95 : 0.35 });
+    }
+  }
+  return items;
+}
+
+interface Stick {
+  k: number;
+  label: string;
+  key: boolean;
+}
+
+function stickList(scene: SpectrumScene): Stick[] {
+  if (!scene.sticks) return [];
+  const at = new Map<number, { names: string[]; key: boolean }>();
+  for (const o of origins(scene.keys, scene.p)) {
+    const here = at.get(o.k) ?? { names: [], key: false };
+    if (o.kind === "key") here.key = true;
+    else if (!here.names.includes(o.name)) here.names.push(o.name);
+    at.set(o.k, here);
+  }
+  return [...at].map(([k, { names, key }]) => ({ k, key, label: key ? `${k}` : names[0] })).sort((a, b) => a.k - b.k);
+}
+
+function stickItems(scene: SpectrumScene, p: Plot, list: Stick[]): Item[] {
+  const { theme } = scene;
+  const named = list.filter((s) => s.key || !/[+−]/.test(s.label));
+  const level = levels(
+    named.map((s) => p.x(s.k)),
+    named.map((s) => textWidth(s.label, s.key ? 12 : 10.5)),
+  );
+  const items: Item[] = [];
+  const ticks: number[] = [];
+  for (const s of list) if (!named.includes(s)) ticks.push(p.x(s.k), p.box.y - 6, p.x(s.k), p.box.y - 1);
+  items.push({ t: "segments", points: ticks, stroke: theme.faint, width: 1.5 });
+  named.forEach((s, i) => {
+    if (level[i] > 2) return;
+    const y = p.box.y - 13 - 14 * level[i];
+    const colour = s.key ? theme.mark : theme.soft;
+    items.push({ t: "segments", points: [p.x(s.k), y + 7, p.x(s.k), p.box.y + (s.key ? p.box.h : 0)], stroke: colour, width: 1, dash: s.key ? [2, 3] : [], alpha: s.key ? 0.55 : 0.8 });
+    items.push({ t: "text", x: p.x(s.k), y, text: s.label, size: s.key ? 12 : 10.5, weight: s.key ? 700 : 400, fill: colour, anchor: "middle", halo: theme.ground });
+  });
+  return items;
+}
+
+function legend(scene: SpectrumScene, p: Plot): Item[] {
+  if (scene.voices.length < 2) return [];
+  const x = p.box.x + p.box.w + 10;
+  const at = spread(scene.voices.map((_, i) => p.box.y + 8 + 16 * i), 14, p.box.y, p.box.y + p.box.h);
+  return scene.voices.flatMap((voice, i): Item[] => [
+    { t: "rect", x, y: at[i] - 5, w: 10, h: 10, fill: voice.colour, radius: 2 },
+    { t: "text", x: x + 15, y: at[i], text: voice.name, size: 12, fill: voice.colour, weight: 500 },
+  ]);
+}
+
+/** A frame with one bar a frequency and series. */
+export function spectrumFrame(scene: SpectrumScene): Frame {
+  const { width, height, theme } = scene;
+  const half = Math.floor(scene.p / 2);
+  const sticks = stickList(scene);
+  const widest = Math.max(0, ...scene.voices.map((v) => textWidth(v.name, 12)));
+  const left = scene.quantity === "phase" ? 58 : leftRoom(scene.y, height);
+  const right = scene.voices.length > 1 ? Math.min(width * 0.3, widest + 32) : 14;
+  const top = sticks.length ? 48 : 14;
+  const box = { x: left, y: top, w: Math.max(40, width - left - right), h: Math.max(40, height - top - 44) };
+  const domain: [number, number] = [-0.8, half + 0.8];
+  const p = plot(box, domain, scene.y);
+  const isPhase = scene.quantity === "phase";
+  const items: Item[] = yAxis(p, theme, { name: QUANTITIES[scene.quantity], ...(isPhase ? { values: PI_TICKS, label: (v) => PI_NAMES[PI_TICKS.indexOf(v)] } : {}) });
+  if (scene.hover !== null) items.push(band(p, p.x, scene.hover, theme));
+  items.push(...stickItems(scene, p, sticks), ...(isPhase ? phaseDots(scene, p) : bars(scene, p)));
+  items.push(...xAxis(p, theme, { name: scene.name, integers: true, room: 56 }), ...legend(scene, p));
+  if (scene.y[0] < 0 && !isPhase && scene.quantity !== "db") items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.faint, width: 1 });
+  return { width, height, items, panes: [{ kind: "spectrum", box, x: domain, y: scene.y }], notes: scene.notes };
+}
+
+function band(p: Plot, x: Scale, k: number, theme: Theme): Item {
+  const w = x(1) - x(0);
+  return { t: "rect", x: x(k) - w / 2, y: p.box.y, w, h: p.box.h, fill: theme.ink, alpha: 0.07 };
+}

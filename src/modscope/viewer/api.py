@@ -1,0 +1,272 @@
+"""From an array to a view, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from modscope.errors import InputError, UnknownName
+from modscope.viewer.inputs import Tensor, index_of, lines_of
+from modscope.viewer.layout import Roles, chosen_roles
+from modscope.viewer.marks import marker_specs, message_spec, symmetry_specs
+from modscope.viewer.view import View, joined
+
+__all__ = ["grid", "heatmap", "show"]
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "mode": ("wave", "spectrum", "both", "heatmap", "spectrum2d", "multiples", "ridge"),
+    "quantity": ("amplitude", "power", "db", "phase", "cossin", "share"),
+    "scale": ("span", "axis", "slice", "all"),
+    "style": ("curve", "joins", "dots"),
+    "compare": ("overlay", "A", "B", "A-B", "A/B", "flicker", "wipe"),
+    "sort": ("index", "peak", "phase", "share", "size"),
+    "walk": ("single", "odometer", "diagonal"),
+    "loop": ("loop", "bounce", "once"),
+    "theme": ("auto", "light", "dark"),
+}
+_PAGE_NAMES = {"scale": "scope", "recentre": "centre", "symmetry_axes": "symmetry"}
+
+
+def show(
+    array: object,
+    /,
+    *,
+    x: str | int | None = None,
+    play: str | int | None = None,
+    y: str | int | None = None,
+    rows: str | int | None = None,
+    columns: str | int | None = None,
+    play_with: str | int | None = None,
+    select: Mapping[str, object] | None = None,
+    overlay: object = None,
+    dims: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    mode: str | None = None,
+    markers: Sequence[object] | Mapping[str, object] | Callable[..., Any] | None = None,
+    message: str | Callable[..., str] | None = None,
+    labels: Mapping[str, Sequence[object]] | None = None,
+    key_frequencies: Sequence[int] = (),
+    p: int | None = None,
+    operation: str | None = None,
+    seconds_per_cycle: float = 10.0,
+    title: str = "",
+    bookmarks: Mapping[str, Mapping[str, Any]] | None = None,
+    mute: Sequence[int] = (),
+    hide: Sequence[int] = (),
+    controls: bool = True,
+    height: int | None = None,
+    theme: str = "auto",
+    precision: str = "auto",
+    **options: Any,
+) -> View:
+    """A view of a tensor that moves: the last residue axis as a wave, the one before it played.
+
+    `array` is a numpy, torch or xarray array of any rank, or a list (or a mapping from name) of up to ten
+    of one shape, which are drawn over each other. Axes are named by `.dims` (or by `dims=`): `x` is drawn along x,
+    `play` is moved by Play, `select` sets the others, by position or label. `overlay` is more arrays, or an
+    axis whose first ten indices become lines. `rows` (with `columns`) makes small multiples over axes.
+
+    mode: wave, spectrum, both, heatmap, spectrum2d, multiples, ridge. Spectra are amplitude and phase of
+    A cos(2 pi k n / p + phase), powers sum to the mean square; `quantity` is amplitude, power, db, phase,
+    cossin or share. `markers` are expressions over axis names, p and the third of a, b, c
+    (["a", "b", "c/2", "c/2 + p/2"]), or a callable of the indices; `message` a template such as
+    "{a} + {b} = {c} (mod {p})" or a callable. Both are set by themselves for arrays over c and a. `bookmarks` maps a
+    text to arguments (select, mode, ...): a button each. `precision="float32"` forbids the 16-bit packing that large
+    arrays otherwise get, with a badge. Further options: quantity, scale (span, axis, slice, all), style (curve, joins, dots),
+    compare, sort, walk, loop, fold, recentre, trail, symmetry_axes, sticks, robust.
+
+    Raises InputError for shapes that differ and UnknownName for an axis or option that is not there.
+
+    >>> import numpy as np
+    >>> view = show(np.zeros((3, 5, 7)), dims=("head", "c", "a"), select={"head": 1, "c": 2}, mode="spectrum")
+    >>> view.state["x"], view.state["play"], view.state["select"]
+    ('a', 'c', {'head': 1, 'c': 2, 'a': 0})
+    """
+    array, over = _overlaid(array, overlay)
+    tensors = lines_of(array, dims=dims, names=names)
+    first = tensors[0]
+    lines, split = _lines(tensors, over)
+    free = [dim for dim in first.dims if dim != split]
+    roles = chosen_roles(first.sizes, free, Roles(x, play, y, rows, columns, play_with), mode)
+    modulus, operation = _modulus(first, roles.x, p), _operation(first, operation)
+    indices = _indices(first, free, select or {})
+    state = _state(options) | {
+        "index": indices,
+        "x": roles.x,
+        "play": roles.play,
+        "y": roles.y,
+        "grid": roles.rows,
+        "with": roles.play_with,
+        "mode": _known("mode", mode or roles.mode),
+        "seconds": _positive("seconds_per_cycle", seconds_per_cycle),
+        "mute": [int(k) for k in mute],
+        "hide": [int(i) for i in hide],
+    }
+    if roles.play_with and "walk" not in state:
+        state["walk"] = "odometer"
+    known = {dim: first.sizes[dim] for dim in free}
+    spec = {
+        "title": str(title),
+        "name": first.name if len(lines) == 1 else _common(lines),
+        "lines": lines,
+        "dims": free,
+        "shape": [first.sizes[dim] for dim in free],
+        "p": modulus,
+        "operation": operation,
+        "columns": roles.columns,
+        "markers": marker_specs(markers, known, modulus, operation, indices),
+        "symmetry": symmetry_specs(known, modulus, operation),
+        "message": message_spec(message, known, modulus, operation, indices),
+        "labels": _labels(first, known, labels or {}),
+        "coords": {dim: list(values) for dim, values in first.coords.items() if dim in known},
+        "keys": [int(k) for k in key_frequencies],
+        "full": bool(controls),
+        "height": height,
+        "bookmarks": [
+            _bookmark(text, dict(change), first, free) for text, change in (bookmarks or {}).items()
+        ],
+        "call": f"ms.show({first.name if first.name.isidentifier() else 'x'}",
+        "state": state,
+    }
+    _known("theme", theme)
+    return View(tuple(tensors), (spec,), theme=theme, precision=precision)
+
+
+def heatmap(
+    array: object, /, *, y: str | int | None = None, x: str | int | None = None, **options: Any
+) -> View:
+    """A view that starts as a heat map of two axes, with cuts along the cross-hair; takes what `show` takes.
+
+    >>> import numpy as np
+    >>> heatmap(np.zeros((4, 5, 6)), dims=("d_model", "a", "b")).state["y"]
+    'a'
+    """
+    return show(array, x=x, y=y, mode=options.pop("mode", "heatmap"), **options)
+
+
+def grid(*views: View | Sequence[View], columns: int | None = None, link: bool = True) -> View:
+    """Several views in one output, `columns` side by side, with linked indices and cursors.
+
+    Rows may be given as lists. Indices are linked between axes of one name and size.
+    """
+    rows = [[one] if isinstance(one, View) else list(one) for one in views]
+    flat = [view for row in rows for view in row]
+    if not flat or not all(isinstance(view, View) for view in flat):
+        raise InputError(
+            f"grid of {len(flat)} things: expected one view at least, as show and heatmap make them"
+        )
+    across = columns or (
+        max(len(row) for row in rows) if any(len(r) > 1 for r in rows) else min(2, len(flat))
+    )
+    return joined(flat, across=across, link=link)
+
+
+def _overlaid(array: object, overlay: object) -> tuple[object, str | None]:
+    if overlay is None or isinstance(overlay, str):
+        return array, overlay
+    more = list(overlay) if isinstance(overlay, (list, tuple)) else [overlay]
+    base = list(array) if isinstance(array, (list, tuple)) else [array]
+    return base + more, None
+
+
+def _lines(tensors: list[Tensor], over: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """What is drawn over each other: the tensors, or the indices of one axis of a single one."""
+    if over is None:
+        return [{"t": t, "name": tensor.name} for t, tensor in enumerate(tensors)], None
+    first = tensors[0]
+    if over not in first.dims:
+        raise UnknownName.of("axis", over, first.dims)
+    if len(tensors) > 1:
+        raise InputError(
+            f"overlay={over!r} with {len(tensors)} arrays: expected one array to split along an axis"
+        )
+    labels = first.labels.get(over) or tuple(str(i) for i in range(first.sizes[over]))
+    return [
+        {"t": 0, "fix": {over: i}, "name": f"{over} {label}"} for i, label in enumerate(labels[:10])
+    ], over
+
+
+def _common(lines: list[dict[str, Any]]) -> str:
+    return " / ".join(line["name"] for line in lines) if len(lines) <= 3 else f"{len(lines)} lines"
+
+
+def _modulus(tensor: Tensor, x: str, p: int | None) -> int | None:
+    if p is not None:
+        return int(p)
+    if tensor.p is not None:
+        return tensor.p
+    residues = [dim for dim in ("c", "a", "b", "token") if dim in tensor.dims]
+    return tensor.sizes[residues[0]] if residues else tensor.sizes[x]
+
+
+def _operation(tensor: Tensor, given: str | None) -> str | None:
+    operation = given or tensor.operation or "add"
+    return operation if operation in ("add", "subtract") else None
+
+
+def _indices(tensor: Tensor, free: list[str], select: Mapping[str, object]) -> dict[str, int]:
+    for dim in select:
+        if dim not in free:
+            raise UnknownName.of("axis in select", dim, free)
+    return {dim: index_of(tensor, dim, select.get(dim, 0)) for dim in free}
+
+
+def _labels(
+    tensor: Tensor, known: Mapping[str, int], given: Mapping[str, Sequence[object]]
+) -> dict[str, list[str]]:
+    labels = {dim: list(texts) for dim, texts in tensor.labels.items() if dim in known}
+    for dim, texts in given.items():
+        if dim not in known:
+            raise UnknownName.of("axis in labels", dim, known)
+        if len(texts) != known[dim]:
+            raise InputError(f"{len(texts)} labels for axis {dim}: expected {known[dim]}")
+        labels[dim] = [str(text) for text in texts]
+    return labels
+
+
+def _known(name: str, value: str) -> str:
+    if value not in CHOICES[name]:
+        raise UnknownName.of(name, value, CHOICES[name])
+    return value
+
+
+def _positive(name: str, value: float) -> float:
+    if not 0 < float(value) < 1e6:
+        raise InputError(f"{name} = {value!r}: expected a number of seconds above 0")
+    return float(value)
+
+
+_FLAGS = ("fold", "recentre", "trail", "symmetry_axes", "sticks", "robust")
+
+
+def _state(options: Mapping[str, Any]) -> dict[str, Any]:
+    state: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in CHOICES and name not in ("mode", "theme"):
+            state[_PAGE_NAMES.get(name, name)] = _known(name, value)
+        elif name in _FLAGS:
+            state[_PAGE_NAMES.get(name, name)] = bool(value)
+        else:
+            raise UnknownName.of("option of show", name, [*CHOICES, *_FLAGS])
+    return state
+
+
+def _bookmark(text: str, change: dict[str, Any], tensor: Tensor, free: list[str]) -> dict[str, Any]:
+    state: dict[str, Any] = {}
+    if "select" in change:
+        given = change.pop("select")
+        every = _indices(tensor, free, given)
+        state["index"] = {dim: every[dim] for dim in given}
+    for role, page in (("x", "x"), ("play", "play"), ("y", "y"), ("rows", "grid"), ("play_with", "with")):
+        if role in change:
+            dim = change.pop(role)
+            if dim not in free:
+                raise UnknownName.of("axis", dim, free)
+            state[page] = dim
+    if "mode" in change:
+        state["mode"] = _known("mode", change.pop("mode"))
+    if "mute" in change:
+        state["mute"] = [int(k) for k in change.pop("mute")]
+    if "seconds_per_cycle" in change:
+        state["seconds"] = _positive("seconds_per_cycle", change.pop("seconds_per_cycle"))
+    return {"label": str(text), "state": state | _state(change)}

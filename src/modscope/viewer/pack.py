@@ -1,0 +1,154 @@
+"""Tensors as blocks for a page: float32 in byte planes, or 16 bits with a scale a row; gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from modscope.errors import InputError, UnknownName
+from modscope.viewer.inputs import Tensor
+
+__all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked"]
+
+LOSSLESS_LIMIT = 4_000_000
+WHOLE_LIMIT = 24_000_000
+_NAN, _LOW, _HIGH, _TOP = -32768, -32767, 32767, 32766
+
+
+@dataclass(frozen=True)
+class Block:
+    """The gzipped bytes of one tensor and how they are to be read."""
+
+    id: str
+    enc: str
+    data: bytes
+    error: float
+
+
+def _planes(values: np.ndarray) -> bytes:
+    """Byte j of every number in plane j: what is alike comes together, so gzip finds it."""
+    little = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8).reshape(-1, values.itemsize).T.tobytes()
+
+
+def _unplaned(data: bytes, dtype: str) -> np.ndarray:
+    width = np.dtype(dtype).itemsize
+    return np.frombuffer(np.frombuffer(data, np.uint8).reshape(width, -1).T.tobytes(), dtype)
+
+
+def _sixteen(values: np.ndarray) -> tuple[bytes, float]:
+    """Rows of the last axis as middle + step * code, and the largest error of a finite value."""
+    rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    finite = np.isfinite(rows)
+    low = np.where(finite, rows, np.inf).min(1, initial=np.inf)
+    high = np.where(finite, rows, -np.inf).max(1, initial=-np.inf)
+    some = low <= high
+    low, high = np.where(some, low, 0.0), np.where(some, high, 0.0)
+    middle = ((low + high) / 2).astype(np.float32)
+    reach = np.maximum(high - middle, middle - low)
+    step = np.nextafter((reach / _TOP).astype(np.float32), np.float32(np.inf))
+    filled = np.where(finite, rows, middle[:, None])
+    codes = np.clip(np.rint((filled - middle[:, None]) / step[:, None]), -_TOP, _TOP).astype(np.int16)
+    again = (middle[:, None] + step[:, None] * codes.astype(np.float32)).astype(np.float32)
+    error = float(np.abs(again - filled).max(initial=0.0))
+    codes[np.isnan(rows)] = _NAN
+    codes[rows == np.inf] = _HIGH
+    codes[rows == -np.inf] = _LOW
+    return _planes(np.concatenate([middle, step])) + _planes(codes), error
+
+
+def _lossless(values: np.ndarray) -> bytes:
+    return gzip.compress(_planes(values), compresslevel=4, mtime=0)
+
+
+def _fits(values: np.ndarray, limit: int) -> bytes | None:
+    """The lossless block if its text stays within a limit; a few rows tell whether to try."""
+    flat = values.reshape(-1)
+    if flat.nbytes > 8 * limit:
+        sample = flat[: limit // 8]
+        if len(_lossless(sample)) * flat.size / sample.size > 1.2 * limit:
+            return None
+    data = _lossless(values)
+    return data if len(data) * 5 / 4 <= limit else None
+
+
+def packed(tensor: Tensor, *, precision: str = "auto", limit: int = LOSSLESS_LIMIT) -> Block:
+    """A tensor as a block: float32 where that stays within the limit or is asked for, else 16 bits."""
+    if precision not in ("auto", "float32", "int16"):
+        raise UnknownName.of("precision", precision, ("auto", "float32", "int16"))
+    values = tensor.values
+    data = _lossless(values) if precision == "float32" else None
+    if precision == "auto":
+        data = _fits(values, limit)
+    enc, error = "f32", 0.0
+    if data is None:
+        raw, error = _sixteen(values)
+        enc, data = "i16", gzip.compress(raw, compresslevel=6, mtime=0)
+    name = hashlib.sha1(repr((values.shape, enc)).encode() + data, usedforsecurity=False).hexdigest()[:12]
+    return Block(f"modscope-{name}", enc, data, error)
+
+
+def unpacked(block: Block, shape: tuple[int, ...]) -> np.ndarray:
+    """The float32 values of a block, as the page reads them."""
+    raw = gzip.decompress(block.data)
+    if block.enc == "f32":
+        return _unplaned(raw, "<f4").reshape(shape)
+    if block.enc != "i16":
+        raise InputError(f"block encoding {block.enc!r}: expected f32 or i16")
+    rows = int(np.prod(shape[:-1], dtype=int))
+    scales = _unplaned(raw[: 8 * rows], "<f4").reshape(2, rows, 1)
+    codes = _unplaned(raw[8 * rows :], "<i2").reshape(rows, shape[-1])
+    out = scales[0] + scales[1] * codes.astype(np.float32)
+    out[codes == _NAN] = np.nan
+    out[codes == _HIGH] = np.inf
+    out[codes == _LOW] = -np.inf
+    return out.astype(np.float32).reshape(shape)
+
+
+# 85 characters that need no escape in a script element nor in an attribute: 5 for 4 bytes, base64 takes 5.33.
+ALPHABET = "".join(chr(c) for c in range(33, 127) if chr(c) not in "\"&'<>\\`:,")
+
+
+def as_text(data: bytes) -> str:
+    """Bytes as "length:characters", five characters of base 85 for four bytes.
+
+    >>> from_text(as_text(b"modular")) == b"modular"
+    True
+    """
+    words = np.frombuffer(data + b"\0" * (-len(data) % 4), ">u4")
+    digits = np.stack([words // 85**power % 85 for power in (4, 3, 2, 1, 0)], axis=1)
+    letters = np.frombuffer(ALPHABET.encode(), np.uint8)[digits.reshape(-1)]
+    return f"{len(data)}:{letters.tobytes().decode()}"
+
+
+def from_text(text: str) -> bytes:
+    """The bytes of such a text."""
+    length, _, body = text.partition(":")
+    value = np.zeros(256, np.uint64)
+    value[np.frombuffer(ALPHABET.encode(), np.uint8)] = np.arange(85)
+    digits = value[np.frombuffer(body.encode(), np.uint8)].reshape(-1, 5)
+    words = digits @ np.array([85**power for power in (4, 3, 2, 1, 0)], np.uint64)
+    return words.astype(">u4").tobytes()[: int(length)]
+
+
+def meta_of(tensor: Tensor, *, enc: str = "f32", error: float = 0.0, src: str = "") -> dict[str, object]:
+    """What the page is told of a tensor beside its numbers."""
+    values = tensor.values
+    finite = np.isfinite(values)
+    every = bool(finite.all())
+    some = values if every else values[finite]
+    return {
+        "name": tensor.name,
+        "dims": list(tensor.dims),
+        "shape": list(values.shape),
+        "enc": enc,
+        "error": error,
+        "lo": float(some.min()) if some.size else 0.0,
+        "hi": float(some.max()) if some.size else 0.0,
+        "nan": 0 if every else int(np.isnan(values).sum()),
+        "inf": 0 if every else int(np.isinf(values).sum()),
+        "src": src,
+    }

@@ -1,0 +1,271 @@
+"""What `show` gives back: one or several views of some tensors, to look at, to save, to put side by side."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modscope.errors import InputError
+from modscope.viewer import html, picture
+from modscope.viewer.inputs import Tensor
+from modscope.viewer.pack import WHOLE_LIMIT, Block, meta_of, packed
+
+__all__ = ["View"]
+
+# Heights of the parts of a card in the page, in pixels.
+_CARD, _AXIS, _BARS, _BASE_PLOT, _TALL_PLOT = 178, 29, 34, 320, 560
+_TALL_MODES = {"both", "heatmap", "spectrum2d", "multiples", "ridge"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class View:
+    """One or several pictures that move, with their numbers: displays itself in a notebook.
+
+    `a | b` puts views side by side in one output, with linked indices and cursors.
+    """
+
+    tensors: tuple[Tensor, ...]
+    views: tuple[Mapping[str, Any], ...]
+    across: int = 1
+    link: bool = True
+    theme: str = "auto"
+    precision: str = "auto"
+
+    def __or__(self, other: View) -> View:
+        if not isinstance(other, View):
+            return NotImplemented
+        return joined([self, other], across=self.across + other.across)
+
+    def __repr__(self) -> str:
+        return f"View({self.describe()!r})"
+
+    def _repr_html_(self) -> str:
+        return html.frame(self)
+
+    # What is in it
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The state of the first view: `show(x, **state)` makes it again (`states` has those of all)."""
+        return self.states[0]
+
+    @property
+    def states(self) -> list[dict[str, Any]]:
+        """The state of every view, as keyword arguments of `show`."""
+        return [_keywords(view["state"]) for view in self.views]
+
+    def describe(self) -> str:
+        """One sentence on what is shown, for those who see a still or hear the page."""
+        texts = []
+        for view in self.views:
+            state = view["state"]
+            along = f", moving along {state['play']}" if state.get("play") else ""
+            texts.append(f"{view['title'] or view['name']}: {state['mode']} over {state['x']}{along}")
+        return "; ".join(texts) + "."
+
+    @property
+    def height(self) -> int:
+        """Pixels that the output needs; the picture takes what the controls leave."""
+        rows = [self.views[i : i + self.across] for i in range(0, len(self.views), self.across)]
+        return sum(max(_height(view, len(row)) for view in row) + 12 for row in rows)
+
+    # Out of it
+
+    def blocks(self, *, precision: str | None = None) -> list[Block]:
+        """The packed tensors, each once."""
+        return [block for _, block, _ in self._packed(precision or self.precision)]
+
+    def page_spec(self, *, precision: str | None = None) -> dict[str, Any]:
+        """The description that the page reads: version, tensors (without their numbers), views."""
+        parts = self._packed(precision or self.precision)
+        metas = [
+            meta_of(tensor, enc=block.enc, error=block.error, src=block.id) | ({"kept": kept} if kept else {})
+            for tensor, block, kept in parts
+        ]
+        return {
+            "v": 1,
+            "tensors": metas,
+            "views": [_narrowed_view(view, parts) for view in self.views],
+            "link": self.link,
+            "across": self.across,
+            "theme": self.theme,
+            "source": "inline",
+        }
+
+    @cached_property
+    def _packs(self) -> dict[str, list[tuple[Tensor, Block, dict[str, list[int]]]]]:
+        return {}
+
+    def _packed(self, precision: str) -> list[tuple[Tensor, Block, dict[str, list[int]]]]:
+        if precision not in self._packs:
+            parts = []
+            for t, tensor in enumerate(self.tensors):
+                small, kept = _narrowed(tensor, self._axes_of(t), precision)
+                parts.append((small, packed(small, precision=precision), kept))
+            self._packs[precision] = parts
+        return self._packs[precision]
+
+    def _axes_of(self, t: int) -> Mapping[str, Any]:
+        view = next(view for view in self.views if any(line["t"] == t for line in view["lines"]))
+        return view["state"]
+
+    def save(self, path: str | os.PathLike[str], *, folder: bool = False) -> Path:
+        """Writes a page that opens from disk without a network; with folder=True the numbers lie beside it.
+
+        A folder page holds every number as float32 in `NAME_data/*.bin` and must be served (for example
+        by `python -m http.server`), since browsers do not let a page read files beside it. Suffixes .png, .svg and
+        .csv write those instead. Returns the path.
+        """
+        target = Path(path)
+        if target.suffix == ".png":
+            return _written(target, self.png())
+        if target.suffix in (".svg", ".csv"):
+            return _written(target, (self.svg() if target.suffix == ".svg" else self.csv()).encode())
+        if target.suffix not in (".html", ".htm"):
+            raise InputError(
+                f"cannot save as {target.name!r}: expected a name that ends in .html, .png, .svg or .csv"
+            )
+        if not folder:
+            return _written(target, html.page(self).encode())
+        beside = target.parent / f"{target.stem}_data"
+        text, numbers = html.folder_page(self, beside.name)
+        beside.mkdir(parents=True, exist_ok=True)
+        for name, data in numbers.items():
+            _written(beside / name, data)
+        return _written(target, text.encode())
+
+    def still(self, *, dpi: int = 110, kind: str = "png") -> bytes:
+        """A picture of all views as they start, drawn by matplotlib."""
+        return picture.drawn(self, dpi=dpi, kind=kind)
+
+    def png(self, *, dpi: int = 150) -> bytes:
+        """The bytes of a PNG of all views as they start."""
+        return self.still(dpi=dpi)
+
+    def svg(self) -> str:
+        """The text of an SVG of all views as they start."""
+        return self.still(kind="svg").decode()
+
+    def csv(self) -> str:
+        """The numbers that the first view shows as it starts, as CSV with a head line."""
+        head, rows = picture.table(self, 0)
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)
+        return out.getvalue()
+
+
+def _written(target: Path, data: bytes) -> Path:
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: there is no folder {target.parent}")
+    beside = target.with_name(target.name + ".part")
+    try:
+        beside.write_bytes(data)
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
+
+
+def _height(view: Mapping[str, Any], beside: int) -> int:
+    if view["height"]:
+        return int(view["height"])
+    plot = _TALL_PLOT if view["state"]["mode"] in _TALL_MODES else _BASE_PLOT
+    # Side by side the bars of controls wrap.
+    bars = _BARS * (bool(view["bookmarks"]) + (len(view["lines"]) > 1) + 2 * (beside > 1))
+    return _CARD + plot + bars + (_AXIS * len(view["dims"]) if view["full"] else 0)
+
+
+_KEYWORDS = {
+    "seconds": "seconds_per_cycle",
+    "scope": "scale",
+    "centre": "recentre",
+    "grid": "rows",
+    "with": "play_with",
+    "symmetry": "symmetry_axes",
+    "index": "select",
+}
+
+
+def _keywords(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {_KEYWORDS.get(key, key): value for key, value in state.items()}
+
+
+def _narrowed(tensor: Tensor, axes: Mapping[str, Any], precision: str) -> tuple[Tensor, dict[str, list[int]]]:
+    """The part of a tensor that a page can carry: axes that are not drawn are cut to their index."""
+    kept: dict[str, list[int]] = {}
+    if precision == "float32":
+        return tensor, kept
+    drawn = [axes.get(role) for role in ("x", "play", "y", "grid")]
+    spare = sorted(
+        (dim for dim in tensor.dims if dim not in drawn[:2]), key=lambda d: (d in drawn, -tensor.sizes[d])
+    )
+    values, dims = tensor.values, list(tensor.dims)
+    while 2 * values.size * 4 / 3 > WHOLE_LIMIT and spare:
+        dim = spare.pop(0)
+        at = int(axes["index"].get(dim, 0))
+        kept[dim] = [at, tensor.sizes[dim]]
+        values = values.take(at, axis=dims.index(dim))
+        dims.remove(dim)
+    if not kept:
+        return tensor, kept
+    what = ", ".join(f"{dim}={at} of {size}" for dim, (at, size) in kept.items())
+    warnings.warn(
+        f"{tensor.name} {tensor.values.shape} is too large for a page: only {what} is in it; narrow it first, "
+        'save with folder=True or ask for precision="float32"',
+        stacklevel=6,
+    )
+    small = replace(tensor, values=values, dims=tuple(dims))
+    return small, kept
+
+
+def _narrowed_view(
+    view: Mapping[str, Any], parts: Sequence[tuple[Tensor, Block, dict[str, list[int]]]]
+) -> dict:
+    gone = {dim for line in view["lines"] for dim in parts[line["t"]][2]}
+    if not gone:
+        return dict(view)
+    dims = [dim for dim in view["dims"] if dim not in gone]
+    state = dict(view["state"])
+    for role in ("y", "grid", "with"):
+        if state.get(role) in gone:
+            state[role] = state["play"] if role == "y" else None
+    state["index"] = {dim: at for dim, at in state["index"].items() if dim not in gone}
+    shape = [size for dim, size in zip(view["dims"], view["shape"], strict=True) if dim not in gone]
+    return dict(view) | {"dims": dims, "shape": shape, "state": state}
+
+
+def joined(views: Sequence[View], *, across: int, link: bool = True) -> View:
+    """Views in one output; tensors that several of them show are carried once."""
+    tensors: list[Tensor] = []
+    specs: list[Mapping[str, Any]] = []
+    for view in views:
+        where = []
+        for tensor in view.tensors:
+            same = [i for i, t in enumerate(tensors) if _same(t, tensor)]
+            where.append(same[0] if same else len(tensors))
+            if not same:
+                tensors.append(tensor)
+        for spec in view.views:
+            specs.append({**spec, "lines": [{**line, "t": where[line["t"]]} for line in spec["lines"]]})
+    precision = "float32" if any(view.precision == "float32" for view in views) else views[0].precision
+    return View(tuple(tensors), tuple(specs), across, link, views[0].theme, precision)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    if one.dims != other.dims or one.values.shape != other.values.shape or one.name != other.name:
+        return False
+    here, there = one.values.__array_interface__, other.values.__array_interface__
+    return (here["data"] == there["data"] and here["strides"] == there["strides"]) or np.array_equal(
+        one.values, other.values, equal_nan=True
+    )

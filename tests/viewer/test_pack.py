@@ -1,0 +1,77 @@
+"""What goes into a page comes out of it: exactly, or within the error that the badge states."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from modscope.errors import UnknownName
+from modscope.viewer.inputs import tensor_of
+from modscope.viewer.pack import LOSSLESS_LIMIT, as_text, from_text, meta_of, packed, unpacked
+
+FLOATS = hnp.arrays(
+    np.float32,
+    hnp.array_shapes(min_dims=1, max_dims=4, max_side=7),
+    elements=st.floats(width=32, allow_nan=True, allow_infinity=True),
+)
+
+
+@given(FLOATS)
+def test_float32_comes_back_bit_for_bit(values: np.ndarray) -> None:
+    block = packed(tensor_of(values), precision="float32")
+    assert (block.enc, block.error) == ("f32", 0.0)
+    np.testing.assert_array_equal(unpacked(block, values.shape), values)
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=1, max_dims=3, max_side=7),
+        elements=st.floats(-1e6, 1e6, width=32) | st.sampled_from([np.nan, np.inf, -np.inf]),
+    )
+)
+def test_sixteen_bits_stay_within_the_stated_error_and_keep_gaps(values: np.ndarray) -> None:
+    block = packed(tensor_of(values), precision="int16")
+    back = unpacked(block, values.shape)
+    finite = np.isfinite(values)
+    np.testing.assert_array_equal(np.isfinite(back), finite)
+    np.testing.assert_array_equal(back[~finite], values[~finite])
+    if finite.any():
+        assert np.abs(back[finite] - values[finite]).max() <= block.error
+    rows = np.where(finite, values, np.nan).reshape(-1, values.shape[-1]).astype(np.float64)
+    with np.errstate(all="ignore"):
+        span = np.nanmax(np.where(finite.any(), rows, 0)) - np.nanmin(np.where(finite.any(), rows, 0))
+    assert block.error <= 1.6e-5 * span + 2e-7 * np.abs(np.where(finite, values, 0)).max(initial=0) + 1e-30
+
+
+@given(st.binary(max_size=200))
+def test_text_of_bytes_needs_no_escape_and_comes_back(data: bytes) -> None:
+    text = as_text(data)
+    assert from_text(text) == data
+    assert not set(text) & set("<>&\"'\\ ")
+
+
+def test_only_large_arrays_lose_precision() -> None:
+    rng = np.random.default_rng(0)
+    small = tensor_of(rng.standard_normal((4, 113, 113)))
+    assert packed(small).enc == "f32"
+    large = packed(tensor_of(rng.standard_normal((128, 113, 113))))
+    assert large.enc == "i16"
+    assert 0 < large.error < 1e-4
+    assert len(as_text(large.data)) < 4_200_000
+    constant = packed(tensor_of(np.ones((400, 113, 113))))
+    assert constant.enc == "f32"
+    assert len(constant.data) < LOSSLESS_LIMIT
+
+
+def test_unknown_precision_is_named() -> None:
+    with pytest.raises(UnknownName, match=r"unknown precision 'float64'.*float32"):
+        packed(tensor_of(np.zeros(3)), precision="float64")
+
+
+def test_gaps_are_counted_and_left_out_of_the_range() -> None:
+    meta = meta_of(tensor_of(np.array([[np.nan, 1.0], [np.inf, -2.0]]), dims=("a", "b")))
+    assert (meta["nan"], meta["inf"], meta["lo"], meta["hi"]) == (1, 1, -2.0, 1.0)

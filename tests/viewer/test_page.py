@@ -1,0 +1,479 @@
+"""The exported page in a real Chromium: keys, play, toggle, read-outs against numbers computed here, exports."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import modscope as ms
+from modscope.signal import amplitude, phase, power
+from modscope.viewer import View, fragments
+
+pytestmark = pytest.mark.browser
+
+Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(screen: Any, tmp_path: Path) -> Opener:
+    """Saves a view, opens it from disk, waits until its numbers are there."""
+
+    def open_view(view: View, fragment: str = "") -> Any:
+        path = view.save(tmp_path / "view.html")
+        screen.goto(f"file://{path}{fragment}")
+        screen.wait_for_selector('.page[data-ready="true"]')
+        return screen
+
+    return open_view
+
+
+def settle(screen: Any) -> None:
+    screen.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def state(screen: Any, n: int = 0) -> dict[str, Any]:
+    return screen.evaluate(f"() => document.querySelector('[data-modscope]').modscope.models[{n}].snapshot()")
+
+
+def pixels(screen: Any) -> bytes:
+    settle(screen)
+    return screen.locator("canvas").first.screenshot()
+
+
+def plot_box(screen: Any) -> dict[str, float]:
+    return screen.locator("canvas").first.bounding_box()
+
+
+def tip(screen: Any, fx: float, fy: float = 0.5) -> str:
+    box = plot_box(screen)
+    screen.mouse.move(box["x"] + fx * box["width"], box["y"] + fy * box["height"])
+    settle(screen)
+    return screen.locator(".tip").first.inner_text()
+
+
+def number(text: str, after: str) -> float:
+    found = re.search(re.escape(after) + r"\s*([−+-]?[\d.]+(?:e[+-]?\d+)?)", text)
+    assert found, f"{after!r} is not in {text!r}"
+    return float(found.group(1).replace("−", "-"))
+
+
+def test_a_page_paints_says_where_it_is_and_needs_no_network(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 1, "c": 8, "a": 3}, title="Rows"))
+    assert screen.locator("h2").inner_text() == "Rows"
+    assert screen.locator(".caption").inner_text() == "resid_post[d_model=1, c=8, :]"
+    assert screen.locator(".message").inner_text() == "3 + 5 = 8 (mod 31)"
+    assert screen.locator(".badge").inner_text() == "f32"
+    blank = screen.evaluate(
+        "() => { const c = document.querySelector('[data-modscope]').shadowRoot.querySelector('canvas');"
+        "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "let n = 0; for (let i = 0; i < d.length; i += 4) if (d[i] + d[i+1] + d[i+2] < 600) n++; return n; }"
+    )
+    assert blank > 2000
+
+
+def test_hover_says_the_value_and_the_offset_from_half_c(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 2, "c": 9}))
+    text = tip(screen, 0.6)
+    a = int(number(text, "a ="))
+    assert number(text, "(c/2 + ") == pytest.approx(a - 4.5)
+    value = float(text.splitlines()[1].replace("−", "-"))
+    assert value == pytest.approx(float(waves[2, 9, a]), rel=1e-3)
+
+
+def test_hover_in_a_spectrum_agrees_with_the_package(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 2, "c": 9}, mode="spectrum", key_frequencies=[5, 7]))
+    wave = waves.values[2, 9].astype(np.float64)
+    text = tip(screen, 0.5)
+    k = int(number(text, "k ="))
+    assert number(text, "period") == pytest.approx(31 / k, rel=1e-3)
+    assert number(text, "amplitude") == pytest.approx(amplitude(wave, 0)[k], rel=1e-3)
+    assert number(text, "phase") == pytest.approx(phase(wave, 0)[k], rel=1e-3, abs=1e-3)
+    shares = power(wave, 0)[1:] / power(wave, 0)[1:].sum()
+    assert number(text, "share") == pytest.approx(100 * shares[k - 1], abs=0.006)
+    assert number(text, "rank") == 1 + (shares > shares[k - 1]).sum()
+
+
+def test_keys_step_choose_toggle_and_reset(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    screen.keyboard.press("ArrowRight")
+    assert state(screen)["index"]["c"] == 0, "keys belong to the view only while it has the focus"
+    screen.locator(".card").focus()
+    for key, want in (
+        ("ArrowRight", 1),
+        ("Shift+ArrowRight", 11),
+        ("ArrowLeft", 10),
+        ("End", 30),
+        ("ArrowRight", 0),
+    ):
+        screen.keyboard.press(key)
+        assert state(screen)["index"]["c"] == want
+    screen.keyboard.press("ArrowUp")
+    screen.keyboard.press("ArrowRight")
+    assert state(screen)["index"]["d_model"] == 1
+    for key, name, want in (
+        ("f", "mode", "spectrum"),
+        ("f", "mode", "wave"),
+        ("h", "mode", "heatmap"),
+        ("h", "mode", "wave"),
+        ("s", "fold", True),
+    ):
+        screen.keyboard.press(key)
+        assert state(screen)[name] == want
+    screen.keyboard.press("+")
+    assert state(screen)["seconds"] == 5
+    screen.keyboard.press("-")
+    screen.keyboard.press("x")
+    screen.keyboard.press("1")
+    assert (state(screen)["x"], state(screen)["play"]) == ("c", "a")
+    screen.keyboard.press("?")
+    assert screen.get_by_role("dialog", name="keys").is_visible()
+    screen.keyboard.press("Escape")
+    screen.locator(".card").focus()
+    screen.keyboard.press("0")
+    assert state(screen)["x"] == "a"
+    assert state(screen)["index"] == {"d_model": 0, "c": 0, "a": 0}
+
+
+def test_space_plays_every_step_and_stops(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, seconds_per_cycle=2))
+    screen.evaluate(
+        "() => { const m = document.querySelector('[data-modscope]').modscope.models[0]; window.seen = [];"
+        "m.index.c.subscribe(v => window.seen.push(v)); }"
+    )
+    screen.locator(".card").focus()
+    screen.keyboard.press("Space")
+    screen.wait_for_function("() => window.seen.length > 12")
+    screen.keyboard.press("Space")
+    seen = screen.evaluate("() => window.seen")
+    assert seen == [n % 31 for n in range(len(seen))]
+    screen.wait_for_timeout(150)
+    assert screen.evaluate("() => window.seen") == seen
+
+
+def test_once_stops_at_the_end_and_bounce_turns(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves[:, :4], loop="once", seconds_per_cycle=1, p=31))
+    screen.get_by_role("button", name="play (Space)").click()
+    screen.wait_for_function(
+        "() => document.querySelector('[data-modscope]').modscope.models[0].index.c.value === 3"
+    )
+    screen.wait_for_timeout(600)
+    assert state(screen)["index"]["c"] == 3
+    assert screen.get_by_role("button", name="play (Space)").get_attribute("aria-pressed") == "false"
+
+
+def test_sliders_are_real_and_speak(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    slider = screen.get_by_role("slider", name="c", exact=True)
+    slider.focus()
+    slider.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "c = 1 of 31"
+    assert state(screen)["index"]["c"] == 1
+    box = screen.get_by_role("spinbutton", name="index of d_model")
+    box.fill("99")
+    box.press("Enter")
+    assert state(screen)["index"]["d_model"] == 2
+    assert box.input_value() == "2"
+
+
+def test_roles_swap_by_radio_and_by_drag(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    screen.get_by_label("c drawn along x").check(force=True)
+    assert (state(screen)["x"], state(screen)["play"]) == ("c", "a")
+    screen.locator(".dim", has_text="d_model").drag_to(screen.locator(".axis", has_text="31").first)
+    assert state(screen)["x"] == "d_model"
+
+
+def test_drag_scrubs_x_and_the_wheel_scrubs_play_when_focused(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    box = plot_box(screen)
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    screen.mouse.move(*middle)
+    screen.mouse.wheel(0, 100)
+    settle(screen)
+    assert state(screen)["index"]["c"] == 0
+    screen.locator(".card").focus()
+    screen.mouse.wheel(0, 100)
+    screen.wait_for_function(
+        "() => document.querySelector('[data-modscope]').modscope.models[0].index.c.value === 1"
+    )
+    screen.mouse.down()
+    screen.mouse.move(middle[0] + 200, middle[1])
+    screen.mouse.up()
+    assert state(screen)["index"]["a"] > 18
+
+
+def test_a_click_mutes_a_frequency_and_the_wave_is_rebuilt(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 2, "c": 9}, mode="spectrum"))
+    text = tip(screen, 0.5, 0.7)
+    k = int(number(text, "k ="))
+    box = plot_box(screen)
+    screen.mouse.click(box["x"] + box["width"] / 2, box["y"] + 0.7 * box["height"])
+    assert state(screen)["mute"] == [k]
+    wave = waves.values[2, 9].astype(np.float64)
+    shares = power(wave, 0)[1:] / power(wave, 0)[1:].sum()
+    settle(screen)
+    assert number(screen.locator(".notes").inner_text(), f"muted: {k};") == pytest.approx(
+        100 * (1 - shares[k - 1]), abs=0.006
+    )
+    screen.get_by_role("button", name="Wave", exact=True).click()
+    phasors = np.fft.rfft(wave)
+    phasors[k] = 0
+    got = screen.evaluate(
+        "() => { const m = document.querySelector('[data-modscope]').modscope.models[0]; return [...m.heard(m.lines()[0].values).values] }"
+    )
+    np.testing.assert_allclose(got, np.fft.irfft(phasors, len(wave)), atol=1e-5)
+    screen.get_by_role("button", name="unmute all").click()
+    assert state(screen)["mute"] == []
+
+
+def test_shift_click_solos(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, mode="spectrum"))
+    box = plot_box(screen)
+    k = int(number(tip(screen, 0.5, 0.7), "k ="))
+    screen.keyboard.down("Shift")
+    screen.mouse.click(box["x"] + box["width"] / 2, box["y"] + 0.7 * box["height"])
+    assert state(screen)["mute"] == [n for n in range(16) if n != k]
+
+
+def test_fold_says_the_even_share(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 2, "c": 9}, fold=True))
+    wave = waves.values[2, 9].astype(np.float64)
+    wave = wave - wave.mean()
+    even = (wave + wave[(9 - np.arange(31)) % 31]) / 2
+    settle(screen)
+    assert number(screen.locator(".notes").inner_text(), "axis") == pytest.approx(
+        (even**2).sum() / (wave**2).sum(), abs=6e-5
+    )
+
+
+def test_every_mode_and_option_paints_something_else(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"c": 9}, key_frequencies=[3, 7]))
+    seen = {pixels(screen)}
+    for name in ("fold:", "axes:", "recentre:"):
+        screen.get_by_role("button", name=name).click()
+        seen.add(pixels(screen))
+    for mode in ("Spectrum", "Both", "Heat map", "2-D spectrum", "Multiples", "Ridge"):
+        screen.get_by_role("button", name=mode, exact=True).click()
+        screen.wait_for_timeout(330)
+        seen.add(pixels(screen))
+    screen.get_by_role("button", name="Spectrum", exact=True).click()
+    for quantity in ("power", "db", "phase", "cossin", "share"):
+        screen.locator("select[aria-label=quantity]").select_option(quantity)
+        screen.wait_for_timeout(330)
+        seen.add(pixels(screen))
+    assert len(seen) >= 14
+
+
+def test_overlay_hides_solos_and_compares(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(
+        ms.show([waves, waves + 0.5 * waves[::-1].values], names=["full", "other"], select={"c": 4})
+    )
+    screen.get_by_role("button", name="other").click()
+    assert state(screen)["hide"] == [1]
+    screen.get_by_role("button", name="full").click(modifiers=["Shift"])
+    assert state(screen)["hide"] == [], "alone already: all again"
+    screen.get_by_role("button", name="other").click(modifiers=["Shift"])
+    assert state(screen)["hide"] == [0]
+    screen.get_by_role("button", name="full").click()
+    screen.locator("select[aria-label=compare]").select_option("A-B")
+    settle(screen)
+    got = screen.evaluate(
+        "() => [...document.querySelector('[data-modscope]').modscope.models[0].lines()[0].values]"
+    )
+    a, b = waves.values[0, 4], (waves + 0.5 * waves[::-1].values).values[0, 4]
+    np.testing.assert_allclose(got, a - b, atol=1e-6)
+    want = np.linalg.norm(a - b) / np.linalg.norm(b)
+    assert number(screen.locator(".notes").inner_text(), "‖B‖ =") == pytest.approx(want, rel=1e-3)
+    screen.locator(".card").focus()
+    before = pixels(screen)
+    screen.keyboard.press("b")
+    screen.keyboard.press("b")
+    assert pixels(screen) != before
+
+
+def test_views_of_one_output_share_indices_and_cursor(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves) | ms.heatmap(waves))
+    screen.locator(".card").first.focus()
+    screen.keyboard.press("ArrowRight")
+    assert state(screen, 1)["index"]["c"] == 1
+    screen.set_viewport_size({"width": 1300, "height": 760})
+    box = screen.locator("canvas").nth(1).bounding_box()
+    screen.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.7)
+    settle(screen)
+    row = state(screen, 0)["index"]["c"]
+    assert row > 5, "hovering a row of the map moves the line view"
+    text = screen.locator(".tip").nth(1).inner_text()
+    assert number(text, "c =") == row
+    assert float(text.splitlines()[1].replace("−", "-")) == pytest.approx(
+        float(waves[0, row, int(number(text, "a ="))]), rel=1e-3
+    )
+
+
+def test_the_address_keeps_the_state(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves), "#v1;c=8;d_model=2;.mode=spectrum;.mute=[3]")
+    now = state(screen)
+    assert (now["index"]["c"], now["index"]["d_model"], now["mode"], now["mute"]) == (8, 2, "spectrum", [3])
+    screen.locator(".card").focus()
+    screen.keyboard.press("ArrowRight")
+    screen.wait_for_function("() => location.hash.includes('c=9')")
+    assert ".mode=spectrum" in screen.evaluate("() => location.hash")
+
+
+def save(screen: Any, name: str) -> tuple[str, bytes]:
+    screen.locator(".save summary").first.click()
+    with screen.expect_download() as download:
+        screen.locator(".menu").first.get_by_role("button", name=name, exact=True).click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_pictures_and_numbers_come_out(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 1, "c": 8}, title="Rows of c"))
+    name, data = save(screen, "PNG")
+    assert name == "Rows_of_c.png"
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    width = int.from_bytes(data[16:20], "big")
+    _, double = save(screen, "PNG, twice the size")
+    assert int.from_bytes(double[16:20], "big") == 2 * width
+    _, svg = save(screen, "SVG")
+    assert svg.startswith(b"<svg")
+    assert b"resid_post[d_model=1, c=8, :]" in svg
+    _, csv = save(screen, "CSV of what is drawn")
+    rows = csv.decode().split()
+    assert rows[0] == "a,resid_post"
+    np.testing.assert_allclose([float(r.split(",")[1]) for r in rows[1:]], waves.values[1, 8], rtol=1e-6)
+    _, npy = save(screen, "NPY of the slice")
+    np.testing.assert_array_equal(np.load(io.BytesIO(npy)), waves.values[1, 8])
+    screen.get_by_role("button", name="Heat map").click()
+    _, npy = save(screen, "NPY of the slice")
+    np.testing.assert_array_equal(np.load(io.BytesIO(npy)), waves.values[1])
+
+
+def test_the_python_call_makes_the_same_view(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"d_model": 1, "c": 8}))
+    screen.locator(".card").focus()
+    screen.keyboard.press("f")
+    screen.evaluate("() => Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    screen.locator(".save summary").click()
+    screen.get_by_role("button", name="copy as Python").click()
+    call = screen.get_by_label("copy this text").input_value()
+    view = eval(call, {"ms": ms, "resid_post": waves})
+    assert view.state["mode"] == "spectrum"
+    assert view.state["select"] == {"d_model": 1, "c": 8, "a": 0}
+
+
+def test_bookmarks_are_buttons(opened: Opener, waves: xr.DataArray) -> None:
+    marks = {"see c = 8": {"select": {"c": 8}}, "its spectrum": {"mode": "spectrum", "quantity": "power"}}
+    screen = opened(ms.show(waves, bookmarks=marks))
+    screen.get_by_role("button", name="see c = 8").click()
+    screen.get_by_role("button", name="its spectrum").click()
+    now = state(screen)
+    assert (now["index"]["c"], now["mode"], now["quantity"]) == (8, "spectrum", "power")
+
+
+def test_gaps_are_counted_and_drawn_as_gaps(opened: Opener, waves: xr.DataArray) -> None:
+    holed = waves.copy(data=waves.values.copy())
+    holed[0, 0, 5] = np.nan
+    holed[0, 0, 6] = np.inf
+    screen = opened(ms.show(holed))
+    settle(screen)
+    assert screen.locator(".badge").inner_text() == "f32 · 2 NaN or inf"
+    assert screen.locator(".notes").inner_text() == "2 values missing (NaN or inf), drawn as gaps"
+
+
+def test_sixteen_bits_wear_a_badge(opened: Opener, waves: xr.DataArray) -> None:
+    view = ms.show(waves, precision="int16")
+    screen = opened(view)
+    assert screen.locator(".badge").inner_text() == f"16-bit ±{view.blocks()[0].error:.1e}".replace(
+        "e-0", "e-"
+    )
+    got = screen.evaluate(
+        "() => [...document.querySelector('[data-modscope]').modscope.models[0].lines()[0].values]"
+    )
+    assert np.abs(np.array(got) - waves.values[0, 0]).max() <= view.blocks()[0].error
+
+
+def test_a_notebook_s_frame_runs_sandboxed(screen: Any, waves: xr.DataArray, tmp_path: Path) -> None:
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><body>{ms.show(waves)._repr_html_()}</body>")
+    screen.goto(f"file://{path}")
+    frame = screen.frame_locator("iframe")
+    frame.locator('.page[data-ready="true"]').wait_for()
+    frame.locator(".card").focus()
+    screen.keyboard.press("ArrowRight")
+    assert frame.locator(".caption").inner_text() == "resid_post[d_model=0, c=1, :]"
+    fits = screen.frames[1].evaluate("() => document.documentElement.scrollHeight <= innerHeight + 1")
+    assert fits, "the frame is high enough for everything in it"
+
+
+def test_fragments_live_in_a_page_of_one_s_own(screen: Any, waves: xr.DataArray, tmp_path: Path) -> None:
+    once, elements = fragments([ms.show(waves), ms.show(waves, mode="spectrum", title="second")])
+    path = tmp_path / "report.html"
+    path.write_text(
+        f"<!doctype html><style>button{{font-size:90px}}</style>{elements[0]}<p>words</p>{elements[1]}{once}"
+    )
+    screen.goto(f"file://{path}")
+    screen.wait_for_function("() => document.querySelectorAll('[data-mounted]').length === 2")
+    assert screen.locator("h2").all_inner_texts() == ["resid_post", "second"]
+    assert screen.locator("button").first.bounding_box()["height"] < 40
+
+
+def test_dark_and_light(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    light = screen.locator(".card").evaluate("e => getComputedStyle(e).backgroundColor")
+    screen.emulate_media(color_scheme="dark")
+    screen.wait_for_function(
+        "() => document.querySelector('[data-modscope]').shadowRoot.querySelector('.page').dataset.theme === 'dark'"
+    )
+    dark = screen.locator(".card").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert light != dark
+    screen.get_by_role("button", name="light or dark").click()
+    assert screen.locator(".card").evaluate("e => getComputedStyle(e).backgroundColor") == light
+
+
+def test_reduced_motion_plays_at_two_steps_a_second_until_asked(
+    opened: Opener, waves: xr.DataArray, screen: Any
+) -> None:
+    screen.emulate_media(reduced_motion="reduce")
+    screen = opened(ms.show(waves))
+    assert screen.locator(".rate").inner_text() == "2.0 steps/s"
+    screen.locator("select[aria-label='seconds per cycle']").select_option("5")
+    assert screen.locator(".rate").inner_text() == "6.2 steps/s"
+
+
+def test_errors_in_a_block_are_told(screen: Any, waves: xr.DataArray, tmp_path: Path) -> None:
+    text = ms.show(waves).save(tmp_path / "x.html").read_text()
+    broken = re.sub(r'(<script type="application/octet-stream" id=")[^"]*', r"\1gone", text)
+    (tmp_path / "x.html").write_text(broken)
+    screen.goto(f"file://{tmp_path}/x.html")
+    screen.wait_for_function(
+        "() => document.querySelector('[data-modscope]').modscope.models[0].reader.error"
+    )
+    assert "has no block" in screen.evaluate(
+        "() => document.querySelector('[data-modscope]').modscope.models[0].reader.error"
+    )
+
+
+def test_axe_finds_nothing(opened: Opener, waves: xr.DataArray) -> None:
+    axe = Path(__file__).resolve().parents[2] / "js/node_modules/axe-core/axe.min.js"
+    if not axe.is_file():
+        pytest.skip("axe-core is not there: run `npm ci` in js/")
+    screen = opened(
+        ms.show([waves, waves + 1], bookmarks={"c = 8": {"select": {"c": 8}}}, key_frequencies=[3])
+    )
+    screen.evaluate(axe.read_text())
+    for theme in ("light", "dark"):
+        for mode in ("Wave", "Spectrum", "Heat map", "Multiples"):
+            screen.get_by_role("button", name=mode, exact=True).click()
+            screen.wait_for_timeout(350)
+            found = screen.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+            told = [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found["violations"]]
+            assert told == [], f"{theme} {mode}: {json.dumps(told, indent=1)}"
+        screen.get_by_role("button", name="light or dark").click()
