@@ -13,6 +13,7 @@ from modscope.activations import Activations, record
 from modscope.analysis.ablation import (
     ablate,
     ablate_all,
+    ablate_with,
     ablation_dataset,
     ablation_table,
     ablations,
@@ -232,6 +233,18 @@ def test_controls_of_the_same_energy_are_the_shuffled_change() -> None:
     dealt = x + change.reshape(81, -1)[order].reshape(x.shape)
     wanted = direct(acts, "mlp_post", dealt)[0].all  # type: ignore[attr-defined]
     assert by_energy.control_losses()[1] == pytest.approx(wanted)
+
+
+def test_an_activation_of_ones_own_can_be_put_in() -> None:
+    acts = small(9)
+    values = np.broadcast_to([0.25, 0.75, 0.0], acts.at("pattern").shape)
+    found = ablate_with(acts, "blocks.0.attn.hook_pattern", values, controls=2)
+    assert found.ablated.loss.all == pytest.approx(direct(acts, "pattern", values)[0].all)  # type: ignore[attr-defined]
+    assert len(found.controls) == 2
+    with pytest.raises(InputError, match=r"pattern of shape \(9, 9, 3\): expected \(9, 9, 3, 3\)"):
+        ablate_with(acts, "pattern", values[..., 0])
+    with pytest.raises(UnknownName, match="depends on both tokens 'q'"):
+        ablate_with(acts, "q", values)
 
 
 def test_dataset_and_table_hold_the_results() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from modscope.activations import Activations, in_order, record
-from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_table
+from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows, wave_table
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.task import ModularTask
@@ -104,6 +104,22 @@ def test_rows_after_attention_are_transformed_like_an_fft(p: int, operation: str
             turn = np.exp(1j * got.phase.values) - np.exp(1j * np.angle(C[..., f]))
             np.testing.assert_allclose(abs(turn), 0, atol=1e-6)
     np.testing.assert_allclose(table.dc, rows.mean(-1), atol=1e-9)
+
+
+def test_the_long_table_has_every_wave_once() -> None:
+    acts = acts_of(11)
+    table = wave_rows(acts, [2, 3])
+    assert len(table.rows) == 3 * 2 * 3 * 4 * 2 * 2
+    assert len({row[:6] for row in table.rows}) == len(table.rows)
+    found = wave_table(acts, "v", [2, 3]).sel(pos="b", k=3, harmonic=2).isel(head=1, d_head=2)
+    row = next(row for row in table.rows if row[:6] == ("v", "b", 1, 2, 3, 5))
+    assert row[6:] == (float(found.amplitude), float(found.phase), float(found.dc))
+    stream = wave_rows(acts, [2], hooks=["resid_pre"])
+    assert len(stream.rows) == 2 * 10 * 2
+    assert {row[2] for row in stream.rows} == {None}
+    assert max(map(len, str(stream).splitlines())) <= 80
+    with pytest.raises(InputError, match="before attention"):
+        wave_rows(acts, [2], hooks=["z"])
 
 
 def test_a_harmonic_that_is_dc_has_no_phase() -> None:

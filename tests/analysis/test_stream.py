@@ -159,6 +159,15 @@ def test_without_a_residual_stream_or_a_sum_it_is_not_applicable() -> None:
         rebuilt_stream(small(7), [1], hook="resid_pots")
 
 
+def test_an_unembedding_with_fewer_answers_has_no_waves_over_the_answer() -> None:
+    acts = small(7, d_vocab_out=5)
+    acts = record(acts.model, ModularTask(7, "add", Split("none")))
+    with pytest.raises(InputError, match="W_U has 5 answers: expected at least p = 7"):
+        phase_agreement(acts, [1])
+    more = small(7, d_vocab_out=8)
+    assert "W_U, one gain" in rebuilt_stream(more, [1]).model
+
+
 def test_without_a_split_only_all_pairs_are_judged() -> None:
     acts = record(small(7).model, ModularTask(7, split=Split("none")))
     found = rebuilt_stream(acts, [2])

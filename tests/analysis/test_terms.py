@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.activations import Activations, record
+from modscope.analysis.energy import pair_energy
 from modscope.analysis.terms import line_means, term_energy
 from modscope.errors import UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
@@ -49,6 +50,19 @@ def test_directions_are_the_combinations_of_fourier_coefficients(p: int) -> None
         np.testing.assert_allclose(parts.energy.sel(line=line), energy, atol=1e-12)
     np.testing.assert_allclose(parts.total, acts.at("mlp_post").var(("a", "b")), atol=1e-12)
     np.testing.assert_allclose(parts.energy.sum(("line", "k")) + parts.cross, parts.total, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [9, 10])
+def test_the_terms_of_all_features_are_those_of_the_hook(p: int) -> None:
+    acts = random_acts(p)
+    for hook in ("z", "mlp_post", "logits"):
+        parts, whole = term_energy(acts, hook), pair_energy(acts.at(hook))
+        total = float(parts.total.sum())
+        on = parts.energy.sum([d for d in parts.energy.dims if d != "line"]) / total
+        assert float(on.sel(line=["a", "b"]).sum()) == pytest.approx(whole.linear)
+        assert float(on.sel(line="sum")) == pytest.approx(whole.sum)
+        assert float(on.sel(line="difference")) == pytest.approx(whole.difference)
+        assert float(parts.cross.sum()) / total == pytest.approx(whole.cross)
 
 
 @pytest.mark.parametrize("p", [9, 10])

@@ -130,6 +130,7 @@ def test_two_axes_agree_with_numpy_bin_by_bin(p: int, q: int) -> None:
             alone = (k_b == 0 or 2 * k_b == q) and (k_a == 0 or 2 * k_a == p)
             expected = full[:, k_a, k_b] * (0 if mirrored else 1 if alone else 2)
             np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(synthesise(phasors, (p, q), axis=("k_a", "k_b")), x, atol=1e-12)
 
 
 @given(p=MODULI, data=st.data(), turn=st.floats(-3, 3))
@@ -218,6 +219,24 @@ def test_strided_input_gives_the_same_numbers() -> None:
     )
 
 
+def test_read_only_and_backward_memory_gives_the_same_numbers() -> None:
+    values = np.random.default_rng(0).normal(size=(113, 640))
+    frozen = values.copy()
+    frozen.flags.writeable = False
+    wide = np.broadcast_to(values, (2, 113, 640))
+    for f in (spectrum, power, to_fourier, from_fourier):
+        expected = f(values, 0)
+        np.testing.assert_allclose(f(frozen, 0), expected, atol=1e-12)
+        np.testing.assert_allclose(f(wide, 1)[1], expected, atol=1e-12)
+        np.testing.assert_allclose(f(values[:, ::-1], 0), expected[:, ::-1], atol=1e-12)
+        np.testing.assert_allclose(f(values.T, 1), expected.T, atol=1e-12)
+
+
+def test_no_waves_have_no_spectrum() -> None:
+    assert spectrum(np.ones((0, 5)), 1).shape == (0, 3)
+    assert to_fourier(np.ones((5, 0)), 0).shape == (5, 0)
+
+
 def test_coordinates_off_the_axis_stay() -> None:
     x = stack(5, 1).assign_coords(neuron=np.arange(7) * 10, twice=("b", np.arange(5) * 2))
     phasors = spectrum(x, "b")
@@ -250,6 +269,8 @@ def test_bad_requests_say_what_there_is() -> None:
         spectrum(np.ones((1, 3)), 0)
     with pytest.raises(InputError, match="finite numbers"):
         spectrum_at(x, "b", [np.nan])
+    with pytest.raises(InputError, match="p for each"):
+        synthesise(np.ones(3), (5, 5), axis=0)
     with pytest.raises(InputError, match="expected 3"):
         synthesise(np.ones(4), 5, axis=0)
     with pytest.raises(InputError, match="rename"):

@@ -306,3 +306,14 @@ def test_saved_files_are_plain_safetensors(tmp_path):
     run = train(small(), tmp_path / "run")
     file = tmp_path / "run" / "checkpoints" / "epoch_000060.safetensors"
     assert set(load_file(file)) == set(run.model().weights)
+
+
+@pytest.mark.slow
+def test_code_fresh_from_the_compiler_and_from_its_cache_give_the_same_bits(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(small().to_toml())
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for name in ("compiled", "loaded"):
+        command = ["-m", "modscope", "train", "--recipe", str(recipe), "--out", str(tmp_path / name)]
+        subprocess.run([sys.executable, *command], env=environment, check=True, capture_output=True)
+    assert_same_bits(tmp_path / "compiled", tmp_path / "loaded")

@@ -37,7 +37,7 @@ def cautions(
     if keys.rule not in (rule, "given"):
         found.append(f"the rule {rule} does not apply to this task; {keys.rule} was used instead")
     if not keys.frequencies:
-        found.append(f"no key frequencies by the rule {keys.rule}: {keys.definition}")
+        found.append(f"no key frequencies: none passes the rule {keys.rule} ({keys.definition})")
     main = restrictions.get("directions")
     if main is not None:
         found += _of_restriction(main, accuracy, circle.p)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -66,7 +68,7 @@ def _ordered(columns: dict[str, np.ndarray], acts: Activations) -> xr.Dataset:
     return xr.Dataset(ordered, attrs=attrs).drop_vars("first").rename(second="b")
 
 
-def worst_examples(table: xr.Dataset, count: int = 10) -> list[dict[str, object]]:
+def worst_examples(table: xr.Dataset, count: int = 10) -> list[dict[str, Any]]:
     """The examples with the largest loss, worst first, one dict a row."""
     axes = tuple(str(d) for d in table.loss.dims)
     order = np.argsort(-table.loss.values, axis=None, kind="stable")[:count]

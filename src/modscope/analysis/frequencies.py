@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from modscope.analysis.circle import Circle
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Transformer
 from modscope.residues import harmonic, intermodulation, subharmonic
@@ -158,8 +157,3 @@ def relations(frequencies: Iterable[int], n: int) -> Relations:
         {k: subharmonic(k, n) if gcd(2, n) == 1 else None for k in ks},
         {(j, k): intermodulation(j, k, n) for j, k in combinations(ks, 2)},
     )
-
-
-def circle_table(network: Network, which: Map, circle: Circle) -> np.ndarray:
-    """A map's rows in the order of the circle, float64 [place, feature]."""
-    return circle.rows(weight_table(network, which))

@@ -14,11 +14,12 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.tables import Table
 from modscope.errors import InputError
 from modscope.residues import harmonic
 from modscope.signal import spectrum
 
-__all__ = ["head_frequencies", "reversal_errors", "token_hooks", "wave_table"]
+__all__ = ["head_frequencies", "reversal_errors", "token_hooks", "wave_rows", "wave_table"]
 
 RELATIONS = ("reversed and shifted", "not reversed", "not shifted", "permuted")
 
@@ -119,6 +120,35 @@ def wave_table(acts: Activations, hook: str, key_frequencies: Sequence[int]) -> 
     return result.assign_coords(frequency=(("k", "harmonic"), names)).assign_attrs(hook=hook, p=p)
 
 
+def wave_rows(
+    acts: Activations, key_frequencies: Sequence[int], *, hooks: Sequence[str] = ("q", "k", "v")
+) -> Table:
+    """`wave_table` of the hooks before attention as one long table, a row for every wave and frequency.
+
+    Columns: hook, pos, head, dim, k, frequency (k or its second harmonic), amplitude, phase, dc. A hook without
+    heads has a dash for the head. 7680 rows for four heads of 32 and five key frequencies: `to_csv()` is for all,
+    `Table(title, columns, rows[:20])` for a look.
+    """
+    rows: list[tuple[object, ...]] = []
+    for hook in hooks:
+        found = wave_table(acts, hook, key_frequencies)
+        if "pos" not in found.dims:
+            raise InputError(f"hook {hook}: expected one before attention, {', '.join(token_hooks(acts))}")
+        if "head" not in found.dims:
+            found = found.expand_dims("head")
+        dim = next(str(d) for d in found.dims if d not in ("pos", "head", "k", "harmonic"))
+        order = ("pos", "head", dim, "k", "harmonic")
+        amplitude, phase = (found[name].transpose(*order).values for name in ("amplitude", "phase"))
+        dc = found.dc.transpose(*order[:3]).values
+        for i in np.ndindex(amplitude.shape):
+            head = i[1] if "head" in acts[hook].dims else None
+            at = (found.k.values[i[3]], found.frequency.values[i[3:]])
+            numbers = (float(amplitude[i]), float(phase[i]), float(dc[i[:3]]))
+            rows.append((hook, str(found["pos"].values[i[0]]), head, i[2], int(at[0]), int(at[1]), *numbers))
+    columns = ("hook", "pos", "head", "dim", "k", "frequency", "amplitude", "phase", "dc")
+    return Table("Waves before attention", columns, tuple(rows))
+
+
 def _checked(key_frequencies: Sequence[int], p: int) -> tuple[int, ...]:
     key = tuple(int(k) for k in key_frequencies)
     for k in key:
@@ -131,7 +161,10 @@ def _checked(key_frequencies: Sequence[int], p: int) -> tuple[int, ...]:
 
 def _row_spectrum(acts: Activations, hook: str, names: np.ndarray) -> xr.DataArray:
     """Phasors of the rows of the picture in the order (c, a), at the named frequencies and DC alone."""
-    _need_shift(acts)
+    if acts.task.operation not in ("add", "subtract"):
+        raise InputError(
+            f"operation {acts.task.operation!r}: rows of one c, each a wave over every a, exist for add and subtract"
+        )
     p, labels = acts.task.p, acts.task.labels
     ks = np.unique([0, *names.ravel()])
     total: np.ndarray | None = None

@@ -14,9 +14,10 @@ import torch
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.frequencies import weight_table
 from modscope.analysis.terms import energy_of_lines, line_means
 from modscope.errors import InputError, UnknownName
-from modscope.model import ACTIVATIONS, Network, Transformer
+from modscope.model import ACTIVATIONS, Transformer
 from modscope.signal import phase_distance, spectrum, spectrum_at
 
 __all__ = ["Rule", "cluster_summary", "matched_filters", "neuron_waves", "output_phases", "phase_tiling"]
@@ -241,12 +242,12 @@ def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.
     operation = acts.task.operation
     if operation not in ("add", "subtract"):
         raise InputError(f"operation {operation!r}: expected add or subtract")
-    W_L, p = neuron_to_logit(acts.model), acts.task.p
-    if W_L.shape[1] < p:
-        raise InputError(f"{W_L.shape[1]} answers: expected p = {p}, one for each residue")
+    W_L, p = weight_table(acts.model, "neuron_logit"), acts.task.p
+    if len(W_L) < p:
+        raise InputError(f"{len(W_L)} answers: expected p = {p}, one for each residue")
     alive = waves.frequency.values > 0
     at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
-    rows = xr.DataArray(W_L[:, :p], dims=("neuron", "answer"))
+    rows = xr.DataArray(W_L, dims=("answer", "neuron"))
     written = spectrum(rows, "answer").sel(k=at, drop=True).where(alive)
     sign = 1 if operation == "add" else -1
     expected = waves.phase_a + sign * waves.phase_b
@@ -267,14 +268,6 @@ def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.
             "measured": measured,
             "measured_distance": phase_distance(psi, measured),
         }
-    )
-
-
-def neuron_to_logit(network: Network) -> np.ndarray:
-    """W_L[neuron, answer]: the direct effect of each neuron on each logit, float64."""
-    W_U = network.weight("W_U").detach().double().numpy()
-    return (
-        network.weight("W_out").detach().double().numpy() @ W_U if isinstance(network, Transformer) else W_U
     )
 
 

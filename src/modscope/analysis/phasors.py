@@ -99,15 +99,8 @@ def phase_agreement(
     the normalised inner product of U and R over the dimensions, 1 if R is U times one positive number.
     Raises InputError where not applicable.
     """
-    if not isinstance(acts.model, Transformer):
-        raise InputError("not applicable: a network without a residual stream has no phases to compare")
-    ks, sign, p = checked_frequencies(key_frequencies, acts.task.p), answer_sign(acts), acts.task.p
-    U = unembedding_phasors(acts, ks)
-    rows = _row_phasors(acts, hook, ks, sign)
-    if rows.shape[-1] != U.shape[-1]:
-        raise InputError(
-            f"{hook} has {rows.shape[-1]} features, W_U reads {U.shape[-1]}: expected a residual stream"
-        )
+    ks, p = checked_frequencies(key_frequencies, acts.task.p), acts.task.p
+    rows, U = _comparable_phasors(acts, hook, ks)
     R = rows.mean(axis=1)
     generator = np.random.default_rng(seed)
     orders = [generator.permutation(U.shape[1]) for _ in range(controls)]
@@ -125,6 +118,19 @@ def phase_agreement(
         {"k": list(ks), "row": np.arange(p)},
         attrs={"hook": acts.model.hook_name(hook), "unit": "rad"},
     )
+
+
+def _comparable_phasors(acts: Activations, hook: str, ks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Phasors of the rows of a hook [k, a, feature] and of W_U [k, feature], of the same features."""
+    if not isinstance(acts.model, Transformer):
+        raise InputError("not applicable: a network without a residual stream has no phases to compare")
+    U = unembedding_phasors(acts, ks)
+    rows = _row_phasors(acts, hook, ks, answer_sign(acts))
+    if rows.shape[-1] != U.shape[-1]:
+        raise InputError(
+            f"{hook} has {rows.shape[-1]} features, W_U reads {U.shape[-1]}: expected a residual stream"
+        )
+    return rows, U
 
 
 def _row_phasors(acts: Activations, hook: str, ks: Sequence[int], sign: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.terms import LINES, term_energy
 from modscope.errors import InputError
 from modscope.residues import harmonic, intermodulation
-from modscope.signal import fourier_basis, spectrum_at
+from modscope.signal import basis_frequencies, fourier_basis, spectrum_at
 
 __all__ = [
     "axis_amplitudes",
@@ -129,9 +129,10 @@ def harmonic_proportion(
     Along b: the amplitudes of every row (fixed a) and feature, summed; along a likewise. Variables over
     (hook, k): along_a, along_b, proportion (their mean); fundamental and second (hook, axis, k), mean
     amplitudes; intermodulation (hook, axis, pair, mix), mean amplitudes at the sum and the difference of
-    every two key frequencies (`mixed` names them), to be held against the fundamentals. Before attention the waves of positions a and b over their own tokens take the place of
-    rows. Taken along one axis, cos w(a + b) counts as frequency k. NaN where there is no wave at k.
-    Hooks: by default all that carry waves over the tokens.
+    every two key frequencies (`mixed` names them), to be held against the fundamentals. Before attention the
+    waves of positions a and b over their own tokens take the place of rows. Taken along one axis,
+    cos w(a + b) counts as frequency k. NaN where there is no wave at k. Hooks: by default all that carry
+    waves over the tokens.
     """
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
@@ -146,29 +147,18 @@ def harmonic_proportion(
     amplitude[:, :, 1] = np.where(at[1] == 0, np.nan, amplitude[:, :, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(amplitude[:, :, 0] > 1e-9, amplitude[:, :, 1] / amplitude[:, :, 0], np.nan)
-    over = ("hook", "axis", "k")
-    return xr.Dataset(
-        {
-            "along_a": (("hook", "k"), ratio[:, 0]),
-            "along_b": (("hook", "k"), ratio[:, 1]),
-            "proportion": (("hook", "k"), ratio.mean(axis=1)),
-            "fundamental": (over, amplitude[:, :, 0]),
-            "second": (over, amplitude[:, :, 1]),
-            "intermodulation": (
-                ("hook", "axis", "pair", "mix"),
-                found[..., at.size :].reshape(len(chosen), 2, *mixed.shape),
-            ),
-        },
-        {
-            "hook": chosen,
-            "axis": ["a", "b"],
-            "k": list(ks),
-            "harmonic": (("k",), at[1]),
-            "pair": [f"{j}, {k}" for j, k in pairs],
-            "mix": ["sum", "difference"],
-            "mixed": (("pair", "mix"), mixed),
-        },
-    )
+    products = found[..., at.size :].reshape(len(chosen), 2, *mixed.shape)
+    variables = {
+        "along_a": (("hook", "k"), ratio[:, 0]),
+        "along_b": (("hook", "k"), ratio[:, 1]),
+        "proportion": (("hook", "k"), ratio.mean(axis=1)),
+        "fundamental": (("hook", "axis", "k"), amplitude[:, :, 0]),
+        "second": (("hook", "axis", "k"), amplitude[:, :, 1]),
+        "intermodulation": (("hook", "axis", "pair", "mix"), products),
+    }
+    coords = {"hook": chosen, "axis": ["a", "b"], "k": list(ks), "mix": ["sum", "difference"]}
+    data = xr.Dataset(variables, coords).assign_coords(pair=[f"{j}, {k}" for j, k in pairs])
+    return data.assign_coords(harmonic=("k", at[1]), mixed=(("pair", "mix"), mixed))
 
 
 def _wave_hooks(acts: Activations) -> list[str]:
@@ -188,23 +178,23 @@ def axis_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
         both = spectrum_at(x.astype(np.float64), "token", at).sel(pos=["a", "b"])
         axes = [d for d in both.dims if d not in ("pos", "k")]
         return abs(both).mean(axes).transpose("pos", "k").values
-    p = acts.task.p
-    along_b, count = np.zeros(at.size), 0
-    sums_a: np.ndarray | None = None
-    turn = np.exp(-2j * np.pi / p * (at[:, None] * np.arange(p) % p)) * _scale(at, p)
+    p, size = acts.task.p, len(at)
+    along_b, count = np.zeros(size), 0
+    sums: np.ndarray | None = None
+    angle = 2 * np.pi / p * (at[:, None] * np.arange(p) % p)
+    scale = np.where(2 * at % p == 0, 1.0, 2.0)[:, None] / p
+    waves = np.concatenate((np.cos(angle) * scale, np.sin(angle) * scale))
     for block in acts.blocks(hook):
         rows = block[hook].values.reshape(block[hook].shape[0], p, -1)
-        along_b += np.abs(np.einsum("kb,abf->kaf", turn, rows, optimize=True)).sum(axis=(1, 2))
-        part = np.einsum("ka,abf->kbf", turn[:, block[hook].a.values], rows, optimize=True)
-        sums_a = part if sums_a is None else sums_a + part
+        turned = waves.astype(rows.dtype)
+        parts = np.matmul(turned, rows)
+        along_b += np.hypot(parts[:, :size], parts[:, size:]).sum(axis=(0, 2), dtype=np.float64)
+        part = turned[:, block[hook].a.values] @ rows.reshape(len(rows), -1)
+        sums = part if sums is None else sums + part
         count += rows.shape[0] * rows.shape[2]
-    assert sums_a is not None
-    along_a = np.abs(sums_a).mean(axis=(1, 2))
+    assert sums is not None
+    along_a = np.hypot(sums[:size], sums[size:]).mean(axis=1, dtype=np.float64)
     return np.stack((along_a, along_b / count))
-
-
-def _scale(at: np.ndarray, p: int) -> np.ndarray:
-    return np.where(2 * at % p == 0, 1.0, 2.0)[:, None] / p
 
 
 def harmonic_shares(
@@ -226,30 +216,34 @@ def harmonic_shares(
     seconds = _first_named([harmonic(k, 2, p) for k in ks], set(ks) | {0})
     mixed = {f for j, k in combinations(ks, 2) for f in intermodulation(j, k, p)} - set(ks) - {0}
     mixed -= {harmonic(k, 2, p) for k in ks}
-    fundamental, second = (np.zeros((len(chosen), len(LINES), len(ks))) for _ in range(2))
-    between, whole, cross = (np.zeros((len(chosen), *size)) for size in ((len(LINES),), (len(LINES),), ()))
-    for i, hook in enumerate(chosen):
-        terms = term_energy(acts, hook)
-        features = list(terms.total.dims)
-        total = float(terms.total.sum())
-        share = terms.energy.sum(features).transpose("line", "k") / (total if total > 0 else np.nan)
-        values = share.values
-        fundamental[i] = values[:, np.array(ks) - 1]
-        second[i] = np.stack([values[:, f - 1] if f else 0 * values[:, 0] for f in seconds], axis=1)
-        between[i] = values[:, np.array(sorted(mixed), int) - 1].sum(axis=1)
-        whole[i] = values.sum(axis=1)
-        cross[i] = float(terms.cross.sum()) / (total if total > 0 else np.nan)
-    other = np.maximum(whole - fundamental.sum(axis=2) - second.sum(axis=2) - between, 0.0)
+    rows = [_shares_of(acts, hook, ks, seconds, sorted(mixed)) for hook in chosen]
+    fundamental, second, between, other, cross = (np.array(column) for column in zip(*rows, strict=True))
     return xr.Dataset(
         {
             "fundamental": (("hook", "line", "k"), fundamental),
             "second": (("hook", "line", "k"), second),
             "intermodulation": (("hook", "line"), between),
-            "other": (("hook", "line"), np.where(np.isfinite(whole), other, np.nan)),
+            "other": (("hook", "line"), other),
             "cross": (("hook",), cross),
         },
         {"hook": list(chosen), "line": list(LINES), "k": list(ks)},
     )
+
+
+def _shares_of(
+    acts: Activations, hook: str, ks: Sequence[int], seconds: Sequence[int], mixed: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """Shares at ks and at their second harmonics [line, k], at mixed and at other frequencies [line], and cross."""
+    terms = term_energy(acts, hook)
+    variance = float(terms.total.sum())
+    total = variance if variance > 0 else np.nan
+    share = terms.energy.sum(list(terms.total.dims)).transpose("line", "k").values / total
+    # frequency 0 stands for one already counted: a column of nothing
+    share = np.concatenate((0 * share[:, :1], share), axis=1)
+    first, second = share[:, list(ks)], share[:, list(seconds)]
+    between = share[:, list(mixed)].sum(axis=1)
+    other = share.sum(axis=1) - first.sum(axis=1) - second.sum(axis=1) - between
+    return first, second, between, np.where(other < 0, 0.0, other), float(terms.cross.sum()) / total
 
 
 def _first_named(frequencies: Sequence[int], taken: set[int]) -> list[int]:
@@ -267,37 +261,31 @@ def block_energy(acts: Activations, key_frequencies: Sequence[int], *, hook: str
     the rest are products of two key frequencies. Before the nonlinearity only the first row and column have
     energy in a sum of waves. The entry (0, 0), the mean, is 0. NaN for a hook that does not vary.
     """
+    p, hook = acts.task.p, acts.model.hook_name(hook)
+    ks, at = (0, *checked_frequencies(key_frequencies, p)), basis_frequencies(p)
+    rows = [fourier_basis(p)[at == k] for k in ks]
+    energy, variance = _projected_energy(acts, hook, np.concatenate(rows))
+    energy[0, 0] = 0.0
+    edges = np.cumsum([0, *(len(r) for r in rows[:-1])])
+    shares = np.add.reduceat(np.add.reduceat(energy, edges, axis=0), edges, axis=1)
+    shares = shares / variance if variance > 0 else np.full_like(shares, np.nan)
+    coords = {"k_a": list(ks), "k_b": list(ks)}
+    return xr.DataArray(shares, dims=("k_a", "k_b"), coords=coords, name="share", attrs={"hook": hook})
+
+
+def _projected_energy(acts: Activations, hook: str, waves: np.ndarray) -> tuple[np.ndarray, float]:
+    """Energy [wave of a, wave of b] of a hook in the products of orthonormal waves, and its centred energy."""
     p = acts.task.p
-    ks = (0, *checked_frequencies(key_frequencies, p))
-    basis, sizes = [], []
-    whole = fourier_basis(p)
-    for k in ks:
-        rows = whole[:1] if k == 0 else whole[2 * k - 1 : 2 * k + 1]
-        basis.append(rows)
-        sizes.append(len(rows))
-    waves = np.concatenate(basis)
     coefficients: np.ndarray | float = 0.0
     square: np.ndarray | float = 0.0
     total: np.ndarray | float = 0.0
-    for block in acts.blocks(hook := acts.model.hook_name(hook)):
+    for block in acts.blocks(hook):
         x = block[hook].values.astype(np.float64)
         x = x.reshape(len(x), p, -1)
         along_b = np.einsum("jb,abf->jaf", waves, x, optimize=True)
-        coefficients = coefficients + np.einsum(
-            "ia,jaf->ijf", waves[:, block[hook].a.values], along_b, optimize=True
-        )
+        along_a = waves[:, block[hook].a.values]
+        coefficients = coefficients + np.einsum("ia,jaf->ijf", along_a, along_b, optimize=True)
         square = square + np.sum(x**2, axis=(0, 1))
         total = total + np.sum(x, axis=(0, 1))
     variance = float(np.sum(square - np.square(total) / p**2))
-    energy = np.sum(np.square(coefficients), axis=-1)
-    energy[0, 0] = 0.0
-    edges = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    shares = np.add.reduceat(np.add.reduceat(energy, edges, axis=0), edges, axis=1)
-    shares = shares / variance if variance > 0 else np.full_like(shares, np.nan)
-    return xr.DataArray(
-        shares,
-        dims=("k_a", "k_b"),
-        coords={"k_a": list(ks), "k_b": list(ks)},
-        name="share",
-        attrs={"hook": hook},
-    )
+    return np.sum(np.square(coefficients), axis=-1), variance

@@ -10,7 +10,6 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.stream import as_rows, stream_model, unembedding_waves
 from modscope.analysis.stream_scores import explained, scores_of_blocks, scores_of_parts
-from modscope.errors import InputError
 
 __all__ = ["error_budget"]
 
@@ -38,8 +37,6 @@ def error_budget(acts: Activations, key_frequencies: Sequence[int]) -> xr.Datase
     """
     model = stream_model(acts, key_frequencies)
     found, ks = model.marginals, model.key_frequencies
-    if acts.model.weight("W_U").shape[1] < found.p:
-        raise InputError(f"W_U has fewer than p = {found.p} answers: its waves over the answer do not exist")
     steps = {name: {"of_answer": table} for name, table in unembedding_waves(acts, found, ks).items()}
     steps["own phasors"] = model.bias(key_only=True)
     steps["other frequencies of c"] = last = model.bias()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +21,15 @@ __all__ = ["report"]
 
 
 def report(
-    path: Annotated[Path, typer.Argument(help="A checkpoint file or folder.", show_default=False)],
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A checkpoint file or folder; none for the network that ships with modscope."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object to standard output instead.")
     ] = False,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page.", show_default=False)] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
     mapping: Annotated[
         Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
     ] = None,
@@ -39,16 +47,31 @@ def report(
     from modscope.activations import record
     from modscope.analysis.keys import DEFAULT_RULE
     from modscope.analysis.summary import summarise
+    from modscope.report import Look, checkpoint_facts, report_page, write_page
+    from modscope.report.words import verdict
 
     given = _numbers(frequencies)
     checkpoint = _opened(path, mapping=mapping, config=config, p=p, epoch=epoch)
-    summary = summarise(
-        record(checkpoint.model, checkpoint.task), rule=rule or DEFAULT_RULE, frequencies=given
-    )
+    acts = record(checkpoint.model, checkpoint.task)
+    summary = summarise(acts, rule=rule or DEFAULT_RULE, frequencies=given)
     if as_json:
-        values = {**summary.to_dict(), "checkpoint": _description(checkpoint)}
-        json.dump(values, sys.stdout, indent=2, allow_nan=False)
-        sys.stdout.write("\n")
+        _print_json({**summary.to_dict(), "checkpoint": _description(checkpoint)}, out)
+        return
+    look = Look(
+        summary,
+        acts,
+        title=_name(checkpoint),
+        facts=checkpoint_facts(checkpoint),
+        notes=checkpoint.notes,
+        command="modscope report" + (f" {shlex.quote(str(path))}" if path else ""),
+    )
+    page = write_page(report_page(look), out or Path(f"{_name(checkpoint)}.report.html")).resolve()
+    typer.echo(verdict(summary))
+    for text in summary.cautions:
+        typer.echo(f"  with care: {text}")
+    typer.echo(f"The report is in {page}")
+    if not no_open:
+        _show(page)
 
 
 def _numbers(text: str | None) -> list[int] | None:
@@ -63,11 +86,45 @@ def _numbers(text: str | None) -> list[int] | None:
 
 
 def _opened(
-    path: Path, *, mapping: Path | None, config: Path | None, p: int | None, epoch: int | None
+    path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None, epoch: int | None
 ) -> Checkpoint:
     from modscope.checkpoints import open_checkpoint
+    from modscope.shipped import shipped_network
 
+    if path is None:
+        if any(option is not None for option in (mapping, config, p, epoch)):
+            raise InputError("--mapping, --config, -p and --epoch need the PATH of a checkpoint")
+        return shipped_network()
     return open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+
+
+def _print_json(values: dict[str, object], out: Path | None) -> None:
+    from modscope.report import write_page
+
+    text = json.dumps(values, indent=2, allow_nan=False) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_page(text, out)
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    """What the network is called: its file's name, or its folder's where the file's says nothing."""
+    source = checkpoint.source
+    folder = source.resolve().parent
+    if folder.name == "checkpoints":  # a run folder: RUN/checkpoints/00010000_settled.safetensors
+        return f"{folder.parent.name}-{source.stem}"
+    dull = source.stem.split("_")[0] in ("model", "checkpoint", "weights", "final", "end", "full")
+    return f"{folder.name}-{source.stem}" if dull else source.stem
+
+
+def _show(page: Path) -> None:
+    """Opens a page in the browser, where somebody can see it."""
+    seen = (
+        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    if seen:
+        webbrowser.open(page.as_uri())
 
 
 def _description(checkpoint: Checkpoint) -> dict[str, object]:

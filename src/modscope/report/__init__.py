@@ -1,1 +1,9 @@
-"""The findings and figures of one network as a page or as JSON."""
+"""The report: one self-contained page about a network."""
+
+from __future__ import annotations
+
+from modscope.report.facts import checkpoint_facts
+from modscope.report.look import Look
+from modscope.report.page import report_page, write_page
+
+__all__ = ["Look", "checkpoint_facts", "report_page", "write_page"]

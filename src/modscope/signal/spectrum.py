@@ -164,30 +164,34 @@ def spectrum_at(x: Array, axis: Axis, frequencies: Sequence[float] | np.ndarray)
     return rewrap(x, _complex(_dft.along(rows, values, i), i), {i: ("k", ks)})
 
 
-def synthesise(phasors: Array, p: int, *, axis: Axes = "k", name: str | None = None) -> Array:
+def synthesise(
+    phasors: Array, p: int | tuple[int, int], *, axis: Axes = "k", name: str | None = None
+) -> Array:
     """The wave of these phasors at the residues 0..p-1: undoes `spectrum` and takes any choice of its bins.
 
     The frequencies are the coordinate of the axis (any real numbers), or, in an ndarray, the bins of
-    `spectrum`. The axis `k` becomes `name` (n, if none is given); two axes `k_a`, `k_b` become `a`, `b`.
+    `spectrum`. The axis `k` becomes `name` (n, if none is given); two axes `k_a`, `k_b`, named in the order
+    in which `spectrum` was given a and b, become `a`, `b`; where their lengths differ p is a pair.
 
     >>> synthesise(np.array([1, 2j, 0]), 4, axis=0).round(3).tolist()
     [1.0, -1.0, 1.0, 3.0]
     """
-    p, found = _dft.length(int(p)), positions(phasors, axis)
+    found = positions(phasors, axis)
+    sizes = tuple(p) if isinstance(p, tuple) else (p,) * len(found)
+    if len(found) > 2 or len(sizes) != len(found):
+        raise InputError(f"phasors over {len(found)} axes and p = {p}: expected one or two axes, p for each")
     values = _plain(phasors)
     values = values.astype(np.result_type(values.dtype, np.complex64), copy=False)
-    if len(found) > 2:
-        raise InputError(f"phasors over {len(found)} axes: expected one or two")
-    for i in found[:-1]:
-        turn = np.exp(2j * np.pi / p * np.outer(np.arange(p), _bins(phasors, i, p, signed=True)))
-        values = _dft.along(turn, values, i)
-    last = found[-1]
-    rows = _dft.wave_rows(p, _bins(phasors, last, p, signed=False))
+    for i, size in zip(found[:-1], sizes[:-1], strict=True):
+        turns = np.outer(np.arange(_dft.length(size)), _bins(phasors, i, size, signed=True))
+        values = _dft.along(np.exp(2j * np.pi / size * (turns % size)), values, i)
+    last, size = found[-1], _dft.length(sizes[-1])
+    rows = _dft.wave_rows(size, _bins(phasors, last, size, signed=False))
     values = _dft.along(rows, np.concatenate([values.real, values.imag], axis=last), last)
     names = {i: str(_name(phasors, i)).removeprefix("k_") for i in found}
     if len(found) == 1 and (name or names[last] == "k"):
         names[last] = name or "n"
-    return rewrap(phasors, values, {i: (names[i], np.arange(p)) for i in found})
+    return rewrap(phasors, values, {i: (names[i], np.arange(values.shape[i])) for i in found})
 
 
 def _power_1d(values: np.ndarray, i: int) -> np.ndarray:

@@ -43,9 +43,18 @@ _compiled = njit(
     error_model="numpy",
     fastmath={"reassoc", "contract", "nsz", "arcp"},
 )
+# Parts are always inlined: one that stays a function of its own is optimised on its own, and then code fresh
+# from the compiler and the same code loaded from its cache can differ in the last bit.
+_part = njit(
+    nogil=True,
+    forceinline=True,
+    boundscheck=False,
+    error_model="numpy",
+    fastmath={"reassoc", "contract", "nsz", "arcp"},
+)
 
 
-@_compiled
+@_part
 def _exp(x: Any) -> Any:
     """exp(x) for x <= 0 to 1e-7 relative; exactly 1 at 0, and 0 below -46 (1e-20), so nothing is denormal."""
     inside = x > np.float32(-46.0)
@@ -63,7 +72,7 @@ def _exp(x: Any) -> Any:
     return y * power_of_two(n) if inside else np.float32(0.0)
 
 
-@_compiled
+@_part
 def _pair_row(pair, column, terms, p, a, b, base, left, right, weights_left, weights_right, lanes):
     """Part of the row u of a pair: base plus its weighted table rows."""
     u = load(base, 0, column, lanes)
@@ -73,7 +82,7 @@ def _pair_row(pair, column, terms, p, a, b, base, left, right, weights_left, wei
     return u
 
 
-@_compiled
+@_part
 def _fill_block(block, active, start, count, pairs, tables, lanes):
     """Rows u of the block: positive parts of the pre-activations, their bits, logits of the skip path."""
     a, b, _ = pairs
@@ -118,7 +127,7 @@ def _fill_block(block, active, start, count, pairs, tables, lanes):
             store(block, row, column, u)
 
 
-@_compiled
+@_part
 def _add_logits(block, active, count, C, lanes):
     """Add relu(pre) C to the logits, from active neurons only."""
     words, width = active.shape[1], 16 * len(lanes)
@@ -134,7 +143,7 @@ def _add_logits(block, active, count, C, lanes):
                 store(block, row, words * 64 + chunk, logits)
 
 
-@_compiled
+@_part
 def _softmax_row(logits, label, last_answer, share, top):
     """Relative logits become their gradient; returns the loss, and whether the answer was right.
 
@@ -163,7 +172,7 @@ def _softmax_row(logits, label, last_answer, share, top):
     return np.log(np.float64(others) + np.float64(mine)) + np.float64(top) - np.float64(own), 0
 
 
-@_compiled
+@_part
 def _softmax_block(block, start, count, neurons, labels, last_answer, share, lanes):
     end = block.shape[1]
     loss, right = 0.0, 0
@@ -178,7 +187,7 @@ def _softmax_block(block, start, count, neurons, labels, last_answer, share, lan
     return loss, right
 
 
-@_compiled
+@_part
 def _transpose_bits(active, count, square, by_neuron):
     """by_neuron[n] has bit r where active[r] has bit n: 64 x 64 bits at a time, halves swapped."""
     for word in range(active.shape[1]):
@@ -199,7 +208,7 @@ def _transpose_bits(active, count, square, by_neuron):
             by_neuron[word * 64 + row] = square[row]
 
 
-@_compiled
+@_part
 def _back_through_neurons(block, back, by_neuron, C, grad_C, lanes):
     """The gradients of C and of the pre-activations (in `back`), from active pairs only."""
     neurons, width = len(by_neuron), 16 * len(lanes)
@@ -217,7 +226,7 @@ def _back_through_neurons(block, back, by_neuron, C, grad_C, lanes):
             store(grad_C, neuron, chunk, grad)
 
 
-@_compiled
+@_part
 def _back_to_weights(back, start, count, neurons, pairs, tables, grads, lanes):
     """The gradient of a pair's weight of a table row is the scalar product of that row and the pair's."""
     a, b, _ = pairs
@@ -242,7 +251,7 @@ def _back_to_weights(back, start, count, neurons, pairs, tables, grads, lanes):
             grad_right[pair, term] = total(of_right) + total(in_right)
 
 
-@_compiled
+@_part
 def _back_to_columns(back, start, count, column, pairs, tables, grads, lanes):
     """Some columns of the gradients of base and tables; the part of the tables that a block meets stays in cache."""
     a, b, _ = pairs
@@ -265,7 +274,7 @@ def _back_to_columns(back, start, count, column, pairs, tables, grads, lanes):
     store(grad_base, 0, column, whole)
 
 
-@_compiled
+@_part
 def _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes):
     _back_to_weights(back, start, count, neurons, pairs, tables, grads, lanes)
     for column in range(0, neurons, 32):

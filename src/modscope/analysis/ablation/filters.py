@@ -42,7 +42,8 @@ def neuron_filter_ablations(acts: Activations, key_frequencies: Sequence[int]) -
     harmonics removed (`intermodulation_set`); "without-harmonics", second harmonics removed; "key-only", DC
     and the key frequencies kept. An FFT along one axis sees cos w(a+b) at k, not at 2k: these do not remove
     products of one frequency. Over pairs: cos and sin of w_k(a+b), of w_k(a-b) and the 1-D terms of the key
-    frequencies, each removed ("without-...") or kept alone with DC ("only-...").
+    frequencies, each removed ("without-...") or kept alone with DC ("only-..."); and the answer's waves of
+    one key frequency at a time removed ("without-a+b/k=...", for subtraction "without-a-b/k=...").
     """
     p, ks = acts.task.p, tuple(key_frequencies)
     harmonics = tuple(sorted({harmonic(k, 2, p) for k in ks} - {0}))
@@ -65,6 +66,11 @@ def neuron_filter_ablations(acts: Activations, key_frequencies: Sequence[int]) -
         of = f"the {words} terms of the key frequencies"
         yield _neurons(acts, ks, f"without-{words}", f"{of} removed", ks, _over_pairs(terms, keep=False))
         yield _neurons(acts, ks, f"only-{words}", f"only DC and {of} kept", ks, _over_pairs(terms, keep=True))
+    answer = "a+b" if acts.task.operation == "add" else "a-b"
+    for k in ks if len(ks) > 1 else ():
+        says = f"the {answer} terms of frequency {k} removed"
+        stop = _over_pairs(_TERMS[answer], keep=False)
+        yield _neurons(acts, ks, f"without-{answer}/k={k}", says, (k,), stop)
 
 
 Filter = Callable[[np.ndarray, Sequence[int]], np.ndarray]

@@ -20,13 +20,21 @@ from modscope.analysis.ablation.mlp import (
     random_neurons,
 )
 from modscope.analysis.ablation.tokens import token_ablations
-from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedNetwork, Outcome, by_name
+from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook, ChangedNetwork, Outcome, by_name
 from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.stream_scores import scores_of_blocks
 from modscope.analysis.tables import Table
 from modscope.errors import InputError, UnknownName
 
-__all__ = ["AblationResult", "ablate", "ablate_all", "ablation_dataset", "ablation_table", "ablations"]
+__all__ = [
+    "AblationResult",
+    "ablate",
+    "ablate_all",
+    "ablate_with",
+    "ablation_dataset",
+    "ablation_table",
+    "ablations",
+]
 
 SPLITS = ("train", "test", "all")
 Matched = Literal["size", "energy"]
@@ -141,6 +149,30 @@ def ablate_all(
         _check_name(name, known)
     intact = _intact(acts)
     return tuple(_run(known[name], intact, controls, matched, seed) for name in chosen)
+
+
+def ablate_with(
+    acts: Activations,
+    hook: str,
+    values: np.ndarray,
+    *,
+    controls: int = 20,
+    seed: int = 0,
+    name: str = "custom",
+) -> AblationResult:
+    """An activation replaced by values of your own, [a, b, feature]; controls deal the change to random pairs.
+
+    For instance constants of your choice for the attention pattern: `np.broadcast_to([0.463, 0.537, 0.0],
+    acts.at("pattern").shape)`. Raises UnknownName for a hook that does not depend on both tokens, InputError
+    for another shape.
+    """
+    hook = acts.model.hook_name(hook)
+    if hook not in acts.joint_hooks:
+        raise UnknownName.of("hook that depends on both tokens", hook, acts.joint_hooks)
+    if np.shape(values) != acts.at(hook).shape:
+        raise InputError(f"{hook} of shape {np.shape(values)}: expected {acts.at(hook).shape}")
+    own = Ablation(name, f"{hook} replaced", SHUFFLED, lambda: ChangedHook(acts, hook, np.asarray(values)))
+    return _run(own, _intact(acts), controls, "size", seed)
 
 
 def _check_name(name: str, known: dict[str, Ablation]) -> None:

@@ -1,0 +1,65 @@
+"""What is known of a checkpoint and its network, as names and values for a table."""
+
+from __future__ import annotations
+
+from modscope.checkpoints import Checkpoint
+from modscope.model import Network, TransformerConfig
+from modscope.report.words import loss_text, percent
+from modscope.task import ModularTask, Split
+
+__all__ = ["checkpoint_facts"]
+
+
+def checkpoint_facts(checkpoint: Checkpoint) -> dict[str, str]:
+    """The rows of the report's table about the network: where it came from, its shape, its task."""
+    facts = {"file": str(checkpoint.source), "layout": checkpoint.layout}
+    if checkpoint.epoch is not None:
+        facts["epoch"] = f"{checkpoint.epoch:,}"
+    facts |= {"task": _task_text(checkpoint.task), "split": _split_text(checkpoint.task.split)}
+    facts |= _network_facts(checkpoint.model)
+    stated = [_stated_text(name, value) for name, value in checkpoint.stated.items()]
+    if stated:
+        agrees = {True: ", as measured", False: ", which is not what was measured", None: ""}[
+            checkpoint.agrees
+        ]
+        facts["stated in the file"] = ", ".join(stated) + agrees
+    return facts
+
+
+def _task_text(task: ModularTask) -> str:
+    formula = {"add": "a + b", "subtract": "a − b", "multiply": "a · b", "x^2+xy+y^2": "a² + ab + b²"}
+    what = formula.get(task.operation)
+    pairs = f"{task.p**2:,} pairs"
+    return f"{what} mod {task.p}, {pairs}" if what else f"{task.operation} labels mod {task.p}, {pairs}"
+
+
+def _split_text(split: Split) -> str:
+    if split.kind == "none":
+        return "not known; numbers are over all pairs"
+    share = f"{percent(split.fraction)} of all pairs are trained on"
+    names = {"python": "random.shuffle of the list of pairs", "torch": "torch.randperm"}
+    return f"{share}, drawn by {names[split.kind]}, seed {split.seed}" if split.kind in names else share
+
+
+def _network_facts(network: Network) -> dict[str, str]:
+    config = network.config
+    size = sum(weight.numel() for weight in network.weights.values())
+    if isinstance(config, TransformerConfig):
+        shape = f"one-layer transformer, d_model {config.d_model}, {config.n_heads} heads of {config.head_size}, {config.d_mlp} neurons"
+        reads = "reads a, b, “=”" if config.equals else "reads a, b"
+        looks = "each position sees itself and earlier ones" if config.causal else "each position sees all"
+        attention = f"{reads}; {looks}; attention rate {config.attention_rate:g}"
+        return {
+            "network": shape,
+            "attention": attention,
+            "activation": config.activation,
+            "weights": f"{size:,}",
+        }
+    inputs = "one-hot tokens" if config.d_embed is None else f"two embeddings of width {config.d_embed}"
+    shape = f"MLP on pairs: {inputs}, {config.d_hidden} neurons"
+    return {"network": shape, "activation": config.activation, "weights": f"{size:,}"}
+
+
+def _stated_text(name: str, value: float) -> str:
+    text = percent(value, 2) if name.endswith("accuracy") else loss_text(value)
+    return f"{name.replace('_', ' ')} {text}"

@@ -1,0 +1,34 @@
+"""What a report is made of: a network's record, its summary, and where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from modscope.activations import Activations
+from modscope.analysis.summary import Summary
+from modscope.report.style import key_colours
+
+__all__ = ["Look"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """Everything that the sections of a report may draw on.
+
+    title: what the network is called; facts: name -> value, about the file and the network; notes: what had
+    to be assumed when it was opened; command: how to make this report again.
+    """
+
+    summary: Summary
+    acts: Activations
+    title: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    command: str = ""
+
+    @cached_property
+    def colours(self) -> dict[int, str]:
+        """The colour of each key frequency."""
+        return key_colours(self.summary.keys.frequencies)

@@ -1,0 +1,79 @@
+"""One self-contained HTML page from a look at a network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from modscope._version import __version__
+from modscope.errors import InputError
+from modscope.report.look import Look
+from modscope.report.sections import SECTIONS
+from modscope.report.style import css_class
+from modscope.report.words import loss_text, percent, subtitle, verdict
+
+__all__ = ["report_page", "write_page"]
+
+
+def report_page(look: Look) -> str:
+    """The report as HTML: everything is inside, nothing is loaded from elsewhere."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("modscope.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    sections = [section for make in SECTIONS if (section := make(look)) is not None]
+    keys = [(k, css_class(k, look.colours)) for k in look.summary.keys.frequencies]
+    return environment.get_template("page.html").render(
+        look=look,
+        summary=look.summary,
+        sections=sections,
+        keys=keys,
+        tiles=_tiles(look),
+        verdict=verdict(look.summary),
+        subtitle=subtitle(look.summary),
+        version=__version__,
+    )
+
+
+def _tiles(look: Look) -> list[tuple[str, str, str]]:
+    """The numbers at the head of the page: name, value, small print."""
+    summary = look.summary
+    found = summary.clusters
+    tiles = []
+    for name, scores, text in (("accuracy", summary.accuracy, percent), ("loss", summary.loss, loss_text)):
+        main = "test" if scores.test is not None else "all"
+        rest = ", ".join(
+            f"{split} {text(value)}"
+            for split, value in scores.to_dict().items()
+            if split != main and value is not None
+        )
+        tiles.append((f"{name}, {main} pairs", text(scores.to_dict()[main]), rest))
+    if summary.logit_fve is not None:
+        tiles.append(("logits explained", percent(summary.logit_fve), "by cosines of w(a+b−c)"))
+    neurons = f"{int(found.explained.sum())} of {len(found.fve)}"
+    tiles.append(("neurons explained", neurons, "to more than 85 % by one frequency"))
+    if (main_mask := summary.restrictions.get("directions")) is not None:
+        tiles.append(
+            (
+                "key frequencies only",
+                loss_text(main_mask.restricted_loss.all),
+                f"loss; without them {loss_text(main_mask.excluded_loss.all)}",
+            )
+        )
+    return tiles
+
+
+def write_page(page: str, path: str | os.PathLike[str]) -> Path:
+    """Writes a page beside its place and renames it, so that nobody sees half of one. Returns the path."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: expected the name of an HTML file")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(page, encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    return path

@@ -1,0 +1,205 @@
+"""The report is whole, self-contained and honest on every kind of network, broken ones included."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+
+from modscope.activations import Activations, record
+from modscope.analysis.summary import Summary, summarise
+from modscope.errors import InputError
+from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.report import Look, report_page, write_page
+from modscope.report.sections import SECTIONS
+from modscope.task import ModularTask, Split
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+def transformer(p: int, **switches: object) -> Transformer:
+    config = TransformerConfig(p, **{"d_model": 16, "n_heads": 2, "d_mlp": 24, **switches})
+    return Transformer.initialised(config, seed=1)
+
+
+def dead() -> Transformer:
+    network = transformer(11)
+    return Transformer(network.config, {name: torch.zeros_like(w) for name, w in network.weights.items()})
+
+
+def broken() -> Transformer:
+    network = transformer(11)
+    weights = dict(network.weights)
+    weights["unembed.W_U"] = weights["unembed.W_U"].clone()
+    weights["unembed.W_U"][0, 0] = torch.nan
+    return Transformer(network.config, weights)
+
+
+CASES: dict[str, tuple[Network, ModularTask]] = {
+    "odd": (transformer(11), ModularTask(11)),
+    "even": (transformer(12), ModularTask(12)),
+    "smallest": (transformer(3), ModularTask(3)),
+    "no split": (transformer(11), ModularTask(11, split=Split("none"))),
+    "pairs": (transformer(9, equals=False, causal=False, attention_rate=0.0), ModularTask(9)),
+    "subtract": (transformer(11), ModularTask(11, "subtract")),
+    "multiply": (transformer(11), ModularTask(11, "multiply")),
+    "multiply, composite": (transformer(12), ModularTask(12, "multiply")),
+    "squares": (transformer(11), ModularTask(11, "x^2+xy+y^2")),
+    "random labels": (transformer(11), ModularTask(11, "random")),
+    "one-hot": (PairMLP.initialised(PairMLPConfig(11, d_hidden=16)), ModularTask(11)),
+    "two embeddings": (
+        PairMLP.initialised(PairMLPConfig(11, d_hidden=16, d_embed=7, activation="quadratic")),
+        ModularTask(11),
+    ),
+    "answer =": (transformer(11, d_vocab_out=12), ModularTask(11)),
+    "dead": (dead(), ModularTask(11)),
+    "broken": (broken(), ModularTask(11)),
+}
+
+
+def look_at(name: str, **given: object) -> tuple[Summary, Activations]:
+    acts = record(*CASES[name])
+    return summarise(acts, **given), acts
+
+
+class Balanced(HTMLParser):
+    """Reads a page and fails on a tag that is closed wrongly; collects ids, links and what would be loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.ids += [values["id"]] if values.get("id") else []
+        self.links += [values["href"]] if tag == "a" and values.get("href") else []
+        self.loaded += [v for k, v in attrs if v and k in ("src", "href", "xlink:href") and tag != "a"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize(
+    ("name", "frequencies"),
+    [
+        ("odd", [2, 3]),
+        ("even", [6]),
+        ("smallest", None),
+        ("pairs", None),
+        ("subtract", [1]),
+        ("multiply", [1, 5]),
+        ("squares", [1]),
+        ("one-hot", None),
+        ("dead", [1]),
+        ("broken", None),
+    ],
+)
+def test_page_is_whole_and_self_contained(name: str, frequencies: list[int] | None) -> None:
+    summary, acts = look_at(name, frequencies=frequencies)
+    page = report_page(Look(summary, acts, title=name))
+    reader = Balanced()
+    reader.feed(page)
+    assert reader.open == []
+    assert len(set(reader.ids)) == len(reader.ids)
+    assert all(link.removeprefix("#") in reader.ids for link in reader.links)
+    assert all(place.startswith(("#", "data:")) for place in reader.loaded)
+    assert not re.search(r"#0a0[bcd]", page), "a colour was not given to the stylesheet"
+    assert not re.search(
+        r"\bnan\b|\binf\b|None", re.sub(r"data:[^\"]*|<style>.*?</style>", "", page, flags=re.S)
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_json_has_every_key_and_no_nonsense(name: str) -> None:
+    summary, _ = look_at(name)
+    values = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
+    for key in ("accuracy", "loss"):
+        assert set(values[key]) == {"train", "test", "all"}
+    wanted = (
+        "p key_frequencies key_frequency_rule harmonics subharmonics embedding_energy neurons_per_frequency "
+        "neurons_explained logit_fve logit_fit_loss restricted_loss excluded_loss even_fraction energy"
+    )
+    assert set(wanted.split()) <= set(values)
+    assert all(set(terms) == {"linear", "sum", "difference", "cross"} for terms in values["energy"].values())
+    assert values["p"] == CASES[name][1].p
+
+
+@pytest.mark.parametrize("name", ["multiply, composite", "squares", "random labels"])
+def test_what_does_not_apply_is_null(name: str) -> None:
+    summary, _ = look_at(name, frequencies=[1])
+    values = summary.to_dict()
+    for key in ("logit_fve", "logit_fit_loss", "restricted_loss", "excluded_loss"):
+        assert values[key] is None
+    assert set(values["even_fraction"].values()) == {None}
+    assert values["key_frequency_sets"]["logit_share"] is None
+    assert any("do not turn on a circle" in text for text in summary.cautions)
+
+
+def test_another_rule_is_named_where_the_wanted_one_does_not_apply() -> None:
+    summary, _ = look_at("random labels")
+    assert summary.keys.rule == "neuron_clusters"
+    assert any("logit_share does not apply" in text for text in summary.cautions)
+
+
+@pytest.mark.parametrize("name", ["odd", "dead", "broken"])
+def test_networks_that_do_nothing_have_no_key_frequencies(name: str) -> None:
+    summary, _ = look_at(name)
+    assert summary.keys.frequencies == ()
+    assert any("no key frequencies" in text for text in summary.cautions)
+
+
+def test_a_broken_network_is_called_broken() -> None:
+    summary, _ = look_at("broken")
+    assert "not finite" in summary.cautions[0]
+    assert summary.to_dict()["loss"]["all"] is None
+
+
+def test_even_p_uses_the_nyquist_frequency() -> None:
+    summary, _ = look_at("even")
+    assert list(summary.to_dict()["embedding_energy"]) == [str(k) for k in range(1, 7)]
+
+
+def test_names_of_files_cannot_become_markup() -> None:
+    summary, acts = look_at("odd")
+    page = report_page(Look(summary, acts, title="<script>alert(1)</script>", facts={"file": "<b>"}))
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_the_same_look_gives_the_same_page() -> None:
+    summary, acts = look_at("odd")
+    assert report_page(Look(summary, acts, title="x")) == report_page(Look(summary, acts, title="x"))
+
+
+def test_every_section_says_what_it_computed() -> None:
+    summary, acts = look_at("odd", frequencies=[2, 3])
+    made = [section for make in SECTIONS if (section := make(Look(summary, acts, title="x"))) is not None]
+    assert len(made) == len(SECTIONS)
+    for section in made:
+        assert section.seen
+        assert section.warning
+        assert section.definition
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is a folder"):
+        write_page("x", tmp_path)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_page("x", tmp_path / "missing" / "x.html")
+    assert list(tmp_path.iterdir()) == []
+    assert write_page("x", tmp_path / "x.html").read_text() == "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.html"]
