@@ -320,7 +320,7 @@ def examples_section(look: Look) -> Section:
         "examples",
         "Examples",
         "Pair by pair",
-        f"{count(wrong, 'pair')} of {table.loss.size:,} {'is' if wrong == 1 else 'are'} answered wrongly. "
+        f"{count(wrong, 'pair').capitalize()} of {table.loss.size:,} {'is' if wrong == 1 else 'are'} answered wrongly. "
         + (
             "Rows and columns that stand out are single numbers that the network finds hard."
             if wrong

@@ -66,7 +66,7 @@ def loss_text(loss: float | None) -> str:
     if loss is None or not math.isfinite(loss):
         return "–"
     if loss == 0 or 1e-2 <= abs(loss) < 1e4:
-        return f"{loss:.3g}"
+        return f"{loss:#.3g}".rstrip(".")
     mantissa, exponent = f"{loss:.2e}".split("e")
     return f"{mantissa}·10{str(int(exponent)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
 

@@ -77,6 +77,7 @@ def _draw_row(axes: Axes, specimen: WaveSpecimen) -> None:
     )
     for fixed in (0.0, -n / 2, n / 2):
         axes.axvline(fixed, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.margins(y=0.16)
     axes.set(xlabel="a − c/2", ylabel="activation", xlim=(-n / 2 - 0.5, n / 2 + 0.5))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
