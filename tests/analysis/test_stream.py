@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modscope.activations import Activations, record
+from modscope.activations import Activations, in_order, record
 from modscope.analysis.phasors import center_phasors, envelope_fit, phase_agreement
 from modscope.analysis.stream import rebuilt_stream, stream_model
 from modscope.analysis.stream_budget import error_budget
@@ -79,6 +79,29 @@ def test_a_planted_stream_is_found(p: int, k: int, operation: str) -> None:
     fit = envelope_fit(center_phasors(acts, [k]))
     np.testing.assert_allclose([fit.even.item(), fit.fve.item()], 1.0)
     np.testing.assert_allclose(fit.amplitude[0] * np.exp(1j * fit.phase[0]), P, atol=1e-9)
+
+
+@pytest.mark.parametrize("operation", ["add", "subtract"])
+def test_the_picture_is_the_formula_row_by_row(operation: str) -> None:
+    p, ks = 9, [2, 4]
+    acts = small(p, operation)
+    model = stream_model(acts, ks)
+    rows = in_order(model.picture(), "c", "a")
+    assert rows.dims == ("c", "a", "d_model")
+    bias = in_order(acts.at("resid_post"), "c", "a").mean("a").values
+    a = np.arange(p)
+    for c in (0, 5):
+        wanted = np.zeros((p, 10)) + bias[c]
+        for k, P in zip(ks, model.phasors, strict=True):
+            w = 2 * np.pi * k / p
+            wanted += np.cos(w * (a - c / 2))[:, None] * (P * np.exp(1j * w * c / 2)).real
+        np.testing.assert_allclose(rows.sel(c=c), wanted, atol=1e-9)
+    one = model.picture(model.cosines(frequencies=[2])) + model.picture(model.cosines(frequencies=[4]))
+    whole = model.picture(model.cosines()) + model.picture({})
+    np.testing.assert_allclose(one, whole, atol=1e-12)
+    assert stream_model(acts, ks, hook="z").picture().dims == ("a", "b", "head", "d_head")
+    with pytest.raises(UnknownName, match="unknown frequency of this model 3"):
+        model.cosines(frequencies=[3])
 
 
 def _complex(seed: int) -> np.ndarray:

@@ -25,7 +25,8 @@ class Marginals:
 
     of_a, of_b: over the token at a and at b; of_answer: over c, the answer; of_opposite: over the other
     diagonal (a - b for addition, a + b for subtraction). mean: [feature]. power: mean square over pairs of
-    the centred activation, summed over features. sign: c = a + sign * b.
+    the centred activation, summed over features. sign: c = a + sign * b. features: names and sizes of the
+    axes that were flattened to one.
     """
 
     hook: str
@@ -36,6 +37,7 @@ class Marginals:
     of_answer: np.ndarray
     of_opposite: np.ndarray
     power: float
+    features: tuple[tuple[str, int], ...] = ()
 
     @property
     def p(self) -> int:
@@ -106,4 +108,5 @@ def marginals(acts: Activations, hook: str) -> Marginals:
         alternating = (-1.0) ** np.arange(p)[:, None]
         opposite = opposite - alternating * (opposite * alternating).mean(axis=0)
     power = float(means.variance.sum())
-    return Marginals(means.attrs["hook"], sign, mean, of_a, of_b, answer, opposite, power)
+    features = tuple((str(dim), size) for dim, size in means.average.sizes.items())
+    return Marginals(means.attrs["hook"], sign, mean, of_a, of_b, answer, opposite, power, features)

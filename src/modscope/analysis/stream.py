@@ -18,8 +18,8 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.marginals import Marginals, checked_frequencies, marginals, phasors_of
-from modscope.analysis.stream_scores import explained, scores_of_blocks, scores_of_parts
-from modscope.errors import InputError
+from modscope.analysis.stream_scores import explained, picture_of, scores_of_blocks, scores_of_parts
+from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores
 from modscope.model import Transformer
 
@@ -48,18 +48,31 @@ class StreamModel:
     phasors: np.ndarray
     marginals: Marginals
 
-    def cosines(self) -> dict[str, np.ndarray]:
-        """The cosines as the sum of a function of a and a function of b, [residue, feature] each."""
-        phasors = self.phasors if self.marginals.sign == 1 else self.phasors.conj()
-        return {
-            "of_a": waves_of(self.phasors / 2, self.key_frequencies, self.marginals.p),
-            "of_b": waves_of(phasors / 2, self.key_frequencies, self.marginals.p),
-        }
+    def cosines(self, *, frequencies: Sequence[int] | None = None) -> dict[str, np.ndarray]:
+        """The cosines (of all key frequencies, or some of them) as the sum of a function of a and a function
+        of b, [residue, feature] each."""
+        ks = (
+            self.key_frequencies
+            if frequencies is None
+            else checked_frequencies(frequencies, self.marginals.p)
+        )
+        for k in ks:
+            if k not in self.key_frequencies:
+                raise UnknownName.of("frequency of this model", k, self.key_frequencies)
+        P = self.phasors[[self.key_frequencies.index(k) for k in ks]] / 2
+        of_b = P if self.marginals.sign == 1 else P.conj()
+        return {"of_a": waves_of(P, ks, self.marginals.p), "of_b": waves_of(of_b, ks, self.marginals.p)}
 
     def bias(self, *, key_only: bool = False) -> dict[str, np.ndarray]:
         """bias_d(c) without its mean: free, or at the key frequencies only."""
         bias = self.marginals.of_answer
         return {"of_answer": at_frequencies(bias, self.key_frequencies) if key_only else bias}
+
+    def picture(self, *parts: Mapping[str, np.ndarray]) -> xr.DataArray:
+        """The model as an activation (a, b, feature), float64: cosines and bias, or the parts given (`cosines()`,
+        `bias()`), which must be of different numbers, and the mean. `in_order(x, "c", "a")` shows its rows."""
+        chosen = parts or (self.cosines(), self.bias())
+        return picture_of(self.marginals, {name: table for part in chosen for name, table in part.items()})
 
 
 def stream_model(

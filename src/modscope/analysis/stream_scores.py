@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.marginals import Marginals
 from modscope.losses import Scores, by_split, cross_entropy
 from modscope.task import ModularTask
 
-__all__ = ["explained", "scores_of_blocks", "scores_of_parts"]
+__all__ = ["explained", "picture_of", "scores_of_blocks", "scores_of_parts"]
 
 # name of a part of Marginals -> table [residue, feature] in its place
 Parts = Mapping[str, np.ndarray]
@@ -36,9 +37,23 @@ def scores_of_parts(acts: Activations, found: Marginals, parts: Parts) -> tuple[
     """
     if found.hook == "resid_post":
         return scores_of_blocks(_unembedded(acts, found, parts), acts.task)
-    values = np.concatenate([block for _, block in _filled(found, parts, found.mean)])
-    values = values.reshape(*values.shape[:2], *acts.at(found.hook).shape[2:])
+    values = picture_of(found, parts).values
     return scores_of_blocks(((r, x["logits"]) for r, x in acts.resume({found.hook: values})), acts.task)
+
+
+def picture_of(found: Marginals, parts: Parts) -> xr.DataArray:
+    """The mean plus the parts as the activation they stand for, float64 (a, b, feature)."""
+    values = np.concatenate([block for _, block in _filled(found, parts, found.mean)])
+    names, sizes = zip(*found.features, strict=True) if found.features else (("feature",), (-1,))
+    n = np.arange(found.p)
+    attrs = {"hook": found.hook, "p": found.p, "operation": "add" if found.sign == 1 else "subtract"}
+    return xr.DataArray(
+        values.reshape(found.p, found.p, *sizes),
+        dims=("a", "b", *names),
+        coords={"a": n, "b": n},
+        name=found.hook,
+        attrs=attrs,
+    )
 
 
 def scores_of_blocks(blocks: Iterable[tuple[range, np.ndarray]], task: ModularTask) -> tuple[Scores, Scores]:
