@@ -73,8 +73,9 @@ def test_what_a_network_does_not_have_is_left_out() -> None:
     whole = ablations(small(9), [2])
     assert {"pattern-mean/head=2", "half-absolute", "logits-restricted/mask=cube"} <= set(whole)
     gelu = ablations(small(7, "multiply", activation="gelu"), [2])
-    assert "nonlinearity-removed" in gelu
-    assert not {"half-absolute", "half-linear", "neurons-only-a+b"} & set(gelu)
+    assert {"nonlinearity-removed", "neurons-only-a+b"} <= set(gelu)
+    assert not {"half-absolute", "half-linear"} & set(gelu)
+    assert "neurons-only-a+b" not in ablations(small(9, "multiply"), [2])
     flat = record(PairMLP.initialised(PairMLPConfig(7, d_hidden=12), seed=1), ModularTask(7))
     names = set(ablations(flat, [2]))
     assert not any(name.startswith(("pattern", "head", "skip", "mlp-mean")) for name in names)
@@ -149,6 +150,26 @@ def test_mlp_ablations_are_runs_with_those_neurons() -> None:
         ), name
 
 
+def test_multiplication_is_filtered_on_its_circle_and_zero_left_alone() -> None:
+    acts = small(7, "multiply")
+    x = acts.at("mlp_post").values
+    powers = [1, 3, 2, 6, 4, 5]  # of 3 mod 7
+    n = np.arange(6)
+    angle = 2 * np.pi * 2 * (n[:, None] + n) / 6
+    waves = np.stack((np.cos(angle), np.sin(angle))) / np.sqrt(18)
+    on_circle = x[np.ix_(powers, powers)]
+    wanted = x.copy()
+    wanted[np.ix_(powers, powers)] -= np.einsum("abn,kab,kAB->ABn", on_circle, waves, waves)
+    found = ablate(acts, "neurons-without-a+b", [2], controls=0).ablated
+    assert found.loss.all == pytest.approx(direct(acts, "mlp_post", wanted)[0].all)  # type: ignore[attr-defined]
+    logits = acts.at("logits").values.copy()
+    on_circle = logits[np.ix_(powers, powers)]
+    part = np.einsum("abn,kab,kAB->ABn", on_circle, waves, waves)
+    logits[np.ix_(powers, powers)] = part + on_circle.mean((0, 1))
+    found = ablate(acts, "logits-restricted/mask=directions", [2], controls=0).ablated
+    assert found.loss.all == pytest.approx(losses(logits, acts.task).all)
+
+
 def test_a_shuffled_change_has_the_size_of_the_change_and_keeps_the_mean() -> None:
     acts = small(9)
     values = acts.at("mlp_post").values * 1.5
@@ -209,7 +230,7 @@ def test_bad_names_and_numbers_are_refused() -> None:
     with pytest.raises(
         InputError, match="'neurons-only-a\\+b' is not applicable to this network: it needs an answer"
     ):
-        ablate(small(7, "multiply"), "neurons-only-a+b", [2])
+        ablate(small(7, "random"), "neurons-only-a+b", [2])
     with pytest.raises(UnknownName, match="unknown way to match controls 'sise'"):
         ablate(small(7), "pattern-mean", [2], matched="sise")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="-1 controls"):

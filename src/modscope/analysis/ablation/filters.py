@@ -9,6 +9,7 @@ import numpy as np
 
 from modscope.activations import Activations
 from modscope.analysis.ablation.trial import Ablation, ChangedHook
+from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.restriction import MASKS, Mask, excluded_logits, restricted_logits
 from modscope.residues import harmonic, intermodulation
 from modscope.signal import keep_frequencies, remove_frequencies
@@ -44,8 +45,11 @@ def neuron_filter_ablations(acts: Activations, key_frequencies: Sequence[int]) -
     products of one frequency. Over pairs: cos and sin of w_k(a+b), of w_k(a-b) and the 1-D terms of the key
     frequencies, each removed ("without-...") or kept alone with DC ("only-..."); and the answer's waves of
     one key frequency at a time removed ("without-a+b/k=...", for subtraction "without-a-b/k=...").
+    For multiplication mod a prime a and b are places on the circle of powers (`Circle`); pairs with a residue
+    0 keep their activation.
     """
-    p, ks = acts.task.p, tuple(key_frequencies)
+    circle, ks = circle_of(acts.task), tuple(key_frequencies)
+    p = circle.n
     harmonics = tuple(sorted({harmonic(k, 2, p) for k in ks} - {0}))
     sets = {
         "without-intermodulation": (intermodulation_set(ks, p), "sums and differences of key frequencies"),
@@ -66,7 +70,7 @@ def neuron_filter_ablations(acts: Activations, key_frequencies: Sequence[int]) -
         of = f"the {words} terms of the key frequencies"
         yield _neurons(acts, ks, f"without-{words}", f"{of} removed", ks, _over_pairs(terms, keep=False))
         yield _neurons(acts, ks, f"only-{words}", f"only DC and {of} kept", ks, _over_pairs(terms, keep=True))
-    answer = "a+b" if acts.task.operation == "add" else "a-b"
+    answer = "a+b" if circle.turn > 0 else "a-b"
     for k in ks if len(ks) > 1 else ():
         says = f"the {answer} terms of frequency {k} removed"
         stop = _over_pairs(_TERMS[answer], keep=False)
@@ -98,16 +102,30 @@ def _over_pairs(terms: str, *, keep: bool) -> Filter:
 def _neurons(
     acts: Activations, ks: tuple[int, ...], name: str, says: str, chosen: Sequence[int], filtered: Filter
 ) -> Ablation:
-    def start() -> ChangedHook:
+    circle = circle_of(acts.task)
+
+    def values(frequencies: Sequence[int]) -> np.ndarray:
         x = acts.at("mlp_post").values
+        return _put_back(x, filtered(circle.pairs(x), frequencies), circle)
+
+    def start() -> ChangedHook:
         return ChangedHook(
             acts,
             "mlp_post",
-            filtered(x, chosen),
-            lambda g: filtered(x, other_frequencies(g, len(chosen), ks, acts.task.p)),
+            values(chosen),
+            lambda g: values(other_frequencies(g, len(chosen), ks, circle.n)),
         )
 
     return Ablation(f"neurons-{name}", f"neurons: {says}", _OTHERS, start)
+
+
+def _put_back(x: np.ndarray, changed: np.ndarray, circle: Circle) -> np.ndarray:
+    """A picture [a, b, ...] with the values on the circle changed; the others, if any, as they were."""
+    if circle.whole:
+        return changed
+    whole = x.copy()
+    whole[np.ix_(circle.residues, circle.residues)] = changed
+    return whole
 
 
 def other_frequencies(generator: np.random.Generator, count: int, ks: Sequence[int], p: int) -> list[int]:
@@ -135,17 +153,18 @@ def _logits(
     verb, says = ("restricted", "only DC and {} kept") if keep else ("excluded", "{} removed")
     one = f"/k={chosen[0]}" if chosen != ks else ""
     which = f"frequency {chosen[0]}" if one else "the key frequencies"
-    masked = restricted_logits if keep else excluded_logits
+    masked, circle = restricted_logits if keep else excluded_logits, circle_of(acts.task)
 
     def values(frequencies: Sequence[int]) -> np.ndarray:
-        return masked(acts.at("logits").values, acts.task, frequencies, mask=mask)
+        logits = acts.at("logits").values
+        return _put_back(logits, masked(logits, acts.task, frequencies, mask=mask), circle)
 
     def start() -> ChangedHook:
         return ChangedHook(
             acts,
             "logits",
             values(chosen),
-            lambda g: values(other_frequencies(g, len(chosen), ks, acts.task.p)),
+            lambda g: values(other_frequencies(g, len(chosen), ks, circle.n)),
         )
 
     return Ablation(

@@ -21,6 +21,7 @@ from modscope.analysis.ablation.mlp import (
 )
 from modscope.analysis.ablation.tokens import token_ablations
 from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook, ChangedNetwork, Outcome, by_name
+from modscope.analysis.circle import circle_of
 from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.stream_scores import scores_of_blocks
 from modscope.analysis.tables import Table
@@ -47,10 +48,10 @@ _NEEDS = {
     "half-": "ReLU neurons",
     "skip-": "a residual stream",
     "mlp-mean": "a residual stream",
-    "neurons-without": "an answer that is a + b or a - b",
-    "neurons-only": "an answer that is a + b or a - b",
-    "neurons-key": "an answer that is a + b or a - b",
-    "logits-": "an answer that is a + b or a - b",
+    "neurons-without": "an answer that turns on a circle, as those of add, subtract and multiply mod a prime do",
+    "neurons-only": "an answer that turns on a circle, as those of add, subtract and multiply mod a prime do",
+    "neurons-key": "an answer that turns on a circle, as those of add, subtract and multiply mod a prime do",
+    "logits-": "an answer that turns on a circle, as those of add, subtract and multiply mod a prime do",
 }
 
 
@@ -91,10 +92,11 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
     for one head), attention-mean, head-mean/head=H; nonlinearity-removed, half-linear, half-absolute;
     skip-mean, mlp-mean; cluster-mean/k=K, clusters-mean, clusters-only, neurons-random/n=N; neurons-... (filters);
     logits-restricted/mask=M, logits-excluded/mask=M (with /k=K for one frequency); embeddings-permuted/n=N.
-    What needs attention, a residual stream, ReLU, or a sum or difference as the answer is left out where
-    the network has none. `seed` draws the permuted tokens.
+    What needs attention, a residual stream, ReLU, or an answer that turns on a circle (`circle_of`) is left
+    out where the network has none. `seed` draws the permuted tokens.
     """
-    ks = checked_frequencies(key_frequencies, acts.task.p)
+    circle = circle_of(acts.task)
+    ks = checked_frequencies(key_frequencies, circle.n)
     found = [
         *attention_ablations(acts),
         *nonlinearity_ablations(acts),
@@ -103,7 +105,7 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
         *random_neurons(acts, seed=seed),
         *token_ablations(acts, seed=seed),
     ]
-    if acts.task.operation in ("add", "subtract"):
+    if circle.sign is not None:
         found += [*neuron_filter_ablations(acts, ks), *logit_ablations(acts, ks)]
     return by_name(found)
 
