@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from tests import planted
@@ -141,6 +141,7 @@ def test_what_lies_on_the_sum_is_kept_apart_from_what_lies_at_2f_on_one_axis() -
     assert float(block.sum()) == pytest.approx(1.0)
 
 
+@settings(max_examples=10)
 @given(p=st.integers(5, 13), operation=st.sampled_from(["add", "subtract"]), seed=st.integers(0, 9))
 def test_shares_add_up_to_the_whole(p: int, operation: str, seed: int) -> None:
     acts = small(p, operation)
