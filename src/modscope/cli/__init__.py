@@ -10,6 +10,7 @@ import typer
 from modscope._version import __version__
 from modscope.cli.ablate import ablate
 from modscope.cli.convert import convert
+from modscope.cli.findings import findings
 from modscope.cli.inspect import inspect
 from modscope.cli.report import report
 from modscope.cli.train import train
@@ -46,6 +47,7 @@ app.command()(train)
 app.command()(inspect)
 app.command()(convert)
 app.command()(ablate)
+app.command()(findings)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modscope.cli.opening import frequency_list
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def ablate(
 
     if as_json and as_csv:
         raise InputError("--json and --csv together: expected one of them")
-    given = _numbers(frequencies)
+    given = frequency_list(frequencies)
     checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
     acts = record(checkpoint.model, checkpoint.task)
     keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
@@ -72,17 +73,6 @@ def ablate(
         return
     table = ablation_table(results, split=split)
     sys.stdout.write(table.to_csv() if as_csv else f"{table}\n")
-
-
-def _numbers(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        raise InputError(
-            f"frequencies {text!r}: expected whole numbers with commas, such as 14,35,41"
-        ) from None
 
 
 def _values(result: AblationResult) -> dict[str, object]:

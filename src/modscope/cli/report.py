@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.errors import InputError
+from modscope.cli.opening import frequency_list, opened_checkpoint
 
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
@@ -50,8 +50,8 @@ def report(
     from modscope.report import Look, checkpoint_facts, report_page, write_page
     from modscope.report.words import verdict
 
-    given = _numbers(frequencies)
-    checkpoint = _opened(path, mapping=mapping, config=config, p=p, epoch=epoch)
+    given = frequency_list(frequencies)
+    checkpoint = opened_checkpoint(path, mapping=mapping, config=config, p=p, epoch=epoch)
     acts = record(checkpoint.model, checkpoint.task)
     summary = summarise(acts, rule=rule or DEFAULT_RULE, frequencies=given)
     if as_json:
@@ -72,30 +72,6 @@ def report(
     typer.echo(f"The report is in {page}")
     if not no_open:
         _show(page)
-
-
-def _numbers(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        raise InputError(
-            f"frequencies {text!r}: expected whole numbers with commas, such as 14,35,41"
-        ) from None
-
-
-def _opened(
-    path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None, epoch: int | None
-) -> Checkpoint:
-    from modscope.checkpoints import open_checkpoint
-    from modscope.shipped import shipped_network
-
-    if path is None:
-        if any(option is not None for option in (mapping, config, p, epoch)):
-            raise InputError("--mapping, --config, -p and --epoch need the PATH of a checkpoint")
-        return shipped_network()
-    return open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
 
 
 def _print_json(values: dict[str, object], out: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,8 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.keys import Evidence as KeyEvidence
-from modscope.analysis.keys import KeyFrequencies, evidence_of, key_frequencies
-from modscope.analysis.marginals import Marginals, marginals
+from modscope.analysis.keys import evidence_of, key_frequencies
+from modscope.analysis.marginals import Marginals, checked_frequencies, marginals
 from modscope.analysis.mechanism import Mechanism, is_at_chance, mechanism
 from modscope.analysis.neurons import neuron_waves, output_phases
 from modscope.analysis.stream import StreamModel, stream_model
@@ -41,8 +41,11 @@ class Bench:
     Every property is computed when first asked for and kept; large arrays stay in the record.
     """
 
-    def __init__(self, acts: Activations, *, seed: int = 0) -> None:
+    def __init__(
+        self, acts: Activations, *, key_frequencies: Sequence[int] | None = None, seed: int = 0
+    ) -> None:
         self.acts, self.seed = acts, seed
+        self._given = None if key_frequencies is None else checked_frequencies(key_frequencies, acts.task.p)
         self._marginals: dict[str, Marginals] = {}
 
     @property
@@ -87,14 +90,9 @@ class Bench:
         return evidence_of(self.acts)
 
     @cached_property
-    def keys(self) -> KeyFrequencies:
-        """The key frequencies and their rule."""
-        return key_frequencies(self.keys_evidence)
-
-    @property
     def ks(self) -> tuple[int, ...]:
-        """The key frequencies."""
-        return self.keys.frequencies
+        """The key frequencies: those given, or those that the default rule finds."""
+        return key_frequencies(self.keys_evidence).frequencies if self._given is None else self._given
 
     @cached_property
     def logits(self) -> np.ndarray:

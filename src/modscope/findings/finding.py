@@ -233,4 +233,6 @@ def _plain(value: Any) -> Any:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4g}"
+    if math.isnan(value):
+        return "-"
+    return "0" if abs(value) < 1e-12 else f"{value:.4g}"  # rounding of float64 is no number

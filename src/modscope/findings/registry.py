@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modscope.activations import Activations, record
@@ -62,11 +62,18 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 
-def findings(source: Any, *, only: Iterable[str] | None = None, seed: int = 0) -> Findings:
+def findings(
+    source: Any,
+    *,
+    only: Iterable[str] | None = None,
+    key_frequencies: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Findings:
     """What a network says to each claim: a `Finding` for each, in order.
 
     source: a record of activations, or anything with `model` and `task` (a checkpoint, a run). only: the ids of
-    the claims wanted; all, if not given. seed: for controls and intervals.
+    the claims wanted; all, if not given. key_frequencies: found by the default rule (`keys.DEFAULT_RULE`) if not
+    given. seed: for controls and intervals.
     Raises InputError for another source, UnknownName for an id that there is not.
 
     >>> from modscope.model import Transformer, TransformerConfig
@@ -79,7 +86,7 @@ def findings(source: Any, *, only: Iterable[str] | None = None, seed: int = 0) -
     for name in wanted:
         if name not in CLAIMS:
             raise UnknownName.of("finding", name, CLAIMS)
-    bench = Bench(_record_of(source), seed=seed)
+    bench = Bench(_record_of(source), key_frequencies=key_frequencies, seed=seed)
     return Findings(CLAIMS[name].finding(bench) for name in wanted)
 
 

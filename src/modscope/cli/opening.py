@@ -1,0 +1,48 @@
+"""What several commands read from their arguments: a checkpoint, and a list of frequencies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modscope.errors import InputError
+
+if TYPE_CHECKING:
+    from modscope.checkpoints import Checkpoint
+
+__all__ = ["frequency_list", "opened_checkpoint"]
+
+
+def opened_checkpoint(
+    path: Path | None,
+    *,
+    mapping: Path | None = None,
+    config: Path | None = None,
+    p: int | None = None,
+    epoch: int | None = None,
+) -> Checkpoint:
+    """The checkpoint at a path, or the network that ships with modscope where none is given."""
+    from modscope.checkpoints import open_checkpoint
+    from modscope.shipped import shipped_network
+
+    if path is None:
+        if any(option is not None for option in (mapping, config, p, epoch)):
+            raise InputError("--mapping, --config, -p and --epoch need the PATH of a checkpoint")
+        return shipped_network()
+    return open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+
+
+def frequency_list(text: str | None) -> list[int] | None:
+    """The whole numbers of a text such as 14,35,41; None for None.
+
+    >>> frequency_list("14, 35 41")
+    [14, 35, 41]
+    """
+    if text is None:
+        return None
+    try:
+        return [int(word) for word in text.replace(",", " ").split()]
+    except ValueError:
+        raise InputError(
+            f"frequencies {text!r}: expected whole numbers with commas, such as 14,35,41"
+        ) from None
