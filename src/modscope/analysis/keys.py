@@ -99,7 +99,12 @@ def _logit_similarity(evidence: Evidence) -> Found | None:
 
 def _logit_share(evidence: Evidence) -> Found | None:
     similarity = _similarity(evidence)
-    return None if similarity is None else (similarity * abs(similarity), 0.01)
+    if similarity is None:
+        return None
+    shares = similarity * abs(similarity)
+    # A look-up table of some pairs has a little of every frequency; a network of small p may use them all.
+    crowd = 3 * float(shares.median()) if float(shares.sum()) < 0.5 else 0.0
+    return shares, max(0.01, crowd)
 
 
 def _similarity(evidence: Evidence) -> xr.DataArray | None:
@@ -117,7 +122,8 @@ def _over_k(values: np.ndarray) -> xr.DataArray:
 RULES: Mapping[str, tuple[Rule, str]] = {
     "logit_share": (
         _logit_share,
-        "cos w_k(a+b-c) explains at least 1 % of the variance of the logits, with a positive weight",
+        "cos w_k(a+b-c) explains at least 1 % of the variance of the logits, with a positive weight; where all "
+        "cosines together explain less than half of it, also three times as much as the median one",
     ),
     "logit_similarity": (
         _logit_similarity,
