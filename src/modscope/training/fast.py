@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import final
+from functools import partial
+from itertools import pairwise
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.engines import Batch, Engine
-from modscope.training.folding import Folding
+from modscope.training.folding import Folding, Together
 from modscope.training.kernel import (
     BLOCK,
     MASKED,
@@ -129,8 +131,8 @@ class _DifferentiatedTables(_Tables):
 class _FoldedTables(_Tables):
     """The published kind of network, by hand; attention of each pair is left to the thread that has it."""
 
-    def __init__(self, config: TransformerConfig, threads: int) -> None:
-        self._folding = Folding(config)
+    def __init__(self, config: TransformerConfig, threads: int, together: Together) -> None:
+        self._folding = Folding(config, slices=threads, together=together)
         shape = (config.p, config.n_heads)
         self._to = [(torch.empty(shape), torch.empty(shape)) for _ in range(threads)]
         self._weights = torch.empty(0, 0), torch.empty(0, 0)
@@ -164,6 +166,11 @@ class _FoldedTables(_Tables):
             weight.grad = found[name.split(".")[-1]].contiguous()
 
 
+def _sum_up(parts: Sequence[Tensor]) -> None:
+    for part in parts[1:]:
+        parts[0].add_(part)
+
+
 @final
 class FastEngine(Engine):
     """Exact gradients of a ReLU network from the kernel of `modscope.training.kernel`.
@@ -188,7 +195,7 @@ class FastEngine(Engine):
         self._tables: _Tables = _DifferentiatedTables(config)
         if Folding.fits(config):
             assert isinstance(config, TransformerConfig)
-            self._tables = _FoldedTables(config, threads)
+            self._tables = _FoldedTables(config, threads, self._together)
 
     def state(self) -> dict[str, Tensor]:
         return {"turned": self._turned.clone(), "steps": torch.tensor(self._steps)}
@@ -212,9 +219,9 @@ class FastEngine(Engine):
             return found
 
         batch = self._in_parts(part, pairs, given)
-        for other in grads[1:]:
-            for i in (0, 1, 2, 5):  # gradients of the pairs' weights are shared: each part wrote its own rows
-                grads[0][i].add_(other[i])
+        if len(grads) > 1:
+            # Gradients of the pairs' weights are shared: each part wrote its own rows.
+            self._together([partial(_sum_up, [part[i] for part in grads]) for i in (1, 2, 5, 0)])
         self._tables.backward(weights, self._cut(grads[0], tensors))
         self._turn(len(pairs))
         return batch
@@ -237,12 +244,17 @@ class FastEngine(Engine):
         arrays = tuple(tensor.numpy() for tensor in (pairs.a, pairs.b, pairs.labels))
         read = tuple(tensor.numpy() for tensor in given)
         edges = [len(pairs) * i // self.threads for i in range(self.threads + 1)]
-        others = [
-            self._pool.submit(part, i, edges[i], edges[i + 1], arrays, read) for i in range(1, self.threads)
-        ]
-        found = [part(0, 0, edges[1], arrays, read), *(other.result() for other in others)]
+        spans = enumerate(pairwise(edges))
+        found = self._together([partial(part, i, *span, arrays, read) for i, span in spans])
         loss, right = (sum(values) / len(pairs) for values in zip(*found, strict=True))
         return Batch(loss, right)
+
+    def _together(self, tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Results of tasks, run at once if there are the threads for it; the first in this thread."""
+        if self.threads == 1:
+            return [task() for task in tasks]
+        others = [self._pool.submit(task) for task in tasks[1:]]
+        return [tasks[0](), *(other.result() for other in others)]
 
     def _given(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The tables as the kernel reads them: two axes, filled up, contiguous."""

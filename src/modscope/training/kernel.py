@@ -16,10 +16,12 @@ from modscope.training.registers import (
     count_ones,
     dot,
     fma,
+    four_sums,
     largest,
     load,
     positive_part,
     power_of_two,
+    products,
     store,
     total,
     trailing_zeros,
@@ -32,7 +34,6 @@ __all__ = ["BLOCK", "MASKED", "pair_gradients", "pair_scores", "softmax_back", "
 BLOCK = 64
 MASKED = np.float32(-1e30)  # the logit of a column that only fills up a register
 _FOUR = (0, 0, 0, 0)
-_TWO = (0, 0)
 _ONE = np.uint64(1)
 
 # Reassociation lets loops over a row become SIMD; NaN and infinity keep their meaning, the loss reports them.
@@ -213,14 +214,40 @@ def _back_through_neurons(block, back, by_neuron, C, grad_C, lanes):
     """The gradients of C and of the pre-activations (in `back`), from active pairs only."""
     neurons, width = len(by_neuron), 16 * len(lanes)
     for chunk in range(0, C.shape[1], width):
+        at = neurons + chunk
         for neuron in range(neurons):
             c = load(C, neuron, chunk, lanes)
             grad = load(grad_C, neuron, chunk, lanes)
             bits = by_neuron[neuron]
+            for _ in range(count_ones(bits) // 4):
+                first = trailing_zeros(bits)
+                bits &= bits - _ONE
+                second = trailing_zeros(bits)
+                bits &= bits - _ONE
+                third = trailing_zeros(bits)
+                bits &= bits - _ONE
+                fourth = trailing_zeros(bits)
+                bits &= bits - _ONE
+                logits = load(block, first, at, lanes)
+                grad = fma(block[first, neuron], logits, grad)
+                of_first = products(c, logits)
+                logits = load(block, second, at, lanes)
+                grad = fma(block[second, neuron], logits, grad)
+                of_second = products(c, logits)
+                logits = load(block, third, at, lanes)
+                grad = fma(block[third, neuron], logits, grad)
+                of_third = products(c, logits)
+                logits = load(block, fourth, at, lanes)
+                grad = fma(block[fourth, neuron], logits, grad)
+                sums = four_sums(of_first, of_second, of_third, products(c, logits))
+                back[first, neuron] += sums[0]
+                back[second, neuron] += sums[1]
+                back[third, neuron] += sums[2]
+                back[fourth, neuron] += sums[3]
             while bits != 0:
                 row = trailing_zeros(bits)
                 bits &= bits - _ONE
-                logits = load(block, row, neurons + chunk, lanes)
+                logits = load(block, row, at, lanes)
                 grad = fma(block[row, neuron], logits, grad)
                 back[row, neuron] += dot(c, logits)
             store(grad_C, neuron, chunk, grad)
@@ -277,8 +304,8 @@ def _back_to_columns(back, start, count, column, pairs, tables, grads, lanes):
 @_part
 def _back_to_tables(back, start, count, neurons, pairs, tables, grads, lanes):
     _back_to_weights(back, start, count, neurons, pairs, tables, grads, lanes)
-    for column in range(0, neurons, 32):
-        _back_to_columns(back, start, count, column, pairs, tables, grads, _TWO)
+    for column in range(0, neurons, 64):
+        _back_to_columns(back, start, count, column, pairs, tables, grads, _FOUR)
     for column in range(neurons, back.shape[1], 16 * len(lanes)):
         _back_to_columns(back, start, count, column, pairs, tables, grads, lanes)
 

@@ -21,10 +21,12 @@ __all__ = [
     "count_ones",
     "dot",
     "fma",
+    "four_sums",
     "largest",
     "load",
     "positive_part",
     "power_of_two",
+    "products",
     "store",
     "total",
     "trailing_zeros",
@@ -154,18 +156,60 @@ def total(context: Any, row: Any) -> _Lowered:
     return types.float32(row), lower
 
 
+def _products(builder: Any, x: Any, y: Any) -> Any:
+    """One register whose sum is the scalar product of two rows."""
+    # Two running sums: one alone would wait for itself.
+    sums: list[Any] = [ir.Constant(_REGISTER, [0.0] * LANES)] * 2
+    for k, pair in enumerate(zip(_registers(builder, x), _registers(builder, y), strict=True)):
+        sums[k % 2] = _call(builder, "fma", _REGISTER, *pair, sums[k % 2])
+    return builder.fadd(*sums)
+
+
 @intrinsic
 def dot(context: Any, x: Any, y: Any) -> _Lowered:
     """The scalar product of two rows."""
 
     def lower(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        # Two running sums: one alone would wait for itself.
-        sums: list[Any] = [ir.Constant(_REGISTER, [0.0] * LANES)] * 2
-        for k, pair in enumerate(zip(*(_registers(builder, row) for row in given), strict=True)):
-            sums[k % 2] = _call(builder, "fma", _REGISTER, *pair, sums[k % 2])
-        return _sum(builder, sums)
+        return _sum(builder, [_products(builder, *given)])
 
     return types.float32(x, x), lower
+
+
+@intrinsic
+def products(context: Any, x: Any, y: Any) -> _Lowered:
+    """A row of one register whose sum is the scalar product of two rows; `four_sums` sums four of them."""
+
+    def lower(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return _row(builder, [_products(builder, *given)])
+
+    return RowType(1)(x, x), lower
+
+
+def _picked(builder: Any, x: Any, y: Any, lanes: Sequence[int]) -> Any:
+    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(lanes)))
+
+
+def _halves_added(builder: Any, x: Any, y: Any, size: int) -> Any:
+    """In each group of 2 * size numbers of x, then of y, the first half plus the second."""
+    low = [lane for lane in range(2 * LANES) if lane % (2 * size) < size]
+    high = [lane + size for lane in low]
+    return builder.fadd(_picked(builder, x, y, low), _picked(builder, x, y, high))
+
+
+@intrinsic
+def four_sums(context: Any, a: Any, b: Any, c: Any, d: Any) -> _Lowered:
+    """The sums of four rows of one register: half the shuffles of four sums taken one by one."""
+
+    def lower(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        a, b, c, d = (_registers(builder, row)[0] for row in given)
+        four = _halves_added(builder, _halves_added(builder, a, b, 8), _halves_added(builder, c, d, 8), 4)
+        for size in (2, 1):
+            swapped = [lane ^ size for lane in range(LANES)]
+            four = builder.fadd(four, _picked(builder, four, four, swapped))
+        sums = [builder.extract_element(four, ir.Constant(ir.IntType(32), 4 * i)) for i in range(4)]
+        return cgutils.pack_array(builder, sums)
+
+    return types.UniTuple(types.float32, 4)(a, a, a, a), lower
 
 
 @intrinsic
