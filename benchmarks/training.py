@@ -185,7 +185,9 @@ def report_grokking(threads: int, their_seconds: float) -> None:
             start = time.perf_counter()
             run = train(recipe, Path(scratch) / name)
             seconds, steps = time.perf_counter() - start, run.epochs[-1]
-            print(f"from nothing to test loss < .01, {name}, seed 0: {steps} steps, {seconds:.1f} s", flush=True)
+            print(
+                f"from nothing to test loss < .01, {name}, seed 0: {steps} steps, {seconds:.1f} s", flush=True
+            )
         print(f"  the other side would take {steps * their_seconds:.0f} s for the {steps} steps of {name}")
         *_, last = train_seeds(
             preset("quick").changed({"stop.test_loss": 0.01}), range(8), Path(scratch) / "seeds"
@@ -194,7 +196,9 @@ def report_grokking(threads: int, their_seconds: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="the main comparison only")
     parser.add_argument("--threads", type=int, default=0, help="threads of both sides; all if not said")
     arguments = parser.parse_args()
@@ -209,7 +213,9 @@ def main() -> None:
     # Three dense products of pairs x d_mlp x answers: what a step cannot do without unless zeros are passed over.
     dense = 6 * len(trainer.train_pairs) * PUBLISHED["d_mlp"] * (PUBLISHED["p"] - 1)
     peak = peak_gflops(threads)
-    print(f"matrix product peak {peak:.0f} GFLOP/s; the three products alone, dense at peak: {dense / peak / 1e6:.1f} ms")
+    print(
+        f"matrix product peak {peak:.0f} GFLOP/s; the three products alone, dense at peak: {dense / peak / 1e6:.1f} ms"
+    )
     fresh = trainer_of({}, threads)
     fresh_result = in_turn(fresh, their_step(fresh)[1], threads, pairs // 2)
     print(fresh_result.lines("training step, fresh weights", "modscope, fast engine", name))
