@@ -52,7 +52,7 @@ export function mount(el: HTMLElement, spec: PageSpec, source: Source): Mounted 
   if (spec.v !== 1) throw new Error(`this viewer reads payload version 1, got ${spec.v}`);
   const life = new Life();
   const { dark, cycle } = darkness(spec.theme, life);
-  const shared: Shared = { index: new Map(), hover: signal(null), dark, arrived: signal(0) };
+  const shared: Shared = { index: new Map(), hover: signal(null), dark, arrived: signal(0), asked: spec.theme };
   const reader = new Reader(spec.tensors, source, () => {
     shared.arrived.value++;
   });

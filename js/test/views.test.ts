@@ -125,14 +125,14 @@ test("cells are square, colours centred at zero, clipped cells counted", () => {
 });
 
 test("the diagonals of the two-dimensional spectrum are named", () => {
-  const f = planeFrame({ width: 500, height: 400, theme, amplitudes: picture.map(Math.abs), rows: 5, columns: 7, x: "b", y: "a", keys: [], hover: null, notes: [] });
+  const f = planeFrame({ width: 500, height: 400, theme, values: picture.map(Math.abs), quantity: "amplitude", rows: 5, columns: 7, x: "b", y: "a", keys: [], hover: null, notes: [] });
   assert.ok(texts(f).includes("a + b") && texts(f).includes("a − b"));
 });
 
 test("small multiples fill the room and share their scale; ridges have a row each", () => {
   assert.equal(columnsFor(4, 400, 400, 1), 2);
   const cells = [0, 1, 2].map((id) => ({ id, name: `n${id}`, values: wave }));
-  const f = multiplesFrame({ width: 400, height: 300, theme, cells, across: 0, picture: null, bars: false, y: [-1, 1], selected: 1, notes: [] });
+  const f = multiplesFrame({ width: 400, height: 300, theme, cells, across: 0, picture: null, y: [-1, 1], selected: 1, notes: [] });
   assert.deepEqual(f.panes.map((p) => p.id), [0, 1, 2]);
   const r = ridgeFrame({ width: 400, height: 300, theme, cells, xName: "a", yName: "neuron", reach: 1, selected: 0, notes: [] });
   assert.equal(of(r, "line").length, 3);

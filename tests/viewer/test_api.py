@@ -253,3 +253,15 @@ def test_csv_of_a_spectrum_is_the_package_s_spectrum(p: int) -> None:
 def test_unknown_names_are_key_errors_too() -> None:
     with pytest.raises(UnknownName):
         ms.show(ZEROS, y="nowhere")
+
+
+def test_one_picture_an_index(waves: xr.DataArray, tmp_path: Path) -> None:
+    view = ms.show(waves[:, :4], p=31)
+    paths = view.frames(tmp_path / "film", every=2, dpi=40)
+    assert [path.name for path in paths] == ["0000.png", "0001.png"]
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+    assert view.at(c=2).state["select"]["c"] == 2
+    with pytest.raises(InputError, match="index 9 of axis c"):
+        view.at(c=9)
+    with pytest.raises(UnknownName, match="unknown axis 'd'"):
+        view.at(d=1)

@@ -477,3 +477,243 @@ def test_axe_finds_nothing(opened: Opener, waves: xr.DataArray) -> None:
             told = [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found["violations"]]
             assert told == [], f"{theme} {mode}: {json.dumps(told, indent=1)}"
         screen.get_by_role("button", name="light or dark").click()
+
+
+def model(screen: Any, code: str) -> Any:
+    return screen.evaluate(
+        f"() => {{ const m = document.querySelector('[data-modscope]').modscope.models[0]; {code} }}"
+    )
+
+
+@pytest.mark.parametrize("walk", ["odometer", "diagonal"])
+def test_two_axes_play_together(opened: Opener, waves: xr.DataArray, walk: str) -> None:
+    screen = opened(ms.show(waves, play="c", seconds_per_cycle=1))
+    screen.locator("select[aria-label='play a second axis']").select_option(f"{walk} d_model")
+    model(screen, "window.seen = []; m.index.c.subscribe(c => window.seen.push([c, m.index.d_model.peek()]))")
+    screen.locator(".card").focus()
+    screen.keyboard.press("Space")
+    screen.wait_for_function("() => window.seen.length > 40")
+    screen.keyboard.press("Space")
+    # The second axis is written after the first within one batch: read it one step later.
+    seen = [tuple(pair) for pair in screen.evaluate("() => window.seen")]
+    for n, (c, d) in enumerate(seen):
+        assert c == n % 31
+        assert d == (n // 31 % 3 if walk == "odometer" else n % 3)
+
+
+def test_bounce_turns_at_the_end(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves[:, :3], loop="bounce", seconds_per_cycle=1, p=31))
+    model(screen, "window.seen = []; m.index.c.subscribe(c => window.seen.push(c))")
+    screen.locator(".card").focus()
+    screen.keyboard.press("Space")
+    screen.wait_for_function("() => window.seen.length > 6")
+    assert screen.evaluate("() => window.seen.slice(0, 7)") == [0, 1, 2, 1, 0, 1, 2]
+
+
+def test_ghosts_stay_when_the_slice_moves(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    screen.get_by_role("button", name="pin:").click()
+    screen.locator(".card").focus()
+    screen.keyboard.press("ArrowRight")
+    settle(screen)
+    np.testing.assert_array_equal(model(screen, "return [...m.pins.value[0].values]"), waves.values[0, 0])
+    pinned = pixels(screen)
+    screen.get_by_role("button", name="pin:").click()
+    assert pixels(screen) != pinned
+    screen.get_by_role("button", name="trail:").click()
+    screen.locator(".card").focus()
+    for _ in range(5):
+        screen.keyboard.press("ArrowRight")
+    past = model(screen, "return m.trail.map(lines => [...lines[0].values])")
+    np.testing.assert_array_equal(past, waves.values[0, [5, 4, 3]])
+
+
+def test_recentred_the_axis_stands_still(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, recentre=True, select={"c": 9}))
+    first = tip(screen, 0.53).split("(c/2 ")[1].split(")")[0]
+    screen.locator(".card").focus()
+    screen.keyboard.press("ArrowRight")
+    screen.keyboard.press("ArrowRight")
+    moved = tip(screen, 0.53)
+    assert moved.split("(c/2 ")[1].split(")")[0] == first
+    assert "c = 11" in screen.locator(".where").inner_text()
+
+
+def test_wave_and_spectrum_morph_into_each_other(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    screen.locator(".card").focus()
+    start = pixels(screen)
+    screen.evaluate(
+        "() => { window.shots = new Set(); const c = document.querySelector('[data-modscope]').shadowRoot.querySelector('canvas');"
+        "const look = () => { window.shots.add(c.toDataURL()); if (window.shots.size < 60) requestAnimationFrame(look); }; look(); }"
+    )
+    screen.keyboard.press("f")
+    screen.wait_for_timeout(600)
+    assert screen.evaluate("() => window.shots.size") > 3
+    assert pixels(screen) != start
+
+
+def test_cells_over_two_axes_select_and_open(opened: Opener, waves: xr.DataArray) -> None:
+    x = waves.expand_dims(head=2).transpose("head", "d_model", "c", "a")
+    screen = opened(ms.show(x, rows="head", columns="d_model"))
+    assert state(screen)["mode"] == "multiples"
+    box = plot_box(screen)
+    place = (box["x"] + 0.8 * box["width"], box["y"] + 0.75 * box["height"])
+    screen.mouse.click(*place)
+    now = state(screen)
+    assert (now["index"]["head"], now["index"]["d_model"], now["mode"]) == (1, 2, "multiples")
+    screen.mouse.click(*place)
+    assert state(screen)["mode"] == "wave"
+
+
+def test_rows_sort_by_peak_and_a_click_selects(opened: Opener, waves: xr.DataArray) -> None:
+    flipped = waves[::-1]
+    screen = opened(ms.show(flipped, mode="ridge", rows="d_model", sort="peak", select={"c": 5}))
+    peaks = 1 + np.argmax(np.abs(np.fft.rfft(flipped.values[:, 5]))[:, 1:], axis=1)
+    box = plot_box(screen)
+    screen.mouse.click(box["x"] + box["width"] / 2, box["y"] + 40)
+    assert peaks[state(screen)["index"]["d_model"]] == peaks.min()
+
+
+def test_pictures_as_small_multiples(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, rows="d_model", y="c", play="d_model"))
+    box = plot_box(screen)
+    screen.mouse.click(box["x"] + 0.85 * box["width"], box["y"] + box["height"] * 0.4)
+    assert state(screen)["index"]["d_model"] == 2
+
+
+def test_two_dimensional_spectrum_names_what_lies_on_a_diagonal(opened: Opener) -> None:
+    p = 15
+    a, b = np.meshgrid(np.arange(p), np.arange(p), indexing="ij")
+    x = xr.DataArray(3 * np.cos(2 * np.pi * 4 * (a + b) / p) + 1.0, dims=("a", "b"))
+    screen = opened(ms.heatmap(x, mode="spectrum2d"))
+    values = model(screen, "return [m.size('a'), m.size('b')]")
+    assert values == [15, 15]
+    settle(screen)
+    pane = screen.evaluate(
+        "() => { const c = document.querySelector('[data-modscope]').shadowRoot.querySelector('canvas'); return c.getBoundingClientRect().toJSON() }"
+    )
+    found = set()
+    for fx in np.linspace(0.25, 0.75, 61):
+        for fy in (0.5 - (fx - 0.5) * pane["width"] / pane["height"],):
+            screen.mouse.move(pane["x"] + fx * pane["width"], pane["y"] + float(fy) * pane["height"] - 16)
+            if screen.locator(".tip").first.is_visible():
+                found.add(screen.locator(".tip").first.inner_text())
+    peak = [text for text in found if text.endswith("amplitude 1.5")]
+    assert peak
+    assert all("on a + b" in text for text in peak)
+
+
+def test_robust_colours_count_what_they_clip(opened: Opener, waves: xr.DataArray) -> None:
+    spiked = waves.copy(data=waves.values.copy())
+    spiked[0, 3, 3] = 1000
+    screen = opened(ms.heatmap(spiked, robust=True))
+    settle(screen)
+    assert screen.locator(".notes").inner_text() == "1 cells beyond the colours (hatched)"
+
+
+def test_one_cycle_as_a_film(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, seconds_per_cycle=1))
+    name, data = save(screen, "WebM of one cycle")
+    assert name == "resid_post.webm"
+    assert data[:4] == b"\x1aE\xdf\xa3"
+    assert len(data) > 5000
+
+
+def test_the_values_are_copied_and_tabulated(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"c": 3}))
+    screen.evaluate("() => Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    screen.locator(".save summary").click()
+    screen.get_by_role("button", name="copy the values").click()
+    rows = screen.get_by_label("copy this text").input_value().split()
+    np.testing.assert_allclose([float(r.split(",")[1]) for r in rows[1:]], waves.values[0, 3], rtol=1e-6)
+    screen.get_by_role("button", name="close").click()
+    screen.locator(".save summary").click()
+    screen.get_by_role("button", name="table of the numbers").click()
+    cells = screen.locator(".numbers td").all_inner_texts()
+    np.testing.assert_allclose([float(c) for c in cells], waves.values[0, 3], rtol=1e-5)
+
+
+def test_listening_plays_the_harmonics(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves, select={"c": 3}))
+    screen.evaluate(
+        "() => { const make = AudioContext.prototype.createPeriodicWave;"
+        "AudioContext.prototype.createPeriodicWave = function (re, im) { window.heard = [...re].map((v, k) => Math.hypot(v, im[k]));"
+        "return make.call(this, re, im); } }"
+    )
+    button = screen.get_by_role("button", name="listen to the wave")
+    assert button.get_attribute("aria-pressed") == "false"
+    button.click()
+    want = amplitude(waves.values[0, 3].astype(np.float64), 0)
+    np.testing.assert_allclose(screen.evaluate("() => window.heard")[1:], want[1:], rtol=1e-4, atol=1e-6)
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.usefixtures("_some_chromium")
+def test_touch_scrubs(browser: Any, waves: xr.DataArray, tmp_path: Path) -> None:
+    path = ms.show(waves).save(tmp_path / "touch.html")
+    with browser.new_context(has_touch=True, viewport={"width": 700, "height": 700}) as context:
+        page = context.new_page()
+        page.goto(f"file://{path}")
+        page.wait_for_selector('.page[data-ready="true"]')
+        box = page.locator("canvas").bounding_box()
+        page.touchscreen.tap(box["x"] + box["width"] * 0.7, box["y"] + box["height"] / 2)
+        at = page.evaluate("() => document.querySelector('[data-modscope]').modscope.models[0].index.a.value")
+        assert 15 < at < 28
+
+
+def test_marks_by_callable_follow_the_index(opened: Opener, waves: xr.DataArray) -> None:
+    def points(indices: list[int]) -> tuple[list[float], list[str]]:
+        return [indices[1] / 2, float("nan")], ["half", "nowhere"]
+
+    screen = opened(ms.show(waves, markers=points, message=lambda c: f"c is {c}", select={"c": 7}))
+    assert model(screen, "return m.marks()[0]") == {"x": 3.5, "label": "half"}
+    assert screen.locator(".message").inner_text() == "c is 7"
+    screen.locator(".card").focus()
+    screen.keyboard.press("ArrowRight")
+    assert model(screen, "return m.marks()[0].x") == 4
+    assert screen.locator(".message").inner_text() == "c is 8"
+
+
+def test_labels_name_indices_and_samples(opened: Opener) -> None:
+    x = xr.DataArray(
+        np.random.default_rng(0).standard_normal((2, 7)), dims=("pos", "a"), coords={"pos": ["b", "="]}
+    )
+    screen = opened(ms.show(x, labels={"a": list("uvwxyz.")}, select={"pos": "="}))
+    assert screen.locator(".caption").inner_text() == "x[pos==, :]"
+    assert tip(screen, 0.5).splitlines()[0].split("=")[1].strip()[0] in "uvwxyz."
+
+
+def test_the_screen_reader_hears_the_step_once(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves))
+    screen.locator(".card").focus()
+    for _ in range(4):
+        screen.keyboard.press("ArrowRight")
+    screen.wait_for_function(
+        "() => document.querySelector('[data-modscope]').shadowRoot.querySelector('[aria-live]').textContent !== ''"
+    )
+    assert screen.locator("[aria-live]").inner_text() == "c = 4 of 31, 0 + 4 = 4 (mod 31)"
+
+
+def test_a_folder_page_reads_its_numbers_from_beside(
+    screen: Any, waves: xr.DataArray, tmp_path: Path
+) -> None:
+    import functools
+    import http.server
+    import threading
+
+    ms.show(waves).save(tmp_path / "big.html", folder=True)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = screen.context.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/big.html")
+        page.wait_for_selector('.page[data-ready="true"]')
+        got = page.evaluate(
+            "() => [...document.querySelector('[data-modscope]').modscope.models[0].lines()[0].values]"
+        )
+        page.close()
+        server.shutdown()
+    np.testing.assert_array_equal(np.array(got, np.float32), waves.values[0, 0])

@@ -105,9 +105,17 @@ export function rebuild(c: Phasors, keep: (k: number) => boolean): Float32Array 
   return out;
 }
 
-/** Amplitudes [p, p] of the two-dimensional DFT of a picture with rows y and columns x; both
+export type PlaneQuantity = "amplitude" | "db" | "phase";
+
+function planeValue(re: number, im: number, quantity: PlaneQuantity): number {
+  if (quantity === "phase") return Math.atan2(im, re);
+  const size = Math.hypot(re, im);
+  return quantity === "db" ? 20 * Math.log10(Math.max(size, 1e-10)) : size;
+}
+
+/** The two-dimensional DFT of a picture with rows y and columns x, as amplitude, dB of power or phase; both
  * frequencies are signed and centred: row i is frequency i - floor(p/2). A real cosine has two peaks of A/2. */
-export function plane(picture: ArrayLike<number>, rows: number, columns: number): Float32Array {
+export function plane(picture: ArrayLike<number>, rows: number, columns: number, quantity: PlaneQuantity = "amplitude"): Float32Array {
   const alongX = { re: new Float64Array(rows * columns), im: new Float64Array(rows * columns) };
   const tx = table(columns);
   for (let y = 0; y < rows; y++) {
@@ -141,7 +149,7 @@ export function plane(picture: ArrayLike<number>, rows: number, columns: number)
         a += col.re[n] * ty.cos[at] + col.im[n] * ty.sin[at];
         b += col.im[n] * ty.cos[at] - col.re[n] * ty.sin[at];
       }
-      out[((j + shiftY) % rows) * columns + ((k + shiftX) % columns)] = Math.hypot(a, b) / (rows * columns);
+      out[((j + shiftY) % rows) * columns + ((k + shiftX) % columns)] = planeValue(a / (rows * columns), b / (rows * columns), quantity);
     }
   }
   return out;

@@ -14,7 +14,7 @@ export type Compare = "overlay" | "A" | "B" | "A-B" | "A/B" | "flicker" | "wipe"
 export interface Table<T> {
   axes: string[];
   shape: number[];
-  values: T[];
+  values: (T | null)[];
 }
 
 export interface MarkerSpec {
@@ -53,6 +53,7 @@ export interface State {
   symmetry: boolean;
   sticks: boolean;
   robust: boolean;
+  cyclic: boolean;
 }
 
 export interface ViewSpec {

@@ -12,7 +12,7 @@ import type { Model } from "./model";
 import { Player } from "./player";
 import { pointer } from "./pointer";
 import { readout } from "./readout";
-import { sceneOf } from "./scene";
+import { acrossAxis, gridAxis, sceneOf } from "./scene";
 import { Sound } from "./sound";
 import { strip } from "./strip";
 import { corner, legend, toolbar, type Tools } from "./toolbar";
@@ -86,7 +86,7 @@ export function card(model: Model, holder: HTMLElement, setting: CardSetting): v
 function header(life: Life, tools: Tools): HTMLElement {
   const { model } = tools;
   const caption = h("code", { class: "caption" });
-  const message = h("output", { class: "message" });
+  const message = h("p", { class: "message" });
   life.effect(() => {
     caption.textContent = model.caption();
   });
@@ -116,11 +116,12 @@ function mute(model: Model, k: number, solo: boolean): void {
 }
 
 function select(model: Model, id: number): void {
-  const { grid, x } = model.state;
-  const dim = grid.value && grid.value !== x.value ? grid.value : model.spec.dims.find((one) => one !== x.value);
+  const dim = gridAxis(model);
   if (!dim) return;
-  if (model.index[dim].value === id) model.state.mode.value = "wave";
-  else model.set(dim, id);
+  const other = model.state.mode.value === "multiples" ? acrossAxis(model) : null;
+  const at: [string, number][] = other ? [[dim, Math.floor(id / model.size(other))], [other, id % model.size(other)]] : [[dim, id]];
+  if (at.every(([one, i]) => model.index[one].value === i)) model.state.mode.value = "wave";
+  else batch(() => at.forEach(([one, i]) => model.set(one, i)));
 }
 
 function follow(life: Life, model: Model, tip: HTMLElement, plot: HTMLElement, say: (text: string) => void): void {

@@ -25,18 +25,26 @@ const fileName = (model: Model, ending: string): string =>
 function exported(model: Model) {
   const square = ["heatmap", "spectrum2d"].includes(model.state.mode.peek());
   const tall = square ? 720 : ["multiples", "ridge", "both"].includes(model.state.mode.peek()) ? 640 : EXPORT.height;
-  return captioned(model, sceneOf(model, EXPORT.width, tall));
+  model.exporting = true;
+  try {
+    return { frame: captioned(model, sceneOf(model, EXPORT.width, tall)), ground: model.theme.ground };
+  } finally {
+    model.exporting = false;
+  }
 }
 
-/** In light colours unless the reader sees dark ones. */
+/** In light colours unless Python asked for dark ones. */
 export function savePng(model: Model, ratio: number): void {
   const canvas = h("canvas");
-  paint(canvas, exported(model), ratio, model.theme.ground);
+  const { frame, ground } = exported(model);
+  paint(canvas, frame, ratio, ground);
   canvas.toBlob((blob) => blob && download(fileName(model, "png"), blob), "image/png");
 }
 
-export const saveSvg = (model: Model): void =>
-  download(fileName(model, "svg"), new Blob([svg(exported(model), model.theme.ground, `${model.caption()} ${model.message()}`)], { type: "image/svg+xml" }));
+export function saveSvg(model: Model): void {
+  const { frame, ground } = exported(model);
+  download(fileName(model, "svg"), new Blob([svg(frame, ground, `${model.caption()} ${model.message()}`)], { type: "image/svg+xml" }));
+}
 
 export const saveCsv = (model: Model): void => download(fileName(model, "csv"), new Blob([csv(tableOf(model))], { type: "text/csv" }));
 
@@ -53,7 +61,10 @@ export async function saveWebm(model: Model, player: Player, say: (text: string)
   const dim = model.state.play.peek();
   if (!dim || typeof MediaRecorder === "undefined") return say("this browser cannot record");
   const canvas = h("canvas");
-  const draw = () => paint(canvas, exported(model), 1.5, model.theme.ground);
+  const draw = () => {
+    const { frame, ground } = exported(model);
+    paint(canvas, frame, 1.5, ground);
+  };
   draw();
   const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm", videoBitsPerSecond: 6e6 });
   const parts: Blob[] = [];

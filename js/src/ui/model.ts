@@ -23,6 +23,8 @@ export interface Shared {
   hover: Signal<{ axis: string; at: number } | null>;
   dark: Signal<boolean>;
   arrived: Signal<number>;
+  /** The theme asked for in Python. */
+  asked: "auto" | "light" | "dark";
 }
 
 export const DEFAULTS: Omit<State, "index" | "x" | "play" | "y" | "grid"> = {
@@ -44,6 +46,7 @@ export const DEFAULTS: Omit<State, "index" | "x" | "play" | "y" | "grid"> = {
   symmetry: true,
   sticks: true,
   robust: false,
+  cyclic: false,
 };
 
 export interface Line {
@@ -98,7 +101,11 @@ export class Model {
     this.active.value = base.play ?? base.x;
   }
 
+  /** Set while a picture is exported: light, unless dark was asked for. */
+  exporting = false;
+
   get theme(): Theme {
+    if (this.exporting) return THEMES[this.shared.asked === "dark" ? "dark" : "light"];
     return THEMES[this.shared.dark.value ? "dark" : "light"];
   }
 
@@ -195,7 +202,7 @@ export class Model {
     }
   }
 
-  private lookup<T>(table: Table<T>): T {
+  private lookup<T>(table: Table<T>): T | null {
     let at = 0;
     table.axes.forEach((axis, i) => (at = at * table.shape[i] + this.index[axis].value));
     return table.values[at];
@@ -207,7 +214,7 @@ export class Model {
     return this.spec.markers.flatMap((marker) => {
       const names = marker.expr ? namesIn(marker.expr) : [];
       if (names.some((name) => !Object.hasOwn(env, name))) return [];
-      const value = marker.table ? this.lookup(marker.table) : parse(marker.expr!)(env);
+      const value = marker.table ? (this.lookup(marker.table) ?? NaN) : parse(marker.expr!)(env);
       return [{ x: value - first, label: marker.label }];
     });
   }
@@ -256,6 +263,12 @@ export class Model {
     if (compare === "A-B") return [{ ...a, name: `${a.name} − ${b.name}`, values: a.values.map((v, i) => v - b.values[i]) }];
     if (compare === "A/B") return [{ ...a, name: `${a.name} / ${b.name}`, values: a.values.map((v, i) => (b.values[i] === 0 ? NaN : v / b.values[i])) }];
     return [a, b];
+  }
+
+  private both(keep: string[]): Line[] | null {
+    const one = this.lines(keep)?.[0];
+    const parts = [0, 1].map((id) => this.read(id, keep));
+    return one && parts[0] && parts[1] ? parts.map((values) => ({ ...one, values: values! })) : null;
   }
 
   /** Norm of A - B over the norm of B, for this slice. */
@@ -311,7 +324,11 @@ export class Model {
   }
 
   /** Range of values by the chosen scope, for waves or pictures over `keep`. */
-  range(keep: string[], shown: ArrayLike<number>[]): Extent | null {
+  range(keep: string[], alone: ArrayLike<number>[]): Extent | null {
+    // A, B, flicker and wipe are for comparing: both are on one scale.
+    const single = ["A", "B", "flicker"].includes(this.state.compare.value);
+    const pair = single ? [0, 1].map((id) => this.read(id, keep)).filter((v) => v !== null) : [];
+    const shown = [...alone, ...pair];
     const { scope, play, compare, mute } = this.state;
     const plainLines = compare.value === "overlay" && !mute.value.length;
     if (scope.value === "all" && plainLines) {
@@ -323,7 +340,7 @@ export class Model {
       const spans = scope.value === "span" && keep.length === 1;
       const swept = this.once(`range/${spans}/${keep}`, this.keyWithout(along, ...keep), () => {
         const n = keep.reduce((product, dim) => product * this.size(dim), this.size(along));
-        const lines = n <= 4e6 ? this.lines([along, ...keep]) : null;
+        const lines = n > 4e6 ? null : single ? this.both([along, ...keep]) : this.lines([along, ...keep]);
         if (!lines) return null;
         return spans ? { lo: 0, hi: widest(lines, this.size(keep[0])) } : extent(...lines.map((l) => l.values));
       });

@@ -2,7 +2,8 @@
 import { amplitude, phase, phasors, shares } from "../core/dft";
 import { describe, mod } from "../core/modp";
 import { digits } from "../core/scale";
-import { planeOf } from "./scene";
+import { rowFacts } from "../core/order";
+import { acrossAxis, gridAxis, planeOf } from "./scene";
 import type { Hover, Model } from "./model";
 
 const signed = (v: number): string => (v > 0 ? `+${digits(v)}` : digits(v)).replace("-", "−");
@@ -20,7 +21,7 @@ export function readout(model: Model, hover: Hover): string[] {
       return planeText(model, hover.y, hover.x);
     case "cell":
     case "row":
-      return [`${model.state.grid.value} ${hover.id}`, "click to select"];
+      return rowText(model, hover);
     default:
       return [];
   }
@@ -71,11 +72,26 @@ function heatText(model: Model, row: number, column: number): string[] {
   return out;
 }
 
+function rowText(model: Model, hover: Hover): string[] {
+  const [axis, other] = [gridAxis(model), hover.kind === "cell" ? acrossAxis(model) : null];
+  if (!axis || hover.id === undefined) return [];
+  const wide = other ? model.size(other) : 1;
+  const at = { ...model.indices(), [axis]: Math.floor(hover.id / wide), ...(other ? { [other]: hover.id % wide } : {}) };
+  const out = [[axis, ...(other ? [other] : [])].map((dim) => `${dim} = ${model.label(dim, at[dim])}`).join(", ")];
+  const wave = model.lines([model.state.x.value], at)?.[0]?.values;
+  if (wave) {
+    const facts = rowFacts(wave, 0);
+    out.push(`strongest k = ${facts.peak}: ${(100 * facts.share).toFixed(1)} %`, `root mean square ${digits(facts.size)}`);
+  }
+  const here = [axis, ...(other ? [other] : [])].every((dim) => model.index[dim].value === at[dim]);
+  return [...out, here ? "click to open" : "click to select"];
+}
+
 function planeText(model: Model, ky: number, kx: number): string[] {
   const { x, y } = model.state;
-  const made = model.once("plane", model.keyWithout(x.value, y.value) + model.flick.value, () => planeOf(model));
+  const made = planeOf(model);
   if (!made) return [];
-  const value = made.amplitudes[(ky + (made.rows >> 1)) * made.columns + kx + (made.columns >> 1)];
+  const value = made.values[(ky + (made.rows >> 1)) * made.columns + kx + (made.columns >> 1)];
   const where = ky === 0 && kx === 0 ? "mean" : ky === 0 || kx === 0 ? `${ky === 0 ? x.value : y.value} alone` : ky === kx ? `on ${y.value} + ${x.value}` : ky === -kx ? `on ${y.value} − ${x.value}` : "cross term";
-  return [`k(${y.value}) = ${ky}, k(${x.value}) = ${kx}`.replace(/-/g, "−"), where, `amplitude ${digits(value)}`];
+  return [`k(${y.value}) = ${ky}, k(${x.value}) = ${kx}`.replace(/-/g, "−"), where, `${made.quantity} ${digits(value)}`];
 }

@@ -1,5 +1,5 @@
 // From the state of a view to a frame.
-import { amplitude, phasors, plane, type Phasors } from "../core/dft";
+import { amplitude, phasors, plane, type Phasors, type PlaneQuantity } from "../core/dft";
 import { order, rowFacts } from "../core/order";
 import { parity } from "../core/parity";
 import { digits, padded } from "../core/scale";
@@ -81,6 +81,12 @@ function gaps(lines: Line[]): string[] {
   return count ? [`${count} value${count > 1 ? "s" : ""} missing (NaN or inf), drawn as gaps`] : [];
 }
 
+function mutedNote(model: Model, left: number): string {
+  const mute = model.state.mute.value;
+  const which = mute.length > 8 ? `${mute.length} frequencies` : mute.join(", ");
+  return `muted: ${which}; ${(100 * left).toFixed(2)} % of the energy is left`;
+}
+
 function foldSeries(model: Model, lines: Line[], s: number | null): { ghosts: Series[]; notes: string[] } {
   if (!model.state.fold.value || s === null || !lines.length) return { ghosts: [], notes: [] };
   const { theme } = model;
@@ -137,7 +143,7 @@ function waves(model: Model, width: number, height: number): Frame | null {
   const muted = state.mute.value.length > 0;
   const heard = raw.map((line) => ({ line, ...model.heard(line.values) }));
   const lines = wiped(model, heard.map(({ line, values }) => ({ ...line, values })));
-  if (muted && heard.length) notes.push(`${state.mute.value.length} frequencies muted: ${(100 * heard[0].left).toFixed(2)} % of the energy is left`);
+  if (muted && heard.length) notes.push(mutedNote(model, heard[0].left));
   const axes = model.axes();
   const fold = foldSeries(model, lines, foldPoint(model));
   const ghosts = [...ghostsOf(model, lines), ...fold.ghosts];
@@ -198,7 +204,7 @@ function spectra(model: Model, width: number, height: number): Frame | null {
   const y = state.scope.value === "slice" || quantity === "phase" ? spectrumRange(own, quantity) : (model.once(`y/${quantity}`, model.keyWithout(state.play.value, x), () => spectrumRange(sweptPhasors(model) ?? own, quantity)) as [number, number]);
   const hover = model.hover.value;
   const notes = gaps(lines);
-  if (state.mute.value.length && lines[0]) notes.push(`muted: ${state.mute.value.join(", ")}; ${(100 * model.heard(lines[0].values).left).toFixed(2)} % of the energy is left`);
+  if (state.mute.value.length && lines[0]) notes.push(mutedNote(model, model.heard(lines[0].values).left));
   return spectrumFrame({
     width,
     height,
@@ -249,7 +255,7 @@ function picture(model: Model, width: number, height: number): Frame | null {
     rows: model.size(y.value),
     columns: model.size(x.value),
     range: e,
-    cyclic: false,
+    cyclic: model.state.cyclic.value,
     xName: x.value,
     yName: y.value,
     xLabel: labelled(model, x.value),
@@ -273,19 +279,29 @@ function diagonals(model: Model, y: string, x: string): { sum?: string; differen
   return x === "a" ? { difference: "c − a = −b" } : { sum: "c + b = a" };
 }
 
-/** Amplitudes of the two-dimensional spectrum of the picture shown. */
-export function planeOf(model: Model): { amplitudes: Float32Array; rows: number; columns: number } | null {
-  const { x, y } = model.state;
-  const line = pictureOf(model);
-  if (!line || !y.value) return null;
-  const [rows, columns] = [model.size(y.value), model.size(x.value)];
-  return { amplitudes: plane(line.values, rows, columns), rows, columns };
+interface PlaneValues {
+  values: Float32Array;
+  rows: number;
+  columns: number;
+  quantity: PlaneQuantity;
+}
+
+/** The two-dimensional spectrum of the picture shown. */
+export function planeOf(model: Model): PlaneValues | null {
+  const { x, y, quantity } = model.state;
+  return model.once("plane", model.keyWithout(x.value, y.value) + model.flick.value + model.wipe.value, () => {
+    const line = pictureOf(model);
+    if (!line || !y.value) return null;
+    const [rows, columns] = [model.size(y.value), model.size(x.value)];
+    const one: PlaneQuantity = quantity.value === "db" || quantity.value === "phase" ? quantity.value : "amplitude";
+    return { values: plane(line.values, rows, columns, one), rows, columns, quantity: one };
+  });
 }
 
 function picturePlane(model: Model, width: number, height: number): Frame | null {
   const { x, y } = model.state;
   if (!y.value || y.value === x.value) return words(model, width, height, "choose another axis for y");
-  const made = model.once("plane", model.keyWithout(x.value, y.value) + model.flick.value, () => planeOf(model));
+  const made = planeOf(model);
   if (!made) return null;
   const hover = model.hover.value;
   return planeFrame({ width, height, theme: model.theme, ...made, ...diagonals(model, y.value, x.value), x: x.value, y: y.value, keys: model.spec.keys, hover: hover?.kind === "plane" ? [hover.y, hover.x] : null, notes: [] });
@@ -299,10 +315,45 @@ function withoutMean(wave: Float32Array): Float32Array {
   return wave.map((v) => v - mean);
 }
 
+export interface Rows {
+  cells: Cell[];
+  axis: string;
+  notes: string[];
+}
+
+/** The axis of small plots and ridge lines. */
+export function gridAxis(model: Model): string | undefined {
+  const { grid, x } = model.state;
+  return grid.value && grid.value !== x.value ? grid.value : model.spec.dims.find((dim) => dim !== x.value);
+}
+
+/** The second axis of small multiples, across, where Python named one. */
+export function acrossAxis(model: Model): string | null {
+  const { columns } = model.spec;
+  return columns && columns !== model.state.x.value && columns !== gridAxis(model) ? columns : null;
+}
+
+/** One wave for each pair of indices of two axes. */
+function pairsOf(model: Model, axis: string, other: string): Rows | null {
+  const { x, scope } = model.state;
+  return model.once(`pairs/${scope.value}`, model.keyWithout(axis, other, x.value), () => {
+    const block = model.lines([axis, other, x.value])?.[0]?.values;
+    if (!block) return null;
+    const [n, wide] = [model.size(x.value), model.size(other)];
+    const count = Math.min(model.size(axis), Math.max(1, Math.floor(MOST_CELLS / wide))) * wide;
+    const cells = Array.from({ length: count }, (_, id): Cell => {
+      const wave = block.subarray(id * n, (id + 1) * n);
+      const name = `${axis} ${model.label(axis, Math.floor(id / wide))}, ${other} ${model.label(other, id % wide)}`;
+      return { id, name, values: scope.value === "span" ? withoutMean(wave) : wave };
+    });
+    return { cells, axis, notes: scope.value === "span" ? ["each without its mean, all on one scale"] : [] };
+  });
+}
+
 /** The waves of each index of the grid axis, in the chosen order. */
-export function rowsOf(model: Model): { cells: Cell[]; axis: string; notes: string[] } | null {
-  const { grid, x, sort, scope } = model.state;
-  const axis = grid.value && grid.value !== x.value ? grid.value : model.spec.dims.find((dim) => dim !== x.value);
+export function rowsOf(model: Model): Rows | null {
+  const { x, sort, scope } = model.state;
+  const axis = gridAxis(model);
   if (!axis) return null;
   return model.once(`rows/${sort.value}/${scope.value}`, model.keyWithout(axis, x.value), () => {
     const block = model.lines([axis, x.value])?.[0]?.values;
@@ -322,13 +373,15 @@ export function rowsOf(model: Model): { cells: Cell[]; axis: string; notes: stri
 }
 
 function multiples(model: Model, width: number, height: number): Frame | null {
-  const made = pictures(model) ?? rowsOf(model);
-  if (!made) return null;
-  const { cells, axis, notes } = made;
+  const [axis, other] = [gridAxis(model), acrossAxis(model)];
+  const made = pictures(model) ?? (axis && other ? pairsOf(model, axis, other) : rowsOf(model));
+  if (!made || !axis) return null;
+  const { cells, notes } = made;
   const shape = "shape" in made ? (made.shape as { rows: number; columns: number }) : null;
   const e = extent(...cells.map((c) => c.values));
-  const across = !shape && model.spec.columns && axis === model.state.grid.value ? 0 : 0;
-  return multiplesFrame({ width, height, theme: model.theme, cells, across, picture: shape, bars: false, y: shape ? [e?.lo ?? 0, e?.hi ?? 1] : padded(e), selected: model.index[axis].value, notes });
+  const paired = !shape && other !== null;
+  const selected = model.index[axis].value * (paired ? model.size(other) : 1) + (paired ? model.index[other].value : 0);
+  return multiplesFrame({ width, height, theme: model.theme, cells, across: paired ? model.size(other) : 0, picture: shape, y: shape ? [e?.lo ?? 0, e?.hi ?? 1] : padded(e), selected, notes });
 }
 
 /** Small pictures over the grid axis when y is an axis of its own, neither x nor grid, and pictures are asked for. */

@@ -67,7 +67,7 @@ function roles(life: Life, model: Model, dim: string, uid: string): HTMLElement 
 
 function row(life: Life, model: Model, dim: string, uid: string): HTMLElement {
   const name = h("span", { class: "dim", draggable: "true", title: `drag onto another axis to swap them: ${dim}` }, dim);
-  const value = h("output", { class: "value" });
+  const value = h("span", { class: "value" });
   const line = h("div", { class: "axis" }, name, h("span", { class: "size" }, `${model.size(dim)}`), roles(life, model, dim, uid), indexBox(life, model, dim), slider(life, model, () => dim, dim), value);
   life.effect(() => {
     line.classList.toggle("active", model.active.value === dim);

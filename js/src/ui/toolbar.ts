@@ -1,6 +1,7 @@
 // Modes and the options that a mode has.
 import { choose, h, icon, toggle, type Life } from "./dom";
 import { callOf, copy, linkOf, saveCsv, saveNpy, savePng, saveSvg, saveWebm } from "./exports";
+import { csv, tableOf } from "./data";
 import type { Model } from "./model";
 import type { Player } from "./player";
 import type { Sound } from "./sound";
@@ -51,13 +52,13 @@ const SPECTRA: Mode[] = ["spectrum", "both"];
 
 function options(life: Life, { model, sound }: Tools): HTMLElement[] {
   const s = model.state;
-  const flag = (key: "fold" | "centre" | "trail" | "symmetry" | "sticks" | "robust", text: string, hint: string) => toggle(life, text, hint, () => s[key].value, (on) => (s[key].value = on));
+  const flag = (key: "fold" | "centre" | "trail" | "symmetry" | "sticks" | "robust" | "cyclic", text: string, hint: string) => toggle(life, text, hint, () => s[key].value, (on) => (s[key].value = on));
   const symmetric = () => model.axes().length > 0;
   const pins = toggle(life, "pin", "pin this slice as a ghost", () => model.pins.value.length > 0, (on) => (model.pins.value = on ? (model.lines() ?? []).map((l) => ({ ...l, values: l.values.slice() })) : []));
   const clear = h("button", { type: "button", class: "chip", title: "hear all frequencies again", onclick: () => (s.mute.value = []) }, "unmute all");
   return [
     within(life, model, LINES, choose(life, "joins", [{ value: "curve", text: "band-limited" }, { value: "joins", text: "straight" }, { value: "dots", text: "dots" }], () => s.style.value, (v) => (s.style.value = v))),
-    within(life, model, SPECTRA, choose(life, "quantity", [{ value: "amplitude", text: "amplitude" }, { value: "power", text: "power" }, { value: "db", text: "power in dB" }, { value: "phase", text: "phase" }, { value: "cossin", text: "cos and sin" }, { value: "share", text: "share of energy" }], () => s.quantity.value, (v) => (s.quantity.value = v))),
+    within(life, model, [...SPECTRA, "spectrum2d"], choose(life, "quantity", [{ value: "amplitude", text: "amplitude" }, { value: "power", text: "power" }, { value: "db", text: "power in dB" }, { value: "phase", text: "phase" }, { value: "cossin", text: "cos and sin" }, { value: "share", text: "share of energy" }], () => s.quantity.value, (v) => (s.quantity.value = v))),
     within(life, model, ["wave", "spectrum", "both", "heatmap", "multiples", "ridge"], choose(life, "scale over", [{ value: "span", text: "scale: same span" }, { value: "axis", text: "scale: play axis" }, { value: "slice", text: "scale: this slice" }, { value: "all", text: "scale: all" }], () => s.scope.value, (v) => (s.scope.value = v))),
     within(life, model, ["multiples", "ridge"], choose(life, "order of rows", [{ value: "index", text: "in order" }, { value: "peak", text: "by peak frequency" }, { value: "phase", text: "by phase" }, { value: "share", text: "by share" }, { value: "size", text: "by size" }], () => s.sort.value, (v) => (s.sort.value = v))),
     within(life, model, LINES, flag("symmetry", "axes", "symmetry axes at c/2 and c/2 + p/2"), symmetric),
@@ -66,6 +67,7 @@ function options(life: Life, { model, sound }: Tools): HTMLElement[] {
     within(life, model, LINES, flag("trail", "trail", "leave the last three slices behind")),
     within(life, model, LINES, pins),
     within(life, model, SPECTRA, flag("sticks", "harmonics", "sticks at key frequencies and what they give rise to"), () => model.spec.keys.length > 0),
+    within(life, model, ["heatmap"], flag("cyclic", "cyclic", "colours that close, for angles in radians")),
     within(life, model, ["heatmap"], flag("robust", "robust", "colours over the mean and three standard deviations")),
     within(life, model, [...LINES, ...SPECTRA], clear, () => s.mute.value.length > 0),
     within(life, model, [...LINES, "spectrum"], toggle(life, icon("sound"), "listen to the wave", () => sound.on.value, () => sound.toggle())),
@@ -111,6 +113,7 @@ function saving(tools: Tools): HTMLElement {
     ["CSV of what is drawn", () => saveCsv(model)],
     ["NPY of the slice", () => saveNpy(model)],
     ["WebM of one cycle", () => void saveWebm(model, player, say)],
+    ["copy the values", () => void copy(csv(tableOf(model)), holder, say)],
     ["copy as Python", () => void copy(callOf(model), holder, say)],
     ...(location.protocol === "about:" ? [] : [["copy link", () => void copy(linkOf(models), holder, say)] as [string, () => void]]),
     ["table of the numbers", () => tools.table()],

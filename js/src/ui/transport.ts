@@ -27,7 +27,7 @@ export function transport(life: Life, model: Model, player: Player): HTMLElement
     const steps = player.stepsPerSecond;
     rate.textContent = player.rate.value || `${steps >= 10 ? Math.round(steps) : steps.toFixed(1)} steps/s`;
   });
-  const where = h("output", { class: "where" });
+  const where = h("span", { class: "where" });
   life.effect(() => {
     const dim = model.state.play.value;
     where.textContent = dim ? `${dim} = ${model.label(dim, model.index[dim].value)}` : "";

@@ -1,7 +1,8 @@
 // Pictures of two axes: square cells, cross-hair with cuts, colour bar; and the two-dimensional spectrum.
 import { colourScale, css, pixels, rampOf, type ColourScale, type Theme } from "../core/colour";
 import { linear, tickFormat, tickValues, type Scale } from "../core/scale";
-import { extent } from "../core/tensor";
+import type { PlaneQuantity } from "../core/dft";
+import { extent, type Extent } from "../core/tensor";
 import type { Box, Frame, Item } from "../draw/list";
 import { plot, xAxis, yAxis, type Plot } from "./axes";
 
@@ -110,8 +111,9 @@ export interface PlaneScene {
   width: number;
   height: number;
   theme: Theme;
-  /** Amplitudes [rows, columns] with signed, centred frequencies. */
-  amplitudes: Float32Array;
+  /** [rows, columns] with signed, centred frequencies. */
+  values: Float32Array;
+  quantity: PlaneQuantity;
   rows: number;
   columns: number;
   /** What the diagonals stand for, where it has a name of its own. */
@@ -130,10 +132,10 @@ export function planeFrame(scene: PlaneScene): Frame {
   const { theme, rows, columns, width, height } = scene;
   const { box } = layout({ ...scene, cuts: false });
   const [cy, cx] = [rows >> 1, columns >> 1];
-  const e = extent(scene.amplitudes.map((v, i) => (i === cy * columns + cx ? NaN : v))) ?? { lo: 0, hi: 1 };
-  const scale: ColourScale = { ramp: "sequential", lo: 0, hi: e.hi || 1 };
+  const e = extent(scene.values.map((v, i) => (i === cy * columns + cx ? NaN : v))) ?? { lo: 0, hi: 1 };
+  const scale = planeScale(scene.quantity, e);
   const p = plot(box, [-cx - 0.5, columns - cx - 0.5], [-cy - 0.5, rows - cy - 0.5]);
-  const flipped = flip(scene.amplitudes, rows, columns);
+  const flipped = flip(scene.values, rows, columns);
   const { rgba } = coloured(flipped, columns, scale, theme.dark);
   const reach = Math.min(cx, cy);
   const diagonals = [p.x(-reach), p.y(-reach), p.x(reach), p.y(reach), p.x(-reach), p.y(reach), p.x(reach), p.y(-reach)];
@@ -150,10 +152,16 @@ export function planeFrame(scene: PlaneScene): Frame {
     ...xAxis(p, theme, { ...look, name: `frequency of ${scene.x}` }),
     ...yAxis(p, theme, look, false),
     { t: "text", x: box.x - 42, y: box.y + box.h / 2, text: `frequency of ${scene.y}`, size: 12, fill: theme.ink, anchor: "middle", turn: -90 },
-    ...colourBar({ x: box.x + box.w + 16, y: box.y, w: 12, h: box.h }, scale, theme, "amplitude, this slice"),
+    ...colourBar({ x: box.x + box.w + 16, y: box.y, w: 12, h: box.h }, scale, theme, `${{ amplitude: "amplitude", db: "dB", phase: "phase" }[scene.quantity]}, this slice`),
   ];
   if (scene.hover) items.push({ t: "dots", xs: [p.x(scene.hover[1])], ys: [p.y(scene.hover[0])], r: 6, fill: "transparent", stroke: theme.mark, width: 1.5 });
   return { width, height, items, panes: [{ kind: "plane", box, x: p.x.domain, y: p.y.domain }], notes: scene.notes };
+}
+
+function planeScale(quantity: PlaneQuantity, e: Extent): ColourScale {
+  if (quantity === "phase") return colourScale(0, 0, true);
+  if (quantity === "db") return { ramp: "sequential", lo: Math.max(e.lo, e.hi - 80), hi: e.hi };
+  return { ramp: "sequential", lo: 0, hi: e.hi || 1 };
 }
 
 const flips = new WeakMap<Float32Array, Float32Array>();

@@ -21,7 +21,6 @@ export interface MultiplesScene {
   across: number;
   /** Shape of a picture; null draws waves. */
   picture: { rows: number; columns: number } | null;
-  bars: boolean;
   y: [number, number];
   selected: number | null;
   notes: string[];
@@ -57,13 +56,8 @@ function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: n
     const p = plot(box, [-0.5, cell.values.length - 0.5], scene.y);
     items.push({ t: "rect", ...box, fill: theme.panel, radius: 3 });
     const xs = Array.from(cell.values, (_, i) => p.x(i));
-    if (scene.bars) {
-      const points = xs.slice(1).flatMap((px, i) => [px, p.y(0), px, p.y(cell.values[i + 1])]);
-      items.push({ t: "segments", points, stroke: theme.lines[0], width: Math.max(1, (box.w / xs.length) * 0.7) });
-    } else {
-      if (scene.y[0] < 0 && scene.y[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.grid });
-      items.push({ t: "line", xs, ys: Array.from(cell.values, (v) => p.y(v)), stroke: theme.lines[0], width: 1.2 });
-    }
+    if (scene.y[0] < 0 && scene.y[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.grid });
+    items.push({ t: "line", xs, ys: Array.from(cell.values, (v) => p.y(v)), stroke: theme.lines[0], width: 1.2 });
   }
   const chosen = cell.id === scene.selected;
   if (chosen) items.push({ t: "rect", ...box, stroke: theme.mark, width: 2, radius: 3 });
@@ -107,7 +101,7 @@ export function ridgeFrame(scene: RidgeScene): Frame {
   const box = { x: 64, y: 26, w: Math.max(40, width - 64 - 16), h: Math.max(40, height - 26 - 44) };
   const p = plot(box, [-0.5, n - 0.5], [0, 1]);
   const pitch = box.h / cells.length;
-  const tall = Math.max(pitch * 2.2, 10);
+  const tall = Math.max(pitch * 3.2, 10);
   const items: Item[] = [...xAxis(p, theme, { name: scene.xName, integers: true })];
   const panes: Pane[] = [];
   const xs = Array.from({ length: n }, (_, i) => p.x(i));

@@ -115,6 +115,8 @@ function phaseDots(scene: SpectrumScene, p: Plot): Item[] {
 interface Stick {
   k: number;
   label: string;
+  /** All its names. */
+  joined: string;
   key: boolean;
 }
 
@@ -127,26 +129,39 @@ function stickList(scene: SpectrumScene): Stick[] {
     else if (!here.names.includes(o.name)) here.names.push(o.name);
     at.set(o.k, here);
   }
-  return [...at].map(([k, { names, key }]) => ({ k, key, label: key ? `${k}` : names[0] })).sort((a, b) => a.k - b.k);
+  return [...at].map(([k, { names, key }]) => ({ k, key, label: key ? `${k}` : names[0], joined: [...(key ? [`${k}`] : []), ...names].join(" = ") })).sort((a, b) => a.k - b.k);
+}
+
+const MOST_LEVELS = 3;
+
+/** Joined names where there is room for them; the widest are shortened to their first name until all fit. */
+function fitted(sticks: Stick[], p: Plot): { labels: string[]; level: number[] } {
+  const labels = sticks.map((s) => s.joined);
+  for (;;) {
+    const widths = labels.map((text, i) => textWidth(text, sticks[i].key ? 12 : 10.5));
+    const level = levels(sticks.map((s) => p.x(s.k)), widths);
+    if (Math.max(0, ...level) < MOST_LEVELS) return { labels, level };
+    const long = labels.map((text, i) => (text === sticks[i].label ? 0 : widths[i]));
+    const widest = long.indexOf(Math.max(...long));
+    if (!long[widest]) return { labels, level };
+    labels[widest] = sticks[widest].label;
+  }
 }
 
 function stickItems(scene: SpectrumScene, p: Plot, list: Stick[]): Item[] {
   const { theme } = scene;
   const named = list.filter((s) => s.key || !/[+−]/.test(s.label));
-  const level = levels(
-    named.map((s) => p.x(s.k)),
-    named.map((s) => textWidth(s.label, s.key ? 12 : 10.5)),
-  );
+  const { labels, level } = fitted(named, p);
   const items: Item[] = [];
   const ticks: number[] = [];
   for (const s of list) if (!named.includes(s)) ticks.push(p.x(s.k), p.box.y - 6, p.x(s.k), p.box.y - 1);
   items.push({ t: "segments", points: ticks, stroke: theme.faint, width: 1.5 });
   named.forEach((s, i) => {
-    if (level[i] > 2) return;
+    if (level[i] >= MOST_LEVELS) return;
     const y = p.box.y - 13 - 14 * level[i];
     const colour = s.key ? theme.mark : theme.soft;
     items.push({ t: "segments", points: [p.x(s.k), y + 7, p.x(s.k), p.box.y + (s.key ? p.box.h : 0)], stroke: colour, width: 1, dash: s.key ? [2, 3] : [], alpha: s.key ? 0.55 : 0.8 });
-    items.push({ t: "text", x: p.x(s.k), y, text: s.label, size: s.key ? 12 : 10.5, weight: s.key ? 700 : 400, fill: colour, anchor: "middle", halo: theme.ground });
+    items.push({ t: "text", x: p.x(s.k), y, text: labels[i], size: s.key ? 12 : 10.5, weight: s.key ? 700 : 400, fill: colour, anchor: "middle", halo: theme.ground });
   });
   return items;
 }

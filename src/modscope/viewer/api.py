@@ -73,7 +73,7 @@ def show(
     "{a} + {b} = {c} (mod {p})" or a callable. Both are set by themselves for arrays over c and a. `bookmarks` maps a
     text to arguments (select, mode, ...): a button each. `precision="float32"` forbids the 16-bit packing that large
     arrays otherwise get, with a badge. Further options: quantity, scale (span, axis, slice, all), style (curve, joins, dots),
-    compare, sort, walk, loop, fold, recentre, trail, symmetry_axes, sticks, robust.
+    compare, sort, walk, loop, fold, recentre, trail, symmetry_axes, sticks, robust, cyclic.
 
     Raises InputError for shapes that differ and UnknownName for an axis or option that is not there.
 
@@ -236,7 +236,7 @@ def _positive(name: str, value: float) -> float:
     return float(value)
 
 
-_FLAGS = ("fold", "recentre", "trail", "symmetry_axes", "sticks", "robust")
+_FLAGS = ("fold", "recentre", "trail", "symmetry_axes", "sticks", "robust", "cyclic")
 
 
 def _state(options: Mapping[str, Any]) -> dict[str, Any]:

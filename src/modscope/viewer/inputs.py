@@ -83,7 +83,7 @@ def _coordinates(
         values = np.asarray(known[dim].values)
         if values.ndim != 1:
             continue
-        if values.dtype.kind not in "fiu":
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
             labels[dim] = tuple(str(v) for v in values)
         elif not np.array_equal(values, np.arange(len(values))):
             coords[dim] = tuple(float(v) for v in values)

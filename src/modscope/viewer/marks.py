@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -151,6 +152,10 @@ def _table(
     return {"axes": axes, "shape": shape, "values": values}
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _tabulated_marks(
     function: Callable[..., Any], sizes: Mapping[str, int], indices: Mapping[str, int]
 ) -> list[dict[str, Any]]:
@@ -173,6 +178,6 @@ def _tabulated_marks(
             "a callable for markers gave different numbers of points: expected the same labels throughout"
         )
     return [
-        {"label": text, "table": {**table, "values": [places[i] for places, _ in table["values"]]}}
+        {"label": text, "table": {**table, "values": [_finite(places[i]) for places, _ in table["values"]]}}
         for i, text in enumerate(texts)
     ]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from modscope.errors import InputError
+from modscope.errors import InputError, UnknownName
 from modscope.viewer import html, picture
 from modscope.viewer.inputs import Tensor
 from modscope.viewer.pack import WHOLE_LIMIT, Block, meta_of, packed
@@ -146,6 +146,39 @@ class View:
     def still(self, *, dpi: int = 110, kind: str = "png") -> bytes:
         """A picture of all views as they start, drawn by matplotlib."""
         return picture.drawn(self, dpi=dpi, kind=kind)
+
+    def frames(self, folder: str | os.PathLike[str], *, every: int = 1, dpi: int = 110) -> list[Path]:
+        """Writes one PNG for each index of the play axis (of the first view), numbered from 0; returns the paths."""
+        target = Path(folder)
+        axis = self.views[0]["state"]["play"]
+        if axis is None:
+            raise InputError(
+                "a view of one axis has no axis to play: expected an array with at least two axes"
+            )
+        target.mkdir(parents=True, exist_ok=True)
+        size = dict(zip(self.views[0]["dims"], self.views[0]["shape"], strict=True))[axis]
+        steps = range(0, size, every)
+        return [
+            _written(target / f"{n:04d}.png", self.at(**{axis: i}).still(dpi=dpi))
+            for n, i in enumerate(steps)
+        ]
+
+    def at(self, **index: int) -> View:
+        """The same views at other indices, by axis name; views without that axis stay as they are."""
+        known = {dim for view in self.views for dim in view["dims"]}
+        for dim in index:
+            if dim not in known:
+                raise UnknownName.of("axis", dim, sorted(known))
+        moved = []
+        for view in self.views:
+            own = {dim: at for dim, at in index.items() if dim in view["dims"]}
+            for dim, at in own.items():
+                size = view["shape"][view["dims"].index(dim)]
+                if not 0 <= at < size:
+                    raise InputError(f"index {at} of axis {dim}: expected an integer from 0 to {size - 1}")
+            state = view["state"]
+            moved.append({**view, "state": {**state, "index": {**state["index"], **own}}})
+        return replace(self, views=tuple(moved))
 
     def png(self, *, dpi: int = 150) -> bytes:
         """The bytes of a PNG of all views as they start."""
