@@ -131,7 +131,7 @@ def test_a_harmonic_that_is_dc_has_no_phase() -> None:
 
 def test_bad_questions_about_waves_are_refused() -> None:
     acts = acts_of(7)
-    with pytest.raises(InputError, match="key frequency 4: expected 1 to 3"):
+    with pytest.raises(InputError, match="key frequency 4 mod 7: expected an integer from 1 to 3"):
         wave_table(acts, "q", [4])
     with pytest.raises(InputError, match="at least one"):
         wave_table(acts, "q", [])

@@ -54,11 +54,12 @@ from modscope.analysis.frequencies import (
     weight_table,
 )
 from modscope.analysis.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
-from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_table
+from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows, wave_table
 from modscope.analysis.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
 from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.maps import LinearMap, linear_maps, map_gains, spectral_matmul, tap_coherence
 from modscope.analysis.marginals import Marginals, marginals
+from modscope.analysis.measures import MEASURES, Measure, measure_table
 from modscope.analysis.mechanism import Mechanism, envelopes, mechanism, replacements
 from modscope.analysis.neurons import (
     Rule,
@@ -123,6 +124,7 @@ __all__ = [
     "DEFAULT_RULE",
     "MAPS",
     "MASKS",
+    "MEASURES",
     "RULES",
     "Ablation",
     "AblationResult",
@@ -133,6 +135,7 @@ __all__ = [
     "LogitFit",
     "Marginals",
     "Mask",
+    "Measure",
     "Mechanism",
     "PairEnergy",
     "Relations",
@@ -201,6 +204,7 @@ __all__ = [
     "map_gains",
     "marginals",
     "matched_filters",
+    "measure_table",
     "mechanism",
     "neuron_fve",
     "neuron_harmonics",
@@ -243,6 +247,7 @@ __all__ = [
     "top_terms",
     "unembedding_phasors",
     "untrained",
+    "wave_rows",
     "wave_table",
     "weight_table",
     "white_noise_like",

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations, in_order
+from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.terms import CONSTANT, term_energy
 from modscope.errors import InputError, UnknownName
 from modscope.signal import basis_frequencies, fourier_basis
@@ -134,9 +135,9 @@ def product_parts(acts: Activations, key_frequencies: Sequence[int] | None = Non
     """
     _attention(acts, "z")
     p = acts.task.p
-    keys = np.arange(1, p // 2 + 1) if key_frequencies is None else np.array(list(key_frequencies))
-    if not np.isin(keys, np.arange(1, p // 2 + 1)).all():
-        raise InputError(f"key frequencies {keys.tolist()}: expected numbers from 1 to {p // 2} for p = {p}")
+    keys = np.array(
+        checked_frequencies(range(1, p // 2 + 1) if key_frequencies is None else key_frequencies, p)
+    )
     z, out = term_energy(acts, "z").sum("d_head"), term_energy(acts, "attn_out").sum("d_model")
     places = [f"z head {head}" for head in range(z.sizes["head"])] + ["attn_out"]
     parts = [z.isel(head=head) for head in range(z.sizes["head"])] + [out]

@@ -24,21 +24,23 @@ RELATIONS: Mapping[str, tuple[str, ...]] = {
     "spectrum": ("phases",),
 }
 
-_PAIRS = 2000
+_PAIRS = 500
 _FEATURES = 32
 
 
-def relation_defects(x: xr.DataArray, axis: str, across: str, *, seed: int = 0) -> xr.Dataset:
+def relation_defects(
+    x: xr.DataArray, axis: str, across: str, *, control: bool = True, seed: int = 0
+) -> xr.Dataset:
     """How far the waves along one axis are from being the same for all indices of another, in [0, 1].
 
     Every two waves that differ in `across` alone are compared by `modscope.signal.wave_defect` under each
     relation: "identical", "sign" (either), "shift" (cyclic), "reversal" (and shift), "spectrum" (phases free).
-    0: the same; 1: nothing in common. More than 2000 pairs are sampled (`seed`).
+    0: the same; 1: nothing in common. More than 500 pairs are sampled (`seed`).
 
     `defect`(relation, dc, scale): dc "kept" or "removed" (each wave centred first), scale "kept" or "removed"
     (up to a positive factor); pairs weigh by energy, with the scale removed alike. `control`: the same of
-    white noise of the same axes; the more a relation allows, the more alike even noise looks.
-    NaN where there is no pair with energy. Raises UnknownName for an axis that is not there.
+    white noise of the same axes (unless control=False); the more a relation allows, the more alike even noise
+    looks. NaN where there is no pair with energy. Raises UnknownName for an axis that is not there.
 
     >>> n = np.arange(12)
     >>> waves = [2 * np.cos(2 * np.pi * n / 12), np.sin(2 * np.pi * n / 12) + 5]
@@ -51,8 +53,10 @@ def relation_defects(x: xr.DataArray, axis: str, across: str, *, seed: int = 0) 
             raise UnknownName.of("axis", name, x.dims)
     if axis == across:
         raise InputError(f"axes {axis!r} and {across!r}: expected two different ones")
-    found = [_defects(y, axis, across, seed) for y in (x, white_noise_like(x, seed=seed))]
-    return xr.Dataset(dict(zip(("defect", "control"), found, strict=True)))
+    found = {"defect": _defects(x, axis, across, seed)}
+    if control:
+        found["control"] = _defects(white_noise_like(x, seed=seed), axis, across, seed)
+    return xr.Dataset(found)
 
 
 def _defects(x: xr.DataArray, axis: str, across: str, seed: int) -> xr.DataArray:
@@ -94,7 +98,9 @@ def _energy(x: np.ndarray, dc: tuple[str, ...]) -> np.ndarray:
     return np.var(x, axis=1) if dc else np.mean(x**2, axis=1)
 
 
-def group_defects(acts: Activations, hook: str, across: str, *, seed: int = 0) -> xr.Dataset:
+def group_defects(
+    acts: Activations, hook: str, across: str, *, control: bool = True, seed: int = 0
+) -> xr.Dataset:
     """`relation_defects` of the waves at a hook: across positions, heads, dimensions, or answers c.
 
     Before attention the waves are over the token; `across` is "pos" or an axis of the hook (head, d_head,
@@ -106,7 +112,7 @@ def group_defects(acts: Activations, hook: str, across: str, *, seed: int = 0) -
         x = acts[hook]
         if "token" not in x.dims:
             raise InputError(f"hook {hook} has no waves: expected one that depends on the token")
-        return relation_defects(x, "token", across, seed=seed)
+        return relation_defects(x, "token", across, control=control, seed=seed)
     x = acts.at(hook)
     features = [str(d) for d in x.dims if d not in ("a", "b")]
     if across not in ("c", *features):
@@ -117,4 +123,4 @@ def group_defects(acts: Activations, hook: str, across: str, *, seed: int = 0) -
             chosen = np.random.default_rng(seed).choice(x.sizes["feature"], _FEATURES, replace=False)
             x = x.isel(feature=np.sort(chosen))
     rows = in_order(x.transpose("a", "b", ...), "c", "a", operation=acts.task.operation)
-    return relation_defects(rows, "a", across, seed=seed)
+    return relation_defects(rows, "a", across, control=control, seed=seed)

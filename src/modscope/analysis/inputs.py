@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.tables import Table
 from modscope.errors import InputError
 from modscope.residues import harmonic
@@ -101,7 +102,7 @@ def wave_table(acts: Activations, hook: str, key_frequencies: Sequence[int]) -> 
     Raises InputError for a frequency outside 1..p//2, UnknownName for a hook that is not there.
     """
     p, hook = acts.task.p, acts.model.hook_name(hook)
-    key = _checked(key_frequencies, p)
+    key = checked_frequencies(key_frequencies, p)
     names = np.array([[k, harmonic(k, 2, p)] for k in key])
     if hook in token_hooks(acts):
         C = spectrum(acts[hook], "token")
@@ -149,16 +150,6 @@ def wave_rows(
     return Table("Waves before attention", columns, tuple(rows))
 
 
-def _checked(key_frequencies: Sequence[int], p: int) -> tuple[int, ...]:
-    key = tuple(int(k) for k in key_frequencies)
-    for k in key:
-        if not 1 <= k <= p // 2:
-            raise InputError(f"key frequency {k}: expected 1 to {p // 2} for p = {p}")
-    if not key or len(set(key)) != len(key):
-        raise InputError(f"key frequencies {key}: expected at least one, each named once")
-    return key
-
-
 def _row_spectrum(acts: Activations, hook: str, names: np.ndarray) -> xr.DataArray:
     """Phasors of the rows of the picture in the order (c, a), at the named frequencies and DC alone."""
     if acts.task.operation not in ("add", "subtract"):
@@ -199,7 +190,7 @@ def head_frequencies(acts: Activations, key_frequencies: Sequence[int] | None = 
     if not hooks:
         raise InputError("this network has no heads: q, k and v do not exist without attention")
     p = acts.task.p
-    among = np.array(_checked(key_frequencies or range(1, p // 2 + 1), p))
+    among = np.array(checked_frequencies(key_frequencies or range(1, p // 2 + 1), p))
     rows = []
     for hook in hooks:
         C = spectrum(acts.at(hook, "a"), "token")

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.terms import LINES, line_means, term_energy
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Transformer
@@ -179,9 +180,7 @@ def tap_coherence(
         raise UnknownName.of("map", name, maps)
     if line not in LINES:
         raise UnknownName.of("line", line, LINES)
-    ks = [int(k) for k in key_frequencies]
-    if not ks or not all(1 <= k <= p // 2 for k in ks):
-        raise InputError(f"key frequencies {ks}: expected numbers from 1 to {p // 2} for p = {p}")
+    ks = list(checked_frequencies(key_frequencies, p))
     X, W = _tap_inputs(acts, maps[name], line, ks)
     signs = np.random.default_rng(seed).choice([-1.0, 1.0], W.shape)
     found = {"coherence": _coherence(X, W), "control": _coherence(X, W * signs)}

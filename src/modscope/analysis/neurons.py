@@ -15,6 +15,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.frequencies import weight_table
+from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.terms import energy_of_lines, line_means
 from modscope.errors import InputError, UnknownName
 from modscope.model import ACTIVATIONS, Transformer
@@ -44,7 +45,8 @@ def neuron_waves(
     a - b of the neuron's frequency, and the rest. Raises InputError for a frequency that is none.
     """
     p = acts.task.p
-    among = _among(key_frequencies, p)
+    every = range(1, p // 2 + 1)
+    among = np.array(checked_frequencies(every if key_frequencies is None else key_frequencies, p))
     pre, post = line_means(acts, "mlp_pre"), line_means(acts, "mlp_post")
     energies = {
         "pre": energy_of_lines(pre, acts.task.operation),
@@ -72,14 +74,6 @@ def neuron_waves(
     result["fve_post"] = _two_cosines(post, at, p).where(alive)
     result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
     return result.assign_attrs(p=p, rule=rule)
-
-
-def _among(key_frequencies: Sequence[int] | None, p: int) -> np.ndarray:
-    every = range(1, p // 2 + 1)
-    among = np.array(list(every if key_frequencies is None else key_frequencies), dtype=int)
-    if among.size == 0 or not np.isin(among, every).all():
-        raise InputError(f"key frequencies {among.tolist()}: expected numbers from 1 to {p // 2} for p = {p}")
-    return among
 
 
 def _rule_score(acts: Activations, post: xr.Dataset, among: np.ndarray, rule: str) -> xr.DataArray:

@@ -46,6 +46,17 @@ class Table:
             )
         return "\n\n".join([f"{self.title}\n{blocks[0]}", *blocks[1:]])
 
+    def records(self) -> list[dict[str, object]]:
+        """One dict for each row, column -> value, as JSON can hold it: a number that does not exist is None.
+
+        >>> Table("Energy", ("hook", "share"), (("k", float("nan")),)).records()
+        [{'hook': 'k', 'share': None}]
+        """
+        return [
+            {column: _plain(cell) for column, cell in zip(self.columns, row, strict=True)}
+            for row in self.rows
+        ]
+
     def to_csv(self) -> str:
         """The table as CSV text, numbers in full."""
         out = io.StringIO()
@@ -88,6 +99,12 @@ def table_of(
 
 def _labels(results: xr.Dataset, axis: Hashable) -> list[object]:
     return results[axis].values.tolist() if axis in results.coords else list(range(results.sizes[axis]))
+
+
+def _plain(cell: object) -> object:
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    return None if isinstance(cell, float) and not np.isfinite(cell) else cell
 
 
 def _text(cell: object) -> str:

@@ -12,6 +12,7 @@ from modscope.cli.ablate import ablate
 from modscope.cli.convert import convert
 from modscope.cli.findings import findings
 from modscope.cli.inspect import inspect
+from modscope.cli.measure import measure
 from modscope.cli.report import report
 from modscope.cli.train import train
 from modscope.errors import InputError, ModscopeError
@@ -48,6 +49,7 @@ app.command()(inspect)
 app.command()(convert)
 app.command()(ablate)
 app.command()(findings)
+app.command()(measure)
 
 
 def main() -> None:
