@@ -53,6 +53,12 @@ def test_every_measure_is_a_table_of_eighty_columns(
     assert out.count("resid_post") >= 2
 
 
+def test_the_page_on_measures_has_them_all() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "measures.md").read_text()
+    described = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(described) == sorted(MEASURES)
+
+
 def test_json_and_csv_hold_the_same_numbers(
     saved: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
