@@ -50,7 +50,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         top = gap.max(axis=1)
         with np.errstate(invalid="ignore"):
             rest = top + np.log(np.exp(gap - top[:, None]).sum(axis=1))
-        loss[rows] = np.logaddexp(0.0, rest)
+            loss[rows] = np.logaddexp(0.0, rest)
     return loss.reshape(labels.shape)
 
 

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from markupsafe import escape
 
 from modscope.activations import Activations, record
 from modscope.analysis.summary import Summary, summarise
 from modscope.errors import InputError
+from modscope.findings import Picture, findings
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.report import Look, report_page, write_page
 from modscope.report.sections import SECTIONS
+from modscope.report.sketch import sketch
 from modscope.task import ModularTask, Split
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -171,6 +174,48 @@ def test_a_broken_network_is_called_broken() -> None:
 def test_even_p_uses_the_nyquist_frequency() -> None:
     summary, _ = look_at("even")
     assert list(summary.to_dict()["embedding_energy"]) == [str(k) for k in range(1, 7)]
+
+
+@pytest.mark.parametrize("name", ["even", "subtract", "two embeddings", "broken"])
+def test_findings_stand_on_the_page_with_their_verdicts(name: str) -> None:
+    summary, acts = look_at(name)
+    found = findings(acts, only=["which-mechanism", "sparse-embedding", "even-about-half-c", "phases-agree"])
+    page = report_page(Look(summary, acts, title=name, findings=found))
+    reader = Balanced()
+    reader.feed(page)
+    assert reader.open == []
+    for finding in found:
+        assert f'id="finding-{finding.id}"' in page
+        assert str(escape(finding.statement)) in page
+    assert "None" not in page.split("<main>")[1].split('id="frequencies"')[0]
+
+
+def test_sketches_take_any_picture() -> None:
+    nan = float("nan")
+    pictures = [
+        Picture("bars", ["a", "b <c>"], {"x": [1.0, nan], "y": [-1.0, 2.0]}, "x", "y", ("a",)),
+        Picture("bars", list(range(60)), {"x": [0.0] * 60}, "x", "y"),
+        Picture("lines", [0.0, 1.0, 2.0], {"x": [0.99, 1.0, nan]}, "x", "y", (1.0,)),
+        Picture("points", [3.0], {"x": [3.0]}, "x", "y"),
+    ]
+    for picture in pictures:
+        text = sketch(picture)
+        reader = Balanced()
+        reader.feed(text)
+        assert reader.open == []
+        assert "nan" not in text
+        assert "<c>" not in text
+    # The bar of 2 is twice as high as that of 1 and the one of -1 hangs from the same line.
+    bars = re.findall(
+        r'<rect class="s[12]" x="[0-9.]+" y="([0-9.]+)" width="[0-9.]+" height="([0-9.]+)"(?! rx)',
+        sketch(pictures[0]),
+    )
+    (y1, h1), (y2, h2), (y3, h3) = [(float(y), float(h)) for y, h in bars[:3]]
+    assert h3 == pytest.approx(2 * h1, abs=0.2)
+    assert h2 == pytest.approx(h1, abs=0.2)
+    assert y1 + h1 == pytest.approx(y2, abs=0.2)
+    assert y3 + h3 == pytest.approx(y2, abs=0.2)
+    assert sketch(Picture("lines", [0.0], {"x": [nan]}, "x", "y")) == ""
 
 
 def test_names_of_files_cannot_become_markup() -> None:

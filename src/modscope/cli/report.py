@@ -30,6 +30,9 @@ def report(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Where to write the page.", show_default=False)] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
+    no_findings: Annotated[
+        bool, typer.Option("--no-findings", help="Leave out the findings, which take half of the time.")
+    ] = False,
     mapping: Annotated[
         Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
     ] = None,
@@ -47,6 +50,7 @@ def report(
     from modscope.activations import record
     from modscope.analysis.keys import DEFAULT_RULE
     from modscope.analysis.summary import summarise
+    from modscope.findings import findings
     from modscope.report import Look, checkpoint_facts, report_page, write_page
     from modscope.report.words import verdict
 
@@ -57,6 +61,7 @@ def report(
     if as_json:
         _print_json({**summary.to_dict(), "checkpoint": _description(checkpoint)}, out)
         return
+    found = None if no_findings else findings(acts, key_frequencies=summary.keys.frequencies or None)
     look = Look(
         summary,
         acts,
@@ -64,6 +69,7 @@ def report(
         facts=checkpoint_facts(checkpoint),
         notes=checkpoint.notes,
         command="modscope report" + (f" {shlex.quote(str(path))}" if path else ""),
+        findings=found,
     )
     page = write_page(report_page(look), out or Path(f"{_name(checkpoint)}.report.html")).resolve()
     typer.echo(verdict(summary))

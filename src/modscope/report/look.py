@@ -8,6 +8,7 @@ from functools import cached_property
 
 from modscope.activations import Activations
 from modscope.analysis.summary import Summary
+from modscope.findings import Findings
 from modscope.report.style import key_colours
 
 __all__ = ["Look"]
@@ -18,7 +19,8 @@ class Look:
     """Everything that the sections of a report may draw on.
 
     title: what the network is called; facts: name -> value, about the file and the network; notes: what had
-    to be assumed when it was opened; command: how to make this report again.
+    to be assumed when it was opened; command: how to make this report again; findings: what the network says
+    to each claim, None to leave them out.
     """
 
     summary: Summary
@@ -27,6 +29,7 @@ class Look:
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     command: str = ""
+    findings: Findings | None = None
 
     @cached_property
     def colours(self) -> dict[int, str]:

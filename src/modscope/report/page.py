@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from modscope._version import __version__
 from modscope.errors import InputError
+from modscope.findings import VERDICTS
 from modscope.report.look import Look
 from modscope.report.sections import SECTIONS
+from modscope.report.sketch import sketch
 from modscope.report.style import css_class
 from modscope.report.words import loss_text, percent, subtitle, verdict
 
@@ -30,10 +33,24 @@ def report_page(look: Look) -> str:
         sections=sections,
         keys=keys,
         tiles=_tiles(look),
+        findings=[(f, sketch(f.picture) if f.picture else "") for f in look.findings or ()],
+        verdicts=_verdict_counts(look),
+        mechanism=_mechanism(look),
         verdict=verdict(look.summary),
         subtitle=subtitle(look.summary),
         version=__version__,
     )
+
+
+def _verdict_counts(look: Look) -> list[tuple[str, int]]:
+    """How many findings have each verdict, those that none has left out."""
+    found = Counter(finding.verdict for finding in look.findings or ())
+    return [(verdict, found[verdict]) for verdict in VERDICTS if found[verdict]]
+
+
+def _mechanism(look: Look) -> str:
+    """The outcome of the finding that tells mechanisms apart, if it was made."""
+    return next((f.summary for f in look.findings or () if f.id == "which-mechanism"), "")
 
 
 def _tiles(look: Look) -> list[tuple[str, str, str]]:
