@@ -48,8 +48,7 @@ def test_every_measure_is_a_table_of_eighty_columns(
 ) -> None:
     code, out, err = run(capsys, monkeypatch, saved, *MEASURES, "--frequencies", "1,3")
     assert code == 0, err
-    lines = [line for line in out.splitlines() if not line.endswith("controls")]
-    assert max(map(len, lines)) <= 80, max(lines, key=len)
+    assert max(map(len, out.splitlines())) <= 80, max(out.splitlines(), key=len)
     assert out.count("resid_post") >= 2
 
 
@@ -84,6 +83,18 @@ def test_what_does_not_apply_says_why(
     code, out, err = run(capsys, monkeypatch, without_attention, "pattern", "--frequencies", "1,2")
     assert code == 2
     assert err.count("\n") == 1
+
+
+def test_multiplication_is_measured_in_the_exponents(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for p, code, says in ((7, 0, "addition of exponents"), (8, 2, "do not lie on a circle")):
+        config = TransformerConfig(p, d_model=8, n_heads=2, d_mlp=12)
+        path = tmp_path / f"times{p}.safetensors"
+        save_safetensors(path, Transformer.initialised(config), ModularTask(p, "multiply"))
+        found = run(capsys, monkeypatch, path, "symmetry", "--frequencies", "1,2")
+        assert found[0] == code, found
+        assert says in found[1] + found[2]
 
 
 def test_names_are_listed_and_bad_requests_cost_one_line(

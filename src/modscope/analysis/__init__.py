@@ -43,6 +43,7 @@ from modscope.analysis.energy import (
 )
 from modscope.analysis.equivalence import group_defects, relation_defects
 from modscope.analysis.examples import examples, worst_examples
+from modscope.analysis.exponents import as_addition
 from modscope.analysis.frequencies import (
     MAPS,
     Relations,
@@ -150,6 +151,7 @@ __all__ = [
     "ablation_dataset",
     "ablation_table",
     "ablations",
+    "as_addition",
     "block_energy",
     "center_phasors",
     "circle_fits",

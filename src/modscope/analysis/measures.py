@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from modscope.activations import Activations
 from modscope.analysis.attention import log_odds_additivity, pattern_statistics, product_parts, score_shares
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.equivalence import RELATIONS, group_defects
+from modscope.analysis.exponents import as_addition
 from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows
 from modscope.analysis.maps import map_gains
 from modscope.analysis.marginals import checked_frequencies
@@ -42,13 +43,20 @@ class Measure:
 def measure_table(acts: Activations, name: str, key_frequencies: Sequence[int]) -> Table:
     """The table of one measure of `MEASURES`.
 
+    Multiplication mod a prime is measured as the addition of exponents that it is (`exponents.as_addition`).
     Without key frequencies the measures that can do without look at all. Raises UnknownName for a name that there
     is not, InputError for a frequency outside 1..p//2 and where the measure does not apply to the network.
     """
     if name not in MEASURES:
         raise UnknownName.of("measure", name, MEASURES)
-    keys = tuple(key_frequencies)
-    return MEASURES[name].table(acts, checked_frequencies(keys, acts.task.p) if keys else keys)
+    keys, title = tuple(key_frequencies), "{}"
+    if acts.task.operation == "multiply":
+        acts, title = (
+            as_addition(acts),
+            "{}\n(addition of exponents: residues as powers of the smallest primitive root)",
+        )
+    table = MEASURES[name].table(acts, checked_frequencies(keys, acts.task.p) if keys else keys)
+    return replace(table, title=title.format(table.title))
 
 
 def _reversal(acts: Activations, keys: Sequence[int]) -> Table:

@@ -1,0 +1,62 @@
+"""Multiplication mod a prime as the addition that it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from modscope.activations import Activations, record
+from modscope.analysis.circle import circle_of
+from modscope.errors import InputError
+from modscope.task import ModularTask, Split
+
+__all__ = ["as_addition"]
+
+# The axis of each weight that runs over the tokens, or over the answers.
+_TOKEN_AXIS = {"W_E": 0, "W_E_a": 0, "W_E_b": 0}
+_ONE_HOT_AXIS = {"W_in_a": 0, "W_in_b": 0}
+_ANSWER_AXIS = {"W_U": 1, "b_U": 0}
+
+
+def as_addition(acts: Activations) -> Activations:
+    """The same network on a task of multiplication mod a prime p, as an addition mod p - 1.
+
+    Every residue but 0 is a power of the smallest primitive root g, and g^i g^j = g^(i + j): token and answer
+    i of the result stand for g^i. Rows of the embedding and columns of the unembedding change places and
+    those of 0 are left out, so that all that is said of addition (waves over the tokens, evenness about c/2,
+    output phases) can be asked. Losses differ from those of the task by the logit of 0 and the pairs with a 0.
+    Raises InputError for other operations, a modulus that is no prime, and fewer than p answers.
+
+    >>> from modscope.model import Transformer, TransformerConfig
+    >>> network = Transformer.initialised(TransformerConfig(7, d_model=8, n_heads=2, d_mlp=16))
+    >>> acts = record(network, ModularTask(7, "multiply"))
+    >>> found = as_addition(acts)  # the powers of 3 mod 7 are 1 3 2 6 4 5
+    >>> found.task.p, bool(np.allclose(found.at("logits")[1, 2, 3], acts.at("logits")[3, 2, 6], atol=1e-6))
+    (6, True)
+    """
+    task, network = acts.task, acts.model
+    if task.operation != "multiply":
+        raise InputError(f"operation {task.operation!r}: expected multiply")
+    circle = circle_of(task)
+    _ = circle.turn
+    if network.config.answers < task.p:
+        raise InputError(f"{network.config.answers} answers: expected p = {task.p} or more")
+    order = np.array(circle.residues)
+    config = replace(network.config, p=circle.n, d_vocab_out=circle.n)
+    embedded = any("W_E" in name for name in network.weights)
+    weights = {}
+    for name, weight in network.weights.items():
+        short = name.split(".")[-1]
+        by_token = (_TOKEN_AXIS if embedded else _ONE_HOT_AXIS).get(short)
+        if by_token is not None:
+            others = np.arange(task.p, weight.shape[0])  # the row of "="
+            weight = weight[torch.from_numpy(np.concatenate([order, others]))]
+        elif short in _ANSWER_AXIS:
+            weight = weight.index_select(_ANSWER_AXIS[short], torch.from_numpy(order))
+        weights[name] = weight
+    known = task.split.kind != "none"
+    split = Split.of_mask(circle.pairs(task.train_mask)) if known else Split("none")
+    addition = ModularTask(circle.n, "add", split)
+    return record(type(network)(config, weights), addition, positions=acts.positions)
