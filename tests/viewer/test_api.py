@@ -174,6 +174,12 @@ def test_views_side_by_side_carry_a_tensor_once(waves: xr.DataArray) -> None:
     spec = spec_of(both._repr_html_().replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">"))
     assert (len(spec["views"]), len(spec["tensors"]), spec["across"]) == (3, 2, 3)
     assert [view["lines"][0]["t"] for view in spec["views"]] == [0, 0, 1]
+    linked = (
+        ms.heatmap(waves) | ms.show(waves, select={"c": 3}) | ms.show(waves, select={"c": 4, "d_model": 1})
+    )
+    assert [view["select"] for view in linked.states] == [{"d_model": 1, "c": 3, "a": 0}] * 3
+    apart = ms.grid(ms.heatmap(waves), ms.show(waves, select={"c": 3}), link=False)
+    assert [view["select"]["c"] for view in apart.states] == [0, 3]
     assert ms.grid([ms.show(waves), ms.show(waves)], [ms.show(waves)]).across == 2
 
 

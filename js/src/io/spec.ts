@@ -62,6 +62,8 @@ export interface ViewSpec {
   lines: LineSpec[];
   dims: string[];
   shape: number[];
+  /** Axes whose index somebody chose. */
+  chosen: string[];
   p: number | null;
   operation: "add" | "subtract" | null;
   columns: string | null;

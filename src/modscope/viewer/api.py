@@ -111,6 +111,7 @@ def show(
         "lines": lines,
         "dims": free,
         "shape": [first.sizes[dim] for dim in free],
+        "chosen": sorted(select or {}),
         "p": modulus,
         "operation": operation,
         "columns": roles.columns,

@@ -291,8 +291,25 @@ def joined(views: Sequence[View], *, across: int, link: bool = True) -> View:
                 tensors.append(tensor)
         for spec in view.views:
             specs.append({**spec, "lines": [{**line, "t": where[line["t"]]} for line in spec["lines"]]})
+    if link:
+        specs = _agreeing(specs)
     precision = "float32" if any(view.precision == "float32" for view in views) else views[0].precision
     return View(tuple(tensors), tuple(specs), across, link, views[0].theme, precision)
+
+
+def _agreeing(specs: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Linked views start at one index of each axis: the first that somebody chose."""
+    chosen: dict[tuple[str, int], int] = {}
+    for spec in specs:
+        for dim, size in zip(spec["dims"], spec["shape"], strict=True):
+            if dim in spec["chosen"]:
+                chosen.setdefault((dim, size), spec["state"]["index"][dim])
+    out: list[Mapping[str, Any]] = []
+    for spec in specs:
+        sizes = zip(spec["dims"], spec["shape"], strict=True)
+        index = {dim: chosen.get((dim, size), spec["state"]["index"][dim]) for dim, size in sizes}
+        out.append({**spec, "state": {**spec["state"], "index": index}})
+    return out
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

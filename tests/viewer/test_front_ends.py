@@ -1,0 +1,169 @@
+"""Journeys through JupyterLab, nbconvert and marimo: run, play, save, reopen; slow, and only where these are installed.
+
+MODSCOPE_FRONT_ENDS names a folder with the commands `jupyter-lab`, `jupyter-nbconvert` and `marimo`, if they are not
+on the path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = """import numpy as np, modscope as ms
+c, a = np.arange(31)[:, None], np.arange(31)[None, :]
+ms.show(np.cos(2 * np.pi * 4 * (a - c / 2) / 31), dims=("c", "a"), title="Even about c/2")"""
+
+
+def command(name: str) -> str:
+    found = shutil.which(name, path=os.environ.get("MODSCOPE_FRONT_ENDS")) or shutil.which(name)
+    if not found:
+        pytest.skip(f"{name} is not installed; set MODSCOPE_FRONT_ENDS to the folder that has it")
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def served(arguments: list[str], url: str, folder: Path) -> Iterator[None]:
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOME": str(folder), "JUPYTER_PREFER_ENV_PATH": "1"}
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(arguments, cwd=folder, env=env, stdout=log, stderr=log)
+        try:
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(url, timeout=2).close()
+                    break
+                except OSError:
+                    assert server.poll() is None, (folder / "server.log").read_text()[-2000:]
+                    time.sleep(0.5)
+            yield
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait(10)
+
+
+def notebook(path: Path) -> dict[str, Any]:
+    cell = {
+        "cell_type": "code",
+        "id": "one",
+        "metadata": {},
+        "source": CODE,
+        "outputs": [],
+        "execution_count": None,
+    }
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    book = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    path.write_text(json.dumps(book))
+    return book
+
+
+def step(page: Any) -> str:
+    """Plays one step in the first view and gives its caption."""
+    frame = page.frame_locator("iframe[srcdoc]").first
+    frame.locator('.page[data-ready="true"]').wait_for(timeout=60_000)
+    frame.locator(".card").focus()
+    page.keyboard.press("ArrowRight")
+    return str(frame.locator(".caption").inner_text())
+
+
+def test_jupyterlab_runs_plays_saves_and_reopens(screen: Any, tmp_path: Path) -> None:
+    lab, port = command("jupyter-lab"), free_port()
+    notebook(tmp_path / "one.ipynb")
+    url = f"http://127.0.0.1:{port}"
+    options = [
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        "--IdentityProvider.token=",
+        "--ServerApp.disable_check_xsrf=True",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    page = screen.context.new_page()
+    with served([lab, *options], f"{url}/api", tmp_path):
+        page.goto(f"{url}/lab/tree/one.ipynb")
+        page.locator(".jp-Notebook .jp-CodeCell").first.click(timeout=90_000)
+        page.keyboard.press("Shift+Enter")
+        page.locator("iframe[srcdoc]").wait_for(timeout=120_000)
+        assert step(page) == "x[c=1, :]"
+        page.locator(".jp-Notebook").click(position={"x": 5, "y": 5})
+        page.keyboard.press("Control+s")
+        output = wait_for_output(tmp_path / "one.ipynb")
+        assert set(output["data"]) == {"text/html", "text/plain"}
+
+        for session in json.load(urllib.request.urlopen(f"{url}/api/sessions")):
+            request = urllib.request.Request(f"{url}/api/sessions/{session['id']}", method="DELETE")
+            urllib.request.urlopen(request).close()
+        page.goto("about:blank")
+        page.goto(f"{url}/lab/tree/one.ipynb?reset")
+        page.locator("iframe[srcdoc]").wait_for(timeout=90_000)
+        assert step(page) == "x[c=1, :]", "the saved output moves without the kernel that made it"
+
+        book = json.loads((tmp_path / "one.ipynb").read_text())
+        book["cells"][0]["source"] = "1 + 1  # not what was run and signed"
+        (tmp_path / "other.ipynb").write_text(json.dumps(book))
+        page.goto("about:blank")
+        page.goto(f"{url}/lab/tree/other.ipynb?reset")
+        still = page.locator(".jp-OutputArea img")
+        still.wait_for(timeout=90_000)
+        assert still.evaluate("e => e.naturalWidth") > 300
+        assert page.locator("iframe[srcdoc]").count() == 0
+        assert "Even about c/2" in page.locator(".jp-OutputArea").first.inner_text()
+    page.close()
+
+
+def wait_for_output(path: Path) -> dict[str, Any]:
+    for _ in range(60):
+        outputs = json.loads(path.read_text())["cells"][0]["outputs"]
+        if outputs:
+            return dict(outputs[0])
+        time.sleep(0.5)
+    raise AssertionError("the notebook was not saved with its output")
+
+
+def test_nbconvert_keeps_the_view_alive(screen: Any, tmp_path: Path) -> None:
+    convert = command("jupyter-nbconvert")
+    notebook(tmp_path / "one.ipynb")
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOME": str(tmp_path)}
+    run = [convert, "--to", "html", "--execute", "one.ipynb"]
+    subprocess.run(run, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=300)
+    page = screen.context.new_page()
+    page.goto(f"file://{tmp_path}/one.html")
+    assert step(page) == "x[c=1, :]"
+    page.close()
+
+
+def test_marimo_shows_the_view(screen: Any, tmp_path: Path) -> None:
+    marimo, port = command("marimo"), free_port()
+    body = "\n".join(f"    {line}" for line in CODE.splitlines())
+    (tmp_path / "one.py").write_text(
+        f"import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n{body}\n    return\n"
+    )
+    page = screen.context.new_page()
+    arguments = [marimo, "--yes", "run", "one.py", "--headless", "--no-token", "--port", str(port)]
+    with served(arguments, f"http://127.0.0.1:{port}/health", tmp_path):
+        page.goto(f"http://127.0.0.1:{port}")
+        page.locator("iframe[srcdoc]").first.wait_for(timeout=120_000)
+        assert step(page) == "x[c=1, :]"
+    page.close()
