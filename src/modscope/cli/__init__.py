@@ -10,6 +10,7 @@ import typer
 from modscope._version import __version__
 from modscope.cli.ablate import ablate
 from modscope.cli.convert import convert
+from modscope.cli.demo import demo
 from modscope.cli.findings import findings
 from modscope.cli.inspect import inspect
 from modscope.cli.measure import measure
@@ -43,6 +44,7 @@ def _options(
     pass
 
 
+app.command()(demo)
 app.command()(report)
 app.command()(train)
 app.command()(inspect)

@@ -45,7 +45,8 @@ def live_training(*, quiet: bool = False) -> Iterator[Callable[[Status], None]]:
         yield _ending
         return
     panel = _Panel()
-    with Live(console=console, refresh_per_second=8, transient=False) as live:
+    waiting = "preparing; the first time the training step is compiled, which takes about ten seconds"
+    with Live(waiting, console=console, refresh_per_second=8, transient=False) as live:
 
         def show(status: Status) -> None:
             drawn = panel.drawn(status)

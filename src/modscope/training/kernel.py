@@ -7,6 +7,7 @@ gradient of the activations) pass over every inactive (pair, neuron).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,22 +38,23 @@ _FOUR = (0, 0, 0, 0)
 _ONE = np.uint64(1)
 
 # Reassociation lets loops over a row become SIMD; NaN and infinity keep their meaning, the loss reports them.
-_compiled = njit(
-    nogil=True,
-    cache=True,
-    boundscheck=False,
-    error_model="numpy",
-    fastmath={"reassoc", "contract", "nsz", "arcp"},
-)
+_OPTIONS = {
+    "nogil": True,
+    "boundscheck": False,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+}
 # Parts are always inlined: one that stays a function of its own is optimised on its own, and then code fresh
 # from the compiler and the same code loaded from its cache can differ in the last bit.
-_part = njit(
-    nogil=True,
-    forceinline=True,
-    boundscheck=False,
-    error_model="numpy",
-    fastmath={"reassoc", "contract", "nsz", "arcp"},
-)
+_part = njit(forceinline=True, **_OPTIONS)
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """The function compiled, and kept on disk for the next process where numba may write."""
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError:
+        return njit(**_OPTIONS)(function)
 
 
 @_part

@@ -1,0 +1,50 @@
+"""`modscope demo`: a network learns addition before your eyes, then its report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["demo"]
+
+
+def demo(
+    shipped: Annotated[
+        bool, typer.Option("--shipped", help="Report on the network that ships with modscope; train nothing.")
+    ] = False,
+    p: Annotated[int, typer.Option(help="The modulus.")] = 113,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The run folder to make; runs/demo if it is free.")] = None,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
+) -> None:
+    """Train a network from nothing until it has understood addition, and show what it has become."""
+    from modscope.cli.report import report
+
+    if shipped:
+        report(path=None, as_json=False, out=Path("modscope-demo.html"), no_open=no_open)
+        return
+    from modscope.cli.live import live_training
+    from modscope.training.presets import preset
+    from modscope.training.running import INTERRUPTED, train
+
+    recipe = preset("quick").changed({"task.p": p, "seed": seed})
+    folder = out or _free_folder(Path("runs"))
+    with live_training() as watch:
+        run = train(recipe, folder, watch=watch)
+    if run.finished == INTERRUPTED:
+        print(f"stopped; go on with: modscope train --resume {folder}", file=sys.stderr)
+        raise typer.Exit(130)
+    typer.echo(f"The run is in {folder}, {len(run.epochs)} checkpoints from step 0 to {run.epochs[-1]}.")
+    report(path=folder, as_json=False, out=folder / "report.html", no_open=no_open)
+
+
+def _free_folder(parent: Path) -> Path:
+    """runs/demo, or the first of runs/demo-2, runs/demo-3, ... that is not there."""
+    number, folder = 1, parent / "demo"
+    while folder.exists():
+        number += 1
+        folder = parent / f"demo-{number}"
+    return folder
