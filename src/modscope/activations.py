@@ -220,6 +220,11 @@ class Activations(Mapping[str, xr.DataArray]):
         return whole.assign_attrs(self._attrs(hook))
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """The hooks of both tokens whose arrays are in memory now."""
+        return tuple(hook for hook in self.joint_hooks if hook in self._joint)
+
+    @property
     def nbytes(self) -> int:
         """Bytes held at this moment."""
         return sum(x.nbytes for x in (*self._tables.values(), *self._joint.values()))

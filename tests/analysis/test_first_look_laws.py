@@ -8,9 +8,16 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modscope.activations import record
 from modscope.analysis.circle import circle_of, primitive_root
 from modscope.analysis.clusters import clusters, neuron_fve
-from modscope.analysis.energy import even_fraction, frequency_plane, pair_energy
+from modscope.analysis.energy import (
+    energy_by_hook,
+    even_fraction,
+    even_fraction_by_hook,
+    frequency_plane,
+    pair_energy,
+)
 from modscope.analysis.frequencies import energy_shares, gini, inverse_participation_ratio, relations
 from modscope.analysis.logits import logit_fit
 from modscope.analysis.restriction import (
@@ -23,6 +30,7 @@ from modscope.analysis.restriction import (
 )
 from modscope.errors import InputError, UnknownName
 from modscope.losses import losses
+from modscope.model import Transformer, TransformerConfig
 from modscope.task import ModularTask
 
 SIZES = (5, 8, 9, 12, 13, 17)
@@ -265,3 +273,14 @@ def test_even_p_has_no_subharmonics() -> None:
     assert relations([1, 4], 8).subharmonics == {1: None, 4: None}
     with pytest.raises(InputError, match="from 1 to 4"):
         relations([5], 8)
+
+
+def test_a_large_network_is_looked_at_hook_by_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Transformer.initialised(TransformerConfig(11, d_model=8, n_heads=2, d_mlp=12))
+    kept = record(network, ModularTask(11))
+    whole = energy_by_hook(kept), even_fraction_by_hook(kept)
+    monkeypatch.setattr("modscope.analysis.energy._KEPT_BYTES", 0)
+    acts = record(network, ModularTask(11)).load("mlp_post")
+    assert (energy_by_hook(acts), even_fraction_by_hook(acts)) == whole
+    assert kept.kept == kept.joint_hooks
+    assert acts.kept == ("mlp_post",)

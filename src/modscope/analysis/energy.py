@@ -20,12 +20,14 @@ __all__ = [
     "even_fraction",
     "even_fraction_by_hook",
     "frequency_plane",
+    "hooks_in_turn",
     "pair_energy",
 ]
 
 TERMS = ("linear", "sum", "difference", "cross")
 
 _FEATURES_AT_ONCE = 64
+_KEPT_BYTES = 256e6
 _NOISE = 1e-12  # the share of the energy below which what is left in float32 is rounding
 
 
@@ -117,10 +119,27 @@ def _reflected(x: np.ndarray, sign: int) -> np.ndarray:
     return x.swapaxes(0, 1)[np.ix_(back, back)]
 
 
+def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
+    """Every hook that depends on both tokens with its picture (a, b, ...), in the order of the forward pass.
+
+    A small network's are computed in one pass and kept; of a large one nothing is kept that was not there before.
+    """
+    first = next(acts.blocks(*acts.joint_hooks))
+    rows = next(iter(first.values())).sizes["a"]
+    small = sum(x.nbytes for x in first.values()) / rows * acts.task.p < _KEPT_BYTES
+    before = acts.kept
+    if small:
+        acts.load()
+    for hook in acts.joint_hooks:
+        yield hook, acts.at(hook)
+        if not small and hook not in before:
+            acts.forget(hook)
+
+
 def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
     """`pair_energy` of every hook that depends on both tokens, in the order of the forward pass."""
     circle = circle_of(acts.task)
-    return {hook: pair_energy(acts.at(hook), circle) for hook in acts.joint_hooks}
+    return {hook: pair_energy(x, circle) for hook, x in hooks_in_turn(acts)}
 
 
 def even_fraction_by_hook(acts: Activations) -> dict[str, float]:
@@ -128,7 +147,7 @@ def even_fraction_by_hook(acts: Activations) -> dict[str, float]:
     circle = circle_of(acts.task)
     if circle.sign is None:
         return dict.fromkeys(acts.joint_hooks, float("nan"))
-    return {hook: even_fraction(acts.at(hook), circle) for hook in acts.joint_hooks}
+    return {hook: even_fraction(x, circle) for hook, x in hooks_in_turn(acts)}
 
 
 def frequency_plane(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:

@@ -14,7 +14,7 @@ from modscope.activations import Activations
 from modscope.analysis.cautions import cautions
 from modscope.analysis.circle import Circle
 from modscope.analysis.clusters import Clusters
-from modscope.analysis.energy import PairEnergy, energy_by_hook, even_fraction_by_hook
+from modscope.analysis.energy import PairEnergy, even_fraction, hooks_in_turn, pair_energy
 from modscope.analysis.examples import examples, worst_examples
 from modscope.analysis.frequencies import (
     MAPS,
@@ -161,6 +161,7 @@ def summarise(
             str(mask): restriction(logits, task, keys.frequencies, mask=mask) for mask in MASKS if turns
         }
         accuracy = accuracies(logits, task)
+        energy, even = _energies(acts, evidence.circle)
         return Summary(
             p=task.p,
             operation=task.operation,
@@ -175,8 +176,8 @@ def summarise(
             fit=evidence.fit,
             restrictions=restrictions,
             excluded_by_frequency=excluded_loss_by_frequency(logits, task, keys.frequencies if turns else ()),
-            even=even_fraction_by_hook(acts),
-            energy=energy_by_hook(acts),
+            even=even,
+            energy=energy,
             examples=examples(acts),
             cautions=cautions(
                 circle=evidence.circle,
@@ -188,6 +189,15 @@ def summarise(
                 restrictions=restrictions,
             ),
         )
+
+
+def _energies(acts: Activations, circle: Circle) -> tuple[dict[str, PairEnergy], dict[str, float]]:
+    """Energy by kind of term and even fraction of every hook, each looked at once."""
+    energy, even = {}, {}
+    for hook, x in hooks_in_turn(acts):
+        energy[hook] = pair_energy(x, circle)
+        even[hook] = float("nan") if circle.sign is None else even_fraction(x, circle)
+    return energy, even
 
 
 def _given(frequencies: Iterable[int], evidence: Evidence) -> KeyFrequencies:
