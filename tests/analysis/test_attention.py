@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
+from tests import planted
 
 from modscope.activations import Activations, in_order, record
 from modscope.analysis.attention import (
@@ -176,6 +179,21 @@ def test_a_product_doubles_the_frequency_and_a_sum_keeps_it(p: int) -> None:
     # what a product keeps of a + b is the mean of each row
     c = np.arange(p)
     np.testing.assert_allclose(waves["product"].mean("a"), np.cos(4 * np.pi * c / p - 0.7) / 2, atol=1e-9)
+
+
+def test_a_clock_multiplies_in_attention_and_a_sum_does_not() -> None:
+    made = {
+        name: product_parts(record(*build(29, (3, 5))), [3, 5]) for name, build in planted_networks().items()
+    }
+    assert float(made["clock"]["sum"][-1]) > 0.999
+    for name in ("pizza", "rectified_sum"):
+        assert float(made[name].linear[-1]) == pytest.approx(1)
+        assert float(made[name].constant_pattern[-1]) == pytest.approx(1)
+    assert float(made["clock"].constant_pattern[-1]) < 0.1
+
+
+def planted_networks() -> dict[str, Callable[..., tuple[Transformer, ModularTask]]]:
+    return {"clock": planted.clock, "pizza": planted.pizza, "rectified_sum": planted.rectified_sum}
 
 
 def test_mainline_pattern(mainline: Activations, mainline_keys: tuple[int, ...]) -> None:

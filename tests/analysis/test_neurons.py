@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests import planted as planted_networks
 
 from modscope.activations import Activations, record
 from modscope.analysis.neurons import (
@@ -197,6 +198,27 @@ def test_filters_need_a_residual_stream() -> None:
     acts = planted(7, [2], np.ones(1), uniform(1), uniform(1))
     with pytest.raises(InputError, match="residual stream"):
         matched_filters(acts, neuron_waves(acts))
+
+
+def test_neurons_that_read_a_product_have_no_phase_in_a() -> None:
+    acts = record(*planted_networks.clock(29, (3, 5)))
+    waves = neuron_waves(acts)
+    assert np.isnan(waves.phase).all()
+    assert float(waves.fve_pre.max()) < 1e-9
+    np.testing.assert_allclose(waves.share.sel(stage="pre", part="sum"), 1, atol=1e-3)
+    assert phase_tiling(waves).sizes.get("k", 0) == 0
+    assert np.isnan(output_phases(acts, waves).distance).all()
+    assert np.isnan(cluster_summary(waves).phase_gap).all()
+
+
+def test_a_rectified_sum_writes_at_twice_its_phase() -> None:
+    for network, task in (planted_networks.pizza(29, (3, 5)), planted_networks.rectified_sum(29, (3, 5))):
+        acts = record(network, task)
+        waves = neuron_waves(acts)
+        found = output_phases(acts, waves)
+        assert float(found.distance.max()) < 1e-6
+        np.testing.assert_allclose(found.control.mean(), np.pi / 2, atol=0.3)
+        assert cluster_summary(waves).k.values.tolist() == [3, 5]
 
 
 def test_mainline_neurons(mainline: Activations, mainline_keys: tuple[int, ...]) -> None:

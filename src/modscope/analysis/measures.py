@@ -18,6 +18,7 @@ from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.neurons import (
     cluster_summary,
     matched_filters,
+    median,
     neuron_waves,
     output_phases,
     phase_tiling,
@@ -179,10 +180,7 @@ def _outputs(acts: Activations, keys: Sequence[int]) -> Table:
         filters = matched_filters(acts, waves)
         columns |= {"filter": filters.correlation, "c. filter": filters.control}
     ks = np.unique(waves.frequency.values[waves.frequency.values > 0])
-    rows = [
-        (int(k), *(float(np.median(x.values[waves.frequency.values == k])) for x in columns.values()))
-        for k in ks
-    ]
+    rows = [(int(k), *(median(x.values[waves.frequency.values == k]) for x in columns.values())) for k in ks]
     return Table(
         "Output phase from 2 phi (radians) and matched filters, medians", ("k", *columns), tuple(rows)
     )

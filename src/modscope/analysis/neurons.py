@@ -16,7 +16,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.frequencies import weight_table
 from modscope.analysis.marginals import checked_frequencies
-from modscope.analysis.terms import energy_of_lines, line_means
+from modscope.analysis.terms import CONSTANT, energy_of_lines, line_means
 from modscope.errors import InputError, UnknownName
 from modscope.model import ACTIVATIONS, Transformer
 from modscope.signal import phase_distance, spectrum, spectrum_at
@@ -39,7 +39,7 @@ def neuron_waves(
     Over (neuron,): `frequency`; `fve`, the share of mlp_post's variance by those terms; `amplitude_a`,
     `phase_a`, `amplitude_b`, `phase_b` of mlp_pre as a wave in a and in b at that frequency; `amplitude`,
     `phase` of the shared-phase model (the mean of the two phasors); `phase_gap` between the two phases, in
-    [0, pi]; `fve_pre`, `fve_post`: the share of the variance of mlp_pre and of mlp_post that two cosines of one
+    [0, pi]; phases are NaN where mlp_pre holds no such wave; `fve_pre`, `fve_post`: the share of the variance of mlp_pre and of mlp_post that two cosines of one
     amplitude and phase explain; `fve_rectified`: that of mlp_post by the activation function of the
     model of mlp_pre. `share`(stage, part, neuron): the shares of pre and post in 1-D terms, on a + b and on
     a - b of the neuron's frequency, and the rest. Raises InputError for a frequency that is none.
@@ -62,7 +62,7 @@ def neuron_waves(
     result = xr.Dataset({"frequency": ("neuron", frequency)})
     for name, phasor in waves.items():
         result[f"amplitude{name}"] = abs(phasor)
-        result[f"phase{name}"] = _angle(phasor)
+        result[f"phase{name}"] = _angle(phasor, pre.variance)
     result["phase_gap"] = phase_distance(result.phase_a, result.phase_b)
     share = xr.concat(
         [_parts(e, at) for e in energies.values()],
@@ -88,8 +88,10 @@ def _rule_score(acts: Activations, post: xr.Dataset, among: np.ndarray, rule: st
     return total.transpose("neuron", "k")
 
 
-def _angle(phasor: xr.DataArray) -> xr.DataArray:
-    return phasor.copy(data=np.where(np.isfinite(phasor.values), np.angle(phasor.values), np.nan))
+def _angle(phasor: xr.DataArray, variance: xr.DataArray) -> xr.DataArray:
+    """The phases of waves, NaN for those that are the rounding of a signal of that variance."""
+    heard = (abs(phasor) ** 2 > CONSTANT * variance).values
+    return phasor.copy(data=np.where(heard, np.angle(phasor.values), np.nan))
 
 
 def _parts(energy: xr.Dataset, at: xr.DataArray) -> xr.DataArray:
@@ -136,12 +138,18 @@ def cluster_summary(waves: xr.Dataset, *, threshold: float = 0.85) -> xr.Dataset
     """
     ks = np.unique(waves.frequency.values[waves.frequency.values > 0])
     names = ("amplitude", "phase_gap", "fve_pre", "fve_post", "fve_rectified")
-    members = [waves.where(waves.frequency == k, drop=True) for k in ks]
+    members = [waves.isel(neuron=np.flatnonzero(waves.frequency.values == k)) for k in ks]
     columns = {
         "neurons": [m.sizes["neuron"] for m in members],
         "explained": [int((m.fve > threshold).sum()) for m in members],
-    } | {name: [float(m[name].median()) for m in members] for name in names}
+    } | {name: [median(m[name].values) for m in members] for name in names}
     return xr.Dataset({name: (("k",), column) for name, column in columns.items()}, {"k": ks})
+
+
+def median(x: np.ndarray) -> float:
+    """The median of the numbers that exist, NaN where none does."""
+    x = x[np.isfinite(x)]
+    return float(np.median(x)) if len(x) else float("nan")
 
 
 def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
@@ -187,19 +195,21 @@ def _plane_energy(R: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def phase_tiling(waves: xr.Dataset, *, draws: int = 200, seed: int = 0) -> xr.Dataset:
     """How evenly the shared phases of the neurons of each frequency tile the circle.
 
-    Over (k,): `neurons`; `largest_gap`, between neighbours, in units of the even gap 2 pi / n; `kuiper`, the
+    Over (k,), for frequencies of which any neuron has a phase: `neurons`; `largest_gap`, between neighbours, in units of the even gap 2 pi / n; `kuiper`, the
     Kuiper distance V = D+ + D- of the phases from uniform, in [1/n, 1]. `resultant`(k, order) =
     |mean e^(i m phi)| for m = 1, 2, 3, 4: 0 where the phases balance in that harmonic; m = 2 and 4 are what
     sums of rectified waves weighted by cos 2 phi need. Control: the mean of each over `draws` sets of
     n uniformly random phases, with the same names and the prefix `control_`.
     """
-    ks = np.unique(waves.frequency.values[waves.frequency.values > 0])
     generator = np.random.default_rng(seed)
-    rows = []
-    for k in ks:
-        phases = waves.phase.values[waves.frequency.values == k]
+    ks, rows = [], []
+    for k in np.unique(waves.frequency.values[waves.frequency.values > 0]):
+        phases = waves.phase.values[(waves.frequency.values == k) & np.isfinite(waves.phase.values)]
+        if not len(phases):
+            continue
         drawn = [_tiling(phi) for phi in generator.uniform(0, 2 * np.pi, (draws, len(phases)))]
         control = {f"control_{name}": np.mean([d[name] for d in drawn], axis=0) for name in drawn[0]}
+        ks.append(k)
         rows.append({"neurons": len(phases), **_tiling(phases), **control})
     dims = {name: ("k", "order") if "resultant" in name else ("k",) for name in rows[0]} if rows else {}
     coords = {"k": ks, "order": [1, 2, 3, 4]}
@@ -246,10 +256,11 @@ def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.
     sign = 1 if operation == "add" else -1
     expected = waves.phase_a + sign * waves.phase_b
     expected = expected.copy(data=np.angle(np.exp(1j * expected.values))).where(alive)
-    means = line_means(acts, "mlp_post")["mean"].sel(line="sum" if sign > 0 else "difference", drop=True)
-    measured = _angle(spectrum(means, "n").sel(k=at, drop=True).where(alive))
-    psi = _angle(written)
+    post = line_means(acts, "mlp_post")
+    means = post["mean"].sel(line="sum" if sign > 0 else "difference", drop=True)
+    measured = _angle(spectrum(means, "n").sel(k=at, drop=True).where(alive), post.variance)
     variance = rows.var("answer")
+    psi = _angle(written, variance)
     power = abs(written) ** 2 * xr.where(2 * at == p, 1.0, 0.5)
     return xr.Dataset(
         {

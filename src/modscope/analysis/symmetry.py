@@ -54,7 +54,7 @@ def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.
         else _even_fraction_of_token_wave(circle.rows(acts.at(hook, "a").values))
         for hook in hooks
     ]
-    return xr.Dataset({"even": (("hook",), even), "odd": (("hook",), [1 - e for e in even])}, {"hook": hooks})
+    return _two_halves(hooks, even, "even", "odd")
 
 
 def _hooks(acts: Activations, hooks: Iterable[str] | None) -> list[str]:
@@ -101,10 +101,13 @@ def swap_shares(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dat
             energy += float(np.sum(x**2))
             same += float(np.einsum("abf,baf->", x, x))
         shares.append((1 + same / energy) / 2 if energy > CONSTANT * size else float("nan"))
-    return xr.Dataset(
-        {"symmetric": (("hook",), shares), "antisymmetric": (("hook",), [1 - s for s in shares])},
-        {"hook": hooks},
-    )
+    return _two_halves(hooks, shares, "symmetric", "antisymmetric")
+
+
+def _two_halves(hooks: list[str], shares: list[float], first: str, second: str) -> xr.Dataset:
+    """Shares and what is left of 1, without the last digits that rounding puts outside 0..1."""
+    clipped = np.clip(np.asarray(shares, dtype=np.float64), 0.0, 1.0)
+    return xr.Dataset({first: ("hook", clipped), second: ("hook", 1 - clipped)}, {"hook": hooks})
 
 
 def covariance_defect(acts: Activations) -> xr.Dataset:
