@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tests import planted
 
 from modscope.activations import record
+from modscope.checkpoints import open_checkpoint, save_safetensors
 from modscope.errors import InputError, UnknownName
 from modscope.findings import CLAIMS, VERDICTS, Finding, findings
 from modscope.model import PairMLP, PairMLPConfig, Transformer
+from modscope.runs import Run
 from modscope.task import ModularTask, Split
 
 KS = (1, 4, 7)
@@ -224,9 +226,9 @@ def test_sources_that_are_no_networks_are_refused() -> None:
         findings(record(network, task), only=["sparse-embeding"])
 
 
-def test_anything_with_a_model_and_a_task_will_do() -> None:
-    class Run:
-        model, task = clock()
-
-    assert findings(Run, only=["sparse-embedding"]).ids == ("sparse-embedding",)
-    assert np.isfinite(findings(Run, only=["sparse-embedding"])[0].effect.value)
+def test_runs_and_checkpoints_will_do(tmp_path: Path) -> None:
+    path = tmp_path / "clock.safetensors"
+    save_safetensors(path, *clock())
+    for source in (Run.open(path), open_checkpoint(path)):
+        found = findings(source, only=["sparse-embedding"])
+        assert found.verdicts() == {"sparse-embedding": one(clock, "sparse-embedding").verdict}

@@ -71,7 +71,8 @@ def findings(
 ) -> Findings:
     """What a network says to each claim: a `Finding` for each, in order.
 
-    source: a record of activations, or anything with `model` and `task` (a checkpoint, a run). only: the ids of
+    source: a record of activations, or anything with `model` and `task`: a checkpoint, or a run, whose last epoch is
+    taken. only: the ids of
     the claims wanted; all, if not given. key_frequencies: found by the default rule (`keys.DEFAULT_RULE`) if not
     given. seed: for controls and intervals.
     Raises InputError for another source, UnknownName for an id that there is not.
@@ -94,6 +95,8 @@ def _record_of(source: Any) -> Activations:
     if isinstance(source, Activations):
         return source
     network, task = getattr(source, "model", None), getattr(source, "task", None)
+    if callable(network) and not isinstance(network, Network):
+        network = network()  # a run's last epoch
     if not isinstance(network, Network) or not isinstance(task, ModularTask):
         raise InputError(
             f"findings on {type(source).__name__}: expected a record of activations, or a run or checkpoint, "
