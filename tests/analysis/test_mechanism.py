@@ -13,7 +13,8 @@ from tests import planted
 from modscope.activations import record
 from modscope.analysis.keys import key_frequencies
 from modscope.analysis.marginals import marginals
-from modscope.analysis.mechanism import Mechanism, envelopes, margins, mechanism, part_of, replacements
+from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
+from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.checkpoints import open_checkpoint
 from modscope.errors import InputError
 from modscope.losses import losses

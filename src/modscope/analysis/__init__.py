@@ -61,7 +61,7 @@ from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.maps import LinearMap, linear_maps, map_gains, spectral_matmul, tap_coherence
 from modscope.analysis.marginals import Marginals, marginals
 from modscope.analysis.measures import MEASURES, Measure, measure_table
-from modscope.analysis.mechanism import Mechanism, envelopes, mechanism, replacements
+from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.neurons import (
     Rule,
     cluster_summary,
@@ -95,6 +95,7 @@ from modscope.analysis.rectifier import (
     neuron_harmonics,
     rectified_cosine,
 )
+from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.analysis.restriction import (
     MASKS,
     Mask,
@@ -205,6 +206,7 @@ __all__ = [
     "logit_fit",
     "map_gains",
     "marginals",
+    "margins",
     "matched_filters",
     "measure_table",
     "mechanism",
@@ -213,6 +215,7 @@ __all__ = [
     "neuron_waves",
     "output_phases",
     "pair_energy",
+    "part_of",
     "pattern_statistics",
     "permuted_tokens",
     "phase_agreement",

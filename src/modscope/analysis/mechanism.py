@@ -1,161 +1,25 @@
 """Where the answer is made: by rectifying a sum of waves, by a product in attention, or by heart.
 
-Each hook is replaced by parts of itself and the pass resumed. What counts is the margin: the right logit minus
-the mean logit, averaged over all pairs; it is 0 for logits that know nothing, whatever their size.
+Shares of the margin by causal replacement (`replacement`), and each key frequency's circle alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 import xarray as xr
 
 from modscope.activations import Activations, record
-from modscope.analysis.circuits import isolated_circle, turned_logits
-from modscope.analysis.marginals import Marginals, answer_sign, checked_frequencies, marginals
-from modscope.losses import cross_entropy
+from modscope.analysis.circuits import isolated_circle
+from modscope.analysis.marginals import answer_sign, checked_frequencies
+from modscope.analysis.replacement import MarginalOf, input_hook, margins, replacements
+from modscope.model import Network
 from modscope.task import ModularTask
 
-__all__ = [
-    "PARTS",
-    "Mechanism",
-    "envelopes",
-    "input_hook",
-    "is_at_chance",
-    "margins",
-    "mechanism",
-    "part_of",
-    "replacements",
-]
-
-Marginal = Callable[[str], Marginals]
-
-# part -> which functions of one number it is made of; the mean is always kept. "rest" is all that is in none.
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "mean": (),
-    "linear": ("of_a", "of_b"),
-    "answer": ("of_answer",),
-    "opposite": ("of_opposite",),
-}
-
-
-def input_hook(acts: Activations) -> str:
-    """The activation that the MLP reads: resid_mid, or mlp_pre in a network without a residual stream."""
-    return "resid_mid" if "resid_mid" in acts.hooks else "mlp_pre"
-
-
-def part_of(x: np.ndarray, found: Marginals, part: str) -> np.ndarray:
-    """One part of an activation [a, b, ...]: mean, linear (f(a) + g(b)), answer (a + b), opposite (a - b), or
-    everything but such a part: "without linear", "without answer", "without opposite". The mean stays."""
-    name = part.removeprefix("without ")
-    p, n = found.p, np.arange(found.p)
-    read = {
-        "of_a": np.broadcast_to(n[:, None], (p, p)),
-        "of_b": np.broadcast_to(n, (p, p)),
-        "of_answer": (n[:, None] + found.sign * n) % p,
-        "of_opposite": (n[:, None] - found.sign * n) % p,
-    }
-    shape = x.shape[2:]
-    total = np.zeros_like(x)
-    for marginal in PARTS[name]:
-        table = getattr(found, marginal).astype(x.dtype).reshape(p, *shape)
-        total += table[read[marginal]]
-    return x - total if part.startswith("without ") else total + found.mean.astype(x.dtype).reshape(shape)
-
-
-def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The right logit minus the mean of all logits, float64 of the shape of labels.
-
-    >>> margins(np.array([[0.0, 3.0, 0.0]]), np.array([1])).tolist()
-    [2.0]
-    """
-    right = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0].astype(np.float64)
-    return right - logits.mean(axis=-1, dtype=np.float64)
-
-
-_PLAN = (
-    ("pattern", "mean"),
-    ("{input}", "mean"),
-    ("{input}", "linear"),
-    ("{input}", "without linear"),
-    ("{input}", "answer"),
-    ("{input}", "without answer"),
-    ("mlp_post", "mean"),
-    ("mlp_post", "answer"),
-    ("mlp_post", "without answer"),
-    ("mlp_post", "linear"),
-    ("mlp_post", "opposite"),
-)
-
-
-def replacements(acts: Activations, *, marginal: Marginal | None = None) -> xr.Dataset:
-    """What remains of the answer when a hook is replaced by one part of itself.
-
-    Over (replacement), named "hook: part": margin (the mean margin as a share of that of the network left
-    alone, NaN if that is 0), loss and accuracy over all pairs; weight(replacement, k), the amplitude of
-    cos w_k(a + b - c) in the logits, k = 1..p//2: the weights sum to the margin, in logits.
-    Parts: `part_of`; the pattern's mean is taken for each head over all pairs and makes attention constant.
-    The first entry, "none", is the network itself; attribute `margin` is its mean margin.
-    Raises InputError where the answer is neither a + b nor a - b.
-    """
-    answer_sign(acts)
-    marginal = marginal or (lambda hook: marginals(acts, hook))
-    labels = acts.task.labels
-    rows = {"none": _judged([(range(acts.task.p), {"logits": acts.at("logits").values})], labels)}
-    for name, part in _PLAN:
-        hook = name.format(input=input_hook(acts))
-        if hook not in acts.hooks:
-            continue
-        values = part_of(acts.at(hook).values, marginal(hook), part)
-        rows[f"{hook}: {part}"] = _judged(acts.resume({hook: values}), labels)
-    weight = np.stack([_weights(curve) for curve, _, _ in rows.values()])
-    margin = weight.sum(axis=1)
-    # the margin of a network that knows nothing is rounding
-    unit = margin[0] if abs(margin[0]) > 1e-9 else np.nan
-    return xr.Dataset(
-        {
-            "margin": (("replacement",), margin / unit),
-            "loss": (("replacement",), [loss for _, loss, _ in rows.values()]),
-            "accuracy": (("replacement",), [right for _, _, right in rows.values()]),
-            "weight": (("replacement", "k"), weight),
-        },
-        {"replacement": list(rows), "k": np.arange(1, weight.shape[1] + 1)},
-        {"margin": float(margin[0])},
-    )
-
-
-Blocks = Iterable[tuple[range, Mapping[str, np.ndarray]]]
-
-
-def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """The mean logit of answer (label + e) as a function of e, the mean loss, and the accuracy."""
-    p = len(labels)
-    by_label = np.zeros((p, p))
-    loss = right = 0.0
-    for rows, hooks in blocks:
-        logits, wanted = hooks["logits"], labels[rows.start : rows.stop]
-        loss += float(cross_entropy(logits, wanted).sum())
-        right += float((logits.argmax(axis=-1) == wanted).sum())
-        for row, label in zip(logits, wanted, strict=True):
-            by_label[label] += row[:, :p]  # each label once in a row
-    n = np.arange(p)
-    curve = by_label[n, (n + n[:, None]) % p].mean(axis=1) / p
-    return curve, loss / labels.size, right / labels.size
-
-
-def _weights(curve: np.ndarray) -> np.ndarray:
-    """Amplitude of cos(w_k e) in a curve over e, k = 1..p//2."""
-    p = len(curve)
-    ks = np.arange(1, p // 2 + 1)
-    return _cosines(p, ks) @ curve
-
-
-def _cosines(p: int, ks: np.ndarray) -> np.ndarray:
-    """Rows that take the amplitude of cos(w_k e) from a curve over e, [k, e]."""
-    scale = np.where(2 * ks == p, 1.0, 2.0) / p
-    return np.cos(2 * np.pi / p * (np.outer(ks, np.arange(p)) % p)) * scale[:, None]
+__all__ = ["Mechanism", "envelopes", "is_at_chance", "mechanism"]
 
 
 def envelopes(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
@@ -166,15 +30,11 @@ def envelopes(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
     clock, 1 for a pizza. `explained`(k): share of the weight's variance over d that the fit explains.
     For subtraction d = a + b. Source of the envelope: Zhong et al. 2023, Q_pizza.
     """
-    sign, p = answer_sign(acts), acts.task.p
+    answer_sign(acts)
+    p = acts.task.p
     ks = np.array(checked_frequencies(key_frequencies, p))
-    logits, n = acts.at("logits").values, np.arange(p)
-    weight = turned_logits(logits, acts.task) @ _cosines(p, ks).T.astype(logits.dtype)
-    distance = (n[:, None] - sign * n) % p
-    sums = np.zeros((p, len(ks)))
-    np.add.at(sums, distance, weight)
-    # for even p there are p pairs of each distance too
-    curves = (sums / np.bincount(distance.ravel(), minlength=p)[:, None]).T
+    waves = _answer_waves(p, ks)
+    curves = _curves(acts.at("logits").values[..., :p] @ waves.astype(acts.at("logits").dtype), acts.task, ks)
     fits = [_envelope_fit(curve, k) for curve, k in zip(curves, ks, strict=True)]
     return xr.Dataset(
         {
@@ -182,8 +42,26 @@ def envelopes(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
             "pizza": (("k",), [share for share, _ in fits]),
             "explained": (("k",), [explained for _, explained in fits]),
         },
-        {"k": ks, "d": n},
+        {"k": ks, "d": np.arange(p)},
     )
+
+
+def _answer_waves(p: int, ks: np.ndarray) -> np.ndarray:
+    """cos(w_k c) of each k, then sin(w_k c) of each, over the answers, [c, 2k]."""
+    angle = 2 * np.pi / p * (np.outer(np.arange(p), ks) % p)
+    return np.concatenate([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _curves(read: np.ndarray, task: ModularTask, ks: np.ndarray) -> np.ndarray:
+    """The weight of cos w_k(a + b - c) over the distance, [k, d], from logits times `_answer_waves`, [a, b, 2k]."""
+    p, n = task.p, np.arange(task.p)
+    angle = 2 * np.pi / p * (task.labels[..., None] * ks % p)
+    of_cos, of_sin = np.split(read.astype(np.float64), 2, axis=2)
+    weight = (of_cos * np.cos(angle) + of_sin * np.sin(angle)) * np.where(2 * ks == p, 1.0, 2.0) / p
+    distance = (n[:, None] - (1 if task.operation == "add" else -1) * n) % p
+    sums = np.zeros((p, len(ks)))
+    np.add.at(sums, distance, weight)
+    return (sums / p).T  # each distance has p pairs
 
 
 def _envelope_fit(curve: np.ndarray, k: int) -> tuple[float, float]:
@@ -245,7 +123,7 @@ class Mechanism:
 
 
 def mechanism(
-    acts: Activations, key_frequencies: Sequence[int], *, marginal: Marginal | None = None
+    acts: Activations, key_frequencies: Sequence[int], *, marginal: MarginalOf | None = None
 ) -> Mechanism:
     """Which mechanism makes the answer, in shares of its margin (`Mechanism` says what each means).
 
@@ -295,14 +173,28 @@ def _circles(acts: Activations, found: xr.Dataset, key_frequencies: Sequence[int
     weight = found.weight.sel(k=ks).clip(min=0.0)
     rectified = _rectified_share(weight, input_hook(acts)).fillna(0.0)
     own = weight.sel(replacement="none", drop=True)
-    pizza = []
-    for k in ks:
-        alone = record(isolated_circle(acts.model, k), acts.task)
-        pizza.append(float(envelopes(alone, [k]).pizza[0]))
+    pizza = [_envelope_fit(_curve_of_circle(acts, k), k)[0] for k in ks]
     share = own / max(float(own.sum()), np.finfo(float).tiny)
     return xr.Dataset({"weight": share, "rectified": rectified, "product": 1 - rectified}).assign(
         pizza=(("k",), np.array(pizza, dtype=float))
     )
+
+
+def _curve_of_circle(acts: Activations, k: int) -> np.ndarray:
+    """The weight of cos w_k(a + b - c) over the distance with the circle of k alone."""
+    ks = np.array([k])
+    network = _reading(isolated_circle(acts.model, k), _answer_waves(acts.task.p, ks))
+    return _curves(record(network, acts.task).at("logits").values, acts.task, ks)[0]
+
+
+def _reading(network: Network, columns: np.ndarray) -> Network:
+    """The network that gives its logits times some columns [answer, column] in the place of its logits."""
+    turn = torch.from_numpy(columns).to(network.dtype)
+    weights = dict(network.weights)
+    for name in ("unembed.W_U", "unembed.b_U"):
+        if name in weights:
+            weights[name] = weights[name][..., : len(turn)] @ turn
+    return type(network)(replace(network.config, d_vocab_out=turn.shape[1]), weights)
 
 
 def _memorised(acts: Activations) -> float | None:

@@ -28,7 +28,11 @@ _PARTS = ("linear", "sum", "difference", "other")
 
 
 def neuron_waves(
-    acts: Activations, key_frequencies: Sequence[int] | None = None, *, rule: Rule = "fve"
+    acts: Activations,
+    key_frequencies: Sequence[int] | None = None,
+    *,
+    rule: Rule = "fve",
+    rectified: bool = True,
 ) -> xr.Dataset:
     """The frequency, amplitude and phase of every neuron, and how much of it the shared-phase model explains.
 
@@ -41,7 +45,7 @@ def neuron_waves(
     `phase` of the shared-phase model (the mean of the two phasors); `phase_gap` between the two phases, in
     [0, pi]; phases are NaN where mlp_pre holds no such wave; `fve_pre`, `fve_post`: the share of the variance of mlp_pre and of mlp_post that two cosines of one
     amplitude and phase explain; `fve_rectified`: that of mlp_post by the activation function of the
-    model of mlp_pre. `share`(stage, part, neuron): the shares of pre and post in 1-D terms, on a + b and on
+    model of mlp_pre (left out with rectified=False: it takes a pass). `share`(stage, part, neuron): the shares of pre and post in 1-D terms, on a + b and on
     a - b of the neuron's frequency, and the rest. Raises InputError for a frequency that is none.
     """
     p = acts.task.p
@@ -72,7 +76,8 @@ def neuron_waves(
     result["fve"] = 1 - result.share.sel(stage="post", part="other", drop=True)
     result["fve_pre"] = _two_cosines(pre, at, p).where(alive)
     result["fve_post"] = _two_cosines(post, at, p).where(alive)
-    result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
+    if rectified:
+        result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
     return result.assign_attrs(p=p, rule=rule)
 
 

@@ -123,7 +123,7 @@ class Bench:
     @cached_property
     def waves(self) -> xr.Dataset:
         """The wave of every neuron."""
-        return neuron_waves(self.acts)
+        return neuron_waves(self.acts, rectified=False)
 
     @cached_property
     def explained(self) -> np.ndarray:

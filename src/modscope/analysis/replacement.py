@@ -1,0 +1,202 @@
+"""What is left of the answer when an activation is replaced by one part of itself.
+
+The parts are functions of one number: of a, of b, of the answer, of the other diagonal. What counts is the margin: the
+right logit minus the mean logit, averaged over all pairs; it is 0 for logits that know nothing, whatever their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import numpy as np
+import torch
+import xarray as xr
+
+from modscope.activations import Activations
+from modscope.analysis.frequencies import weight_table
+from modscope.analysis.marginals import Marginals, answer_sign, marginals
+from modscope.losses import cross_entropy
+from modscope.model import ACTIVATIONS
+
+__all__ = ["PARTS", "input_hook", "margins", "part_of", "replacements"]
+
+MarginalOf = Callable[[str], Marginals]
+Blocks = Iterable[tuple[range, np.ndarray]]
+
+# part -> which functions of one number it is made of; the mean is always kept
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "mean": (),
+    "linear": ("of_a", "of_b"),
+    "answer": ("of_answer",),
+    "opposite": ("of_opposite",),
+}
+
+_OF_INPUT = ("mean", "linear", "without linear", "answer", "without answer")
+_OF_NEURONS = ("mean", "answer", "without answer", "linear", "opposite")
+
+
+def input_hook(acts: Activations) -> str:
+    """The activation that the MLP reads: resid_mid, or mlp_pre in a network without a residual stream."""
+    return "resid_mid" if "resid_mid" in acts.hooks else "mlp_pre"
+
+
+def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The right logit minus the mean of all logits, float64 of the shape of labels.
+
+    >>> margins(np.array([[0.0, 3.0, 0.0]]), np.array([1])).tolist()
+    [2.0]
+    """
+    right = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0].astype(np.float64)
+    return right - logits.mean(axis=-1, dtype=np.float64)
+
+
+def part_of(x: np.ndarray, found: Marginals, part: str, rows: range | None = None) -> np.ndarray:
+    """One part of an activation [a, b, ...]: mean, linear (f(a) + g(b)), answer (a + b), opposite (a - b), or
+    everything but such a part: "without linear", "without answer", "without opposite". The mean stays.
+
+    rows: which a the rows of x are, if not all. found: the marginals of the whole.
+    """
+    rows = range(found.p) if rows is None else rows
+    kept, shape = part.removeprefix("without "), x.shape[2:]
+    total = _filled(found, PARTS[kept], rows, x.dtype).reshape(len(rows), found.p, *shape)
+    if part.startswith("without "):
+        return x - total
+    return np.broadcast_to(total, x.shape) + found.mean.astype(x.dtype).reshape(shape)
+
+
+def _filled(found: Marginals, names: Iterable[str], rows: range, dtype: np.dtype) -> np.ndarray:
+    """The sum of some marginals as pictures [row, b, feature]."""
+    n, a = np.arange(found.p), np.arange(rows.start, rows.stop)[:, None]
+    total = np.zeros((len(rows), found.p, len(found.mean)), dtype)
+    for name in names:
+        table = getattr(found, name).astype(dtype)
+        if name == "of_a":
+            total += table[rows.start : rows.stop, None]
+        elif name == "of_b":
+            total += table
+        else:
+            sign = found.sign if name == "of_answer" else -found.sign
+            total += table[(a + sign * n) % found.p]
+    return total
+
+
+def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr.Dataset:
+    """What remains of the answer when a hook is replaced by one part of itself and the pass is run on.
+
+    Over (replacement), named "hook: part": margin (the mean margin as a share of that of the network left
+    alone, NaN if that is 0), loss and accuracy over all pairs; weight(replacement, k), the amplitude of
+    cos w_k(a + b - c) in the logits, k = 1..p//2: the weights sum to the margin, in logits.
+    Parts: `part_of`; the pattern's mean is taken for each head over all pairs and makes attention constant.
+    The first entry, "none", is the network itself; attribute `margin` is its mean margin.
+    Raises InputError where the answer is neither a + b nor a - b.
+    """
+    answer_sign(acts)
+    labels = acts.task.labels
+    logits = acts.at("logits").values
+    rows = {"none": _judged([(range(acts.task.p), logits)], labels)}
+    if "pattern" in acts.hooks:
+        pattern = acts.at("pattern").values
+        mean = np.broadcast_to(pattern.mean(axis=(0, 1), dtype=np.float64), pattern.shape)
+        blocks = ((r, x["logits"]) for r, x in acts.resume({"pattern": mean}))
+        rows["pattern: mean"] = _judged(blocks, labels)
+    mlp = _Readout(acts, marginal or (lambda hook: marginals(acts, hook)))
+    for part in _OF_INPUT:
+        rows[f"{input_hook(acts)}: {part}"] = _judged(mlp.with_input(part), labels)
+    for part in _OF_NEURONS:
+        rows[f"mlp_post: {part}"] = _judged(mlp.with_neurons(part), labels)
+    weight = np.stack([_weights(curve) for curve, _, _ in rows.values()])
+    margin = weight.sum(axis=1)
+    # the margin of a network that knows nothing is rounding
+    unit = margin[0] if abs(margin[0]) > 1e-9 else np.nan
+    return xr.Dataset(
+        {
+            "margin": (("replacement",), margin / unit),
+            "loss": (("replacement",), [loss for _, loss, _ in rows.values()]),
+            "accuracy": (("replacement",), [right for _, _, right in rows.values()]),
+            "weight": (("replacement", "k"), weight),
+        },
+        {"replacement": list(rows), "k": np.arange(1, weight.shape[1] + 1)},
+        {"margin": float(margin[0])},
+    )
+
+
+class _Readout:
+    """The logits as mlp_post W_L + skip, which are both linear in what is replaced.
+
+    So the marginals of mlp_pre and of the skip are those of the MLP's input, read once: a replaced input needs
+    one pass of the nonlinearity and one product with W_L, replaced neurons a product of tables.
+    """
+
+    def __init__(self, acts: Activations, marginal: MarginalOf) -> None:
+        self.pre, self.post = acts.at("mlp_pre").values, acts.at("mlp_post").values
+        self.W_L = weight_table(acts.model, "neuron_logit").T.astype(self.post.dtype)
+        self.activation = ACTIVATIONS[acts.model.config.activation]
+        self.skip = acts.at("logits").values[..., : acts.task.p] - self.post @ self.W_L
+        self.of_pre, self.of_post = marginal("mlp_pre"), marginal("mlp_post")
+        self.of_skip = _marginals_of(self.skip, self.of_pre.sign)
+
+    def _blocks(self) -> Iterator[range]:
+        p = len(self.pre)
+        size = max(1, 4096 // p)
+        return (range(start, min(start + size, p)) for start in range(0, p, size))
+
+    def with_input(self, part: str) -> Iterator[tuple[range, np.ndarray]]:
+        for rows in self._blocks():
+            some = slice(rows.start, rows.stop)
+            pre = part_of(self.pre[some], self.of_pre, part, rows)
+            post = self.activation(torch.from_numpy(pre)).numpy()
+            yield rows, post @ self.W_L + part_of(self.skip[some], self.of_skip, part, rows)
+
+    def with_neurons(self, part: str) -> Iterator[tuple[range, np.ndarray]]:
+        names = PARTS[part.removeprefix("without ")]
+        written = {name: getattr(self.of_post, name) @ self.W_L for name in names}
+        read = _replaced(self.of_post, self.of_post.mean @ self.W_L, written)
+        for rows in self._blocks():
+            some = slice(rows.start, rows.stop)
+            tables = _filled(read, names, rows, self.skip.dtype)
+            if part.startswith("without "):
+                yield rows, self.skip[some] + self.post[some] @ self.W_L - tables
+            else:
+                yield rows, self.skip[some] + tables + read.mean.astype(self.skip.dtype)
+
+
+def _replaced(found: Marginals, mean: np.ndarray, tables: Mapping[str, np.ndarray]) -> Marginals:
+    """Marginals with other features: those given, the rest left empty."""
+    empty = np.zeros((found.p, 0))
+    a, b, answer, opposite = (tables.get(x, empty) for x in ("of_a", "of_b", "of_answer", "of_opposite"))
+    return Marginals(found.hook, found.sign, mean, a, b, answer, opposite, 0.0)
+
+
+def _marginals_of(x: np.ndarray, sign: int) -> Marginals:
+    """The marginals in a, b and the answer of x [a, b, feature]."""
+    p = len(x)
+    mean = x.mean(axis=(0, 1), dtype=np.float64)
+    of_a, of_b = x.mean(axis=1, dtype=np.float64) - mean, x.mean(axis=0, dtype=np.float64) - mean
+    of_answer, n = np.zeros_like(of_a), np.arange(p)
+    for a, row in enumerate(x):
+        of_answer[(a + sign * n) % p] += row  # each answer once in a row
+    return Marginals("skip", sign, mean, of_a, of_b, of_answer / p - mean, np.zeros((p, 0)), 0.0)
+
+
+def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """The mean logit of answer (label + e) as a function of e, the mean loss, and the accuracy."""
+    p = len(labels)
+    by_label = np.zeros((p, p))
+    loss = right = 0.0
+    for rows, logits in blocks:
+        wanted = labels[rows.start : rows.stop]
+        loss += float(cross_entropy(logits, wanted).sum())
+        right += float((logits.argmax(axis=-1) == wanted).sum())
+        for row, label in zip(logits, wanted, strict=True):
+            by_label[label] += row[:, :p]  # each label once in a row
+    n = np.arange(p)
+    curve = by_label[n, (n + n[:, None]) % p].mean(axis=1) / p
+    return curve, loss / labels.size, right / labels.size
+
+
+def _weights(curve: np.ndarray) -> np.ndarray:
+    """Amplitude of cos(w_k e) in a curve over e, k = 1..p//2."""
+    p = len(curve)
+    ks = np.arange(1, p // 2 + 1)
+    scale = np.where(2 * ks == p, 1.0, 2.0) / p
+    return (np.cos(2 * np.pi / p * (np.outer(ks, np.arange(p)) % p)) @ curve) * scale
