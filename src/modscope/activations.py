@@ -72,6 +72,8 @@ class Activations(Mapping[str, xr.DataArray]):
         self.positions = positions
         self._tables = _token_tables(network)
         self._joint: dict[str, Tensor] = {}
+        # (measure, hook) -> small results that several measures need, for as long as this record lives
+        self.derived: dict[tuple[str, str], xr.Dataset] = {}
 
     @property
     def read_position(self) -> str:

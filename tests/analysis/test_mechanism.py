@@ -6,19 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests import planted
 
 from modscope.activations import record
+from modscope.analysis.circuits import isolated_circle, turned_logits
 from modscope.analysis.keys import key_frequencies
 from modscope.analysis.marginals import marginals
-from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
+from modscope.analysis.mechanism import Mechanism, circle_curve, envelopes, mechanism
 from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.checkpoints import open_checkpoint
 from modscope.errors import InputError
-from modscope.losses import losses
-from modscope.model import PairMLP, PairMLPConfig, Transformer
+from modscope.losses import accuracies, losses
+from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.task import ModularTask, Split
 
 KS = (1, 4, 7)
@@ -60,6 +62,58 @@ def test_weights_sum_to_the_margin(p: int) -> None:
     logits = acts.at("logits").values
     assert found.attrs["margin"] == pytest.approx(margins(logits, task.labels).mean(), abs=1e-6)
     assert float(found.loss.sel(replacement="none")) == pytest.approx(losses(logits, task).all)
+
+
+NETWORKS = {
+    "with =": lambda p: planted.random_weights(p)[0],
+    "without =": lambda p: planted.random_weights(p, equals=False)[0],
+    "biases": lambda p: with_biases(TransformerConfig(p, d_model=12, n_heads=3, d_mlp=20, biases=BIASES)),
+    "mlp": lambda p: PairMLP.initialised(PairMLPConfig(p, d_hidden=20)),
+}
+BIASES = ("b_Q", "b_V", "b_O", "b_in", "b_out", "b_U")
+
+
+def with_biases(config: TransformerConfig) -> Transformer:
+    network, generator = Transformer.initialised(config), torch.Generator().manual_seed(1)
+    weights = {
+        name: torch.randn(w.shape, generator=generator) if "b_" in name else w
+        for name, w in network.weights.items()
+    }
+    return Transformer(config, weights)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("p", "operation"), [(9, "add"), (10, "subtract")])
+def test_replacements_are_those_of_the_resumed_pass(name: str, p: int, operation: str) -> None:
+    acts = record(NETWORKS[name](p).to(torch.float64), ModularTask(p, operation))
+    found = replacements(acts)
+    whole = margins(acts.at("logits").values, acts.task.labels).mean()
+    for which in found.replacement.values[1:]:
+        hook, part = which.split(": ")
+        value = part_of(acts.at(hook).values, marginals(acts, hook), part)
+        logits = np.concatenate([x["logits"] for _, x in acts.resume({hook: value})])
+        one = found.sel(replacement=which)
+        assert float(one.margin) * found.attrs["margin"] == pytest.approx(
+            margins(logits, acts.task.labels).mean(), abs=1e-9
+        ), which
+        assert float(one.loss) == pytest.approx(losses(logits, acts.task).all), which
+        assert float(one.accuracy) == pytest.approx(accuracies(logits, acts.task).all), which
+    assert found.attrs["margin"] == pytest.approx(whole, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("p", [9, 10])
+def test_a_circle_alone_is_the_isolated_network(name: str, p: int) -> None:
+    network = NETWORKS[name](p).to(torch.float64)
+    acts = record(network, ModularTask(p))
+    for k in range(1, p // 2 + 1):
+        expected = envelopes(record(isolated_circle(network, k), acts.task), [k])
+        assert np.allclose(circle_curve(acts, k), expected.weight[0], atol=1e-9)
+        turned = turned_logits(record(isolated_circle(network, k), acts.task).at("logits").values, acts.task)
+        wave = np.cos(2 * np.pi * k * np.arange(p) / p) * (1 if 2 * k == p else 2) / p
+        n = np.arange(p)
+        by_distance = [(turned @ wave)[(n[:, None] - n) % p == d].mean() for d in range(p)]
+        assert np.allclose(expected.weight[0], by_distance, atol=1e-9)
 
 
 @pytest.mark.parametrize("equals", [True, False])

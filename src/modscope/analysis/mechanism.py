@@ -6,20 +6,20 @@ Shares of the margin by causal replacement (`replacement`), and each key frequen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 import xarray as xr
 
 from modscope.activations import Activations, record
 from modscope.analysis.circuits import isolated_circle
+from modscope.analysis.frequencies import Map, weight_table
 from modscope.analysis.marginals import answer_sign, checked_frequencies
 from modscope.analysis.replacement import MarginalOf, input_hook, margins, replacements
 from modscope.model import Network
 from modscope.task import ModularTask
 
-__all__ = ["Mechanism", "envelopes", "is_at_chance", "mechanism"]
+__all__ = ["Mechanism", "circle_curve", "envelopes", "is_at_chance", "mechanism"]
 
 
 def envelopes(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
@@ -173,28 +173,40 @@ def _circles(acts: Activations, found: xr.Dataset, key_frequencies: Sequence[int
     weight = found.weight.sel(k=ks).clip(min=0.0)
     rectified = _rectified_share(weight, input_hook(acts)).fillna(0.0)
     own = weight.sel(replacement="none", drop=True)
-    pizza = [_envelope_fit(_curve_of_circle(acts, k), k)[0] for k in ks]
+    pizza = [_envelope_fit(circle_curve(acts, k), k)[0] for k in ks]
     share = own / max(float(own.sum()), np.finfo(float).tiny)
     return xr.Dataset({"weight": share, "rectified": rectified, "product": 1 - rectified}).assign(
         pizza=(("k",), np.array(pizza, dtype=float))
     )
 
 
-def _curve_of_circle(acts: Activations, k: int) -> np.ndarray:
+def circle_curve(acts: Activations, k: int) -> np.ndarray:
     """The weight of cos w_k(a + b - c) over the distance with the circle of k alone."""
-    ks = np.array([k])
-    network = _reading(isolated_circle(acts.model, k), _answer_waves(acts.task.p, ks))
-    return _curves(record(network, acts.task).at("logits").values, acts.task, ks)[0]
+    p, ks = acts.task.p, np.array([k])
+    alone = record(isolated_circle(acts.model, k), acts.task)
+    waves = _answer_waves(p, ks)
+    # W_L and W_U times two waves over the answers: logits are never made
+    reads: dict[str, Map] = {"mlp_post": "neuron_logit"}
+    if "resid_mid" in acts.hooks:
+        reads["resid_mid"] = "unembedding"
+    columns = {hook: (weight_table(acts.model, name).T @ waves) for hook, name in reads.items()}
+    read = np.concatenate(
+        [
+            sum(block[h].values @ columns[h].astype(block[h].dtype) for h in reads)
+            for block in alone.blocks(*reads)
+        ]
+    )
+    return _curves(read + _biases(acts.model, p) @ waves, acts.task, ks)[0]
 
 
-def _reading(network: Network, columns: np.ndarray) -> Network:
-    """The network that gives its logits times some columns [answer, column] in the place of its logits."""
-    turn = torch.from_numpy(columns).to(network.dtype)
-    weights = dict(network.weights)
-    for name in ("unembed.W_U", "unembed.b_U"):
-        if name in weights:
-            weights[name] = weights[name][..., : len(turn)] @ turn
-    return type(network)(replace(network.config, d_vocab_out=turn.shape[1]), weights)
+def _biases(network: Network, p: int) -> np.ndarray:
+    """What b_out and b_U add to each logit, float64 [answer]."""
+    added = np.zeros(p)
+    if network.has_weight("b_out"):
+        added += weight_table(network, "unembedding") @ network.weight("b_out").detach().double().numpy()
+    if network.has_weight("b_U"):
+        added += network.weight("b_U").detach().double().numpy()[:p]
+    return added
 
 
 def _memorised(acts: Activations) -> float | None:

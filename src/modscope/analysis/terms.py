@@ -22,9 +22,17 @@ def line_means(acts: Activations, hook: str) -> xr.Dataset:
     `mean`(line, n, feature): over the pairs with a = n ("a"), b = n ("b"), a + b = n ("sum"), a - b = n
     ("difference"), mod p: the best description of the feature by a function of that one residue.
     `average`(feature): over all pairs; `variance`(feature), 0 where the feature is constant up to rounding.
-    float64; streams over rows of a. Raises UnknownName for a hook that does not depend on both tokens.
+    float64; streams over rows of a; kept with the record, being small and needed often. Raises UnknownName for a
+    hook that does not depend on both tokens.
     """
-    hook, p = acts.model.hook_name(hook), acts.task.p
+    hook = acts.model.hook_name(hook)
+    if ("line_means", hook) not in acts.derived:
+        acts.derived["line_means", hook] = _line_means(acts, hook)
+    return acts.derived["line_means", hook].copy()
+
+
+def _line_means(acts: Activations, hook: str) -> xr.Dataset:
+    p = acts.task.p
     shape: dict[str, int] = {}
     total, squares = np.zeros(0), np.zeros(0)
     for block in acts.blocks(hook):

@@ -62,6 +62,9 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 
+_HOOKS = ("pattern", "resid_mid", "mlp_pre", "mlp_post", "resid_post", "logits")
+
+
 def findings(
     source: Any,
     *,
@@ -87,13 +90,17 @@ def findings(
     for name in wanted:
         if name not in CLAIMS:
             raise UnknownName.of("finding", name, CLAIMS)
-    bench = Bench(_record_of(source), key_frequencies=key_frequencies, seed=seed)
+    acts = _record_of(source)
+    if only is None:
+        acts.load(*(hook for hook in _HOOKS if hook in acts.hooks))  # in one pass
+    bench = Bench(acts, key_frequencies=key_frequencies, seed=seed)
     return Findings(CLAIMS[name].finding(bench) for name in wanted)
 
 
 def _record_of(source: Any) -> Activations:
     if isinstance(source, Activations):
-        return source
+        # ablations run on from the read position alone
+        return source if source.positions == "read" else record(source.model, source.task)
     network, task = getattr(source, "model", None), getattr(source, "task", None)
     if callable(network) and not isinstance(network, Network):
         network = network()  # a run's last epoch
