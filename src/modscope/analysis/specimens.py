@@ -13,7 +13,14 @@ from modscope.analysis.clusters import Clusters
 from modscope.errors import InputError
 from modscope.signal import mean_over, power
 
-__all__ = ["NeuronSpecimen", "WaveSpecimen", "neuron_specimen", "wave_specimen"]
+__all__ = [
+    "NeuronSpecimen",
+    "WaveSpecimen",
+    "neuron_pictures",
+    "neuron_specimen",
+    "wave_pictures",
+    "wave_specimen",
+]
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,34 @@ def wave_specimen(acts: Activations, hook: str = "resid_post") -> WaveSpecimen:
     >>> specimen.picture.dims, specimen.fixed[1] - specimen.fixed[0]
     (('c', 'a'), 2.5)
     """
-    circle = circle_of(acts.task)
-    x = _on_places(circle.pairs(acts.at(hook)), circle)
-    within = x.var(("a", "b")) - mean_over(x, circle.direction, name="c").var("c")
-    feature = int(within.values.argmax())
-    turned = "add" if circle.turn > 0 else "subtract"
-    picture = in_order(x.isel({x.dims[-1]: feature}), "c", "a", operation=turned)
+    pictures = wave_pictures(acts, hook, count=1)
+    picture = pictures.isel(feature=0)
+    n = picture.sizes["a"]
     c = int(picture.var("a").values.argmax())
     row = picture.sel(c=c).values
-    places = (c - np.arange(circle.n)) % circle.n
-    first = c / 2 % (circle.n / 2)
+    first = c / 2 % (n / 2)
+    feature = int(pictures.feature.values[0])
+    reflected = row[(c - np.arange(n)) % n]
     return WaveSpecimen(
-        acts.model.hook_name(hook), feature, c, picture, row, row[places], (first, first + circle.n / 2)
+        acts.model.hook_name(hook), feature, c, picture, row, reflected, (first, first + n / 2)
     )
+
+
+def wave_pictures(acts: Activations, hook: str = "resid_post", *, count: int = 12) -> xr.DataArray:
+    """The features of a hook that change most with a at fixed c, strongest first: (feature, c, a).
+
+    c and a are places on the circle of the task; the coordinate `feature` is the number of each. Raises
+    InputError where the answer does not turn on a circle.
+    """
+    circle = circle_of(acts.task)
+    x = _on_places(circle.pairs(acts.at(hook)), circle)
+    x = x.rename({x.dims[-1]: "feature"}) if x.ndim == 3 else x.stack(feature=x.dims[2:])
+    within = x.var(("a", "b")) - mean_over(x, circle.direction, name="c").var("c")
+    strongest = np.argsort(-within.values, kind="stable")[:count]
+    chosen = x.isel(feature=strongest).drop_vars("feature", errors="ignore")
+    turned = "add" if circle.turn > 0 else "subtract"
+    ordered = in_order(chosen, "c", "a", operation=turned).transpose("feature", "c", "a")
+    return ordered.assign_coords(feature=strongest)
 
 
 def _on_places(x: xr.DataArray, circle: Circle) -> xr.DataArray:
@@ -88,19 +110,7 @@ def neuron_specimen(acts: Activations, found: Clusters, *, frequency: int | None
 
     Without any cluster, the neuron of median variance among those that vary.
     """
-    counts = found.counts()
-    if frequency is not None and frequency not in counts:
-        raise InputError(f"no neuron belongs to frequency {frequency}: clusters are {list(counts)}")
-    post = acts.at("mlp_post")
-    if counts:
-        k = frequency if frequency is not None else max(counts, key=lambda j: counts[j])
-        members = found.members(k)
-        order = found.fve[members]
-    else:
-        variance = post.var(("a", "b")).values
-        members = np.flatnonzero(variance > 0) if (variance > 0).any() else np.arange(len(variance))
-        order = variance[members]
-    neuron = int(members[np.argsort(order, kind="stable")[len(members) // 2]])
+    neuron = _median_neuron(acts, found, frequency)
     circle = circle_of(acts.task)
     pictures = [
         _on_places(circle.pairs(acts.at(hook).isel(neuron=neuron)), circle)
@@ -108,3 +118,35 @@ def neuron_specimen(acts: Activations, found: Clusters, *, frequency: int | None
     ]
     spectra = [power(x, ("a", "b")) for x in pictures]
     return NeuronSpecimen(neuron, int(found.frequency[neuron]), float(found.fve[neuron]), *pictures, *spectra)
+
+
+def _median_neuron(acts: Activations, found: Clusters, frequency: int | None) -> int:
+    counts = found.counts()
+    if frequency is not None and frequency not in counts:
+        raise InputError(f"no neuron belongs to frequency {frequency}: clusters are {list(counts)}")
+    if counts:
+        k = frequency if frequency is not None else max(counts, key=lambda j: counts[j])
+        members = found.members(k)
+        order = found.fve[members]
+    else:
+        variance = acts.at("mlp_post").var(("a", "b")).values
+        members = np.flatnonzero(variance > 0) if (variance > 0).any() else np.arange(len(variance))
+        order = variance[members]
+    return int(members[np.argsort(order, kind="stable")[len(members) // 2]])
+
+
+def neuron_pictures(acts: Activations, found: Clusters) -> dict[str, xr.DataArray]:
+    """The median neuron of each cluster before and after: "mlp_pre" and "mlp_post" -> (neuron, c, a).
+
+    The coordinate `neuron` is the number of each. Without any cluster, the one neuron that `neuron_specimen` takes.
+    Raises InputError where the answer does not turn on a circle.
+    """
+    circle = circle_of(acts.task)
+    turned = "add" if circle.turn > 0 else "subtract"
+    neurons = [_median_neuron(acts, found, k) for k in found.counts()] or [_median_neuron(acts, found, None)]
+    pictures = {}
+    for hook in ("mlp_pre", "mlp_post"):
+        x = _on_places(circle.pairs(acts.at(hook).isel(neuron=neurons)), circle)
+        ordered = in_order(x, "c", "a", operation=turned).transpose("neuron", "c", "a")
+        pictures[hook] = ordered.assign_coords(neuron=neurons)
+    return pictures

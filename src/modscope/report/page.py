@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+
+from markupsafe import Markup
 
 from modscope._version import __version__
 from modscope.errors import InputError
 from modscope.findings import VERDICTS
 from modscope.report.look import Look
-from modscope.report.sections import SECTIONS
+from modscope.report.sections import SECTIONS, Section
 from modscope.report.sketch import sketch
 from modscope.report.style import css_class
 from modscope.report.words import loss_text, percent, subtitle, verdict
+from modscope.viewer import fragments
 
 __all__ = ["report_page", "write_page"]
 
@@ -26,11 +30,14 @@ def report_page(look: Look) -> str:
         loader=PackageLoader("modscope.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     sections = [section for make in SECTIONS if (section := make(look)) is not None]
+    once, viewers = _viewers(sections)
     keys = [(k, css_class(k, look.colours)) for k in look.summary.keys.frequencies]
     return environment.get_template("page.html").render(
         look=look,
         summary=look.summary,
         sections=sections,
+        viewers=viewers,
+        viewer_once=once,
         keys=keys,
         tiles=_tiles(look),
         findings=[(f, sketch(f.picture) if f.picture else "") for f in look.findings or ()],
@@ -40,6 +47,15 @@ def report_page(look: Look) -> str:
         subtitle=subtitle(look.summary),
         version=__version__,
     )
+
+
+def _viewers(sections: Sequence[Section]) -> tuple[Markup, dict[str, Markup]]:
+    """What the page needs once for its viewers, and an element for each section that has one."""
+    shown = {section.name: section.viewer for section in sections if section.viewer is not None}
+    if not shown:
+        return Markup(""), {}
+    once, elements = fragments(list(shown.values()))
+    return Markup(once), {name: Markup(element) for name, element in zip(shown, elements, strict=True)}
 
 
 def _verdict_counts(look: Look) -> list[tuple[str, int]]:

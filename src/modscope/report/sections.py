@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
 from modscope.analysis.circle import circle_of
 from modscope.analysis.examples import worst_examples
 from modscope.analysis.logits import offset_profile, sum_profile
-from modscope.analysis.specimens import neuron_specimen, wave_specimen
+from modscope.analysis.specimens import (
+    WaveSpecimen,
+    neuron_pictures,
+    neuron_specimen,
+    wave_pictures,
+    wave_specimen,
+)
 from modscope.report import figures
 from modscope.report.look import Look
 from modscope.report.style import css_class
 from modscope.report.words import count, loss_text, number_text, percent
+from modscope.viewer import View, show
 
 __all__ = ["SECTIONS", "Section", "Table"]
 
@@ -33,7 +41,7 @@ class Section:
     """One part of the page.
 
     short: its title in the page's navigation; seen: what the picture shows, for this network; warning: what it does not prove; definition: exactly what was
-    computed, folded away; figure: inline SVG or any other markup; alternative: the figure in words.
+    computed, folded away; figure: inline SVG or any other markup; alternative: the figure in words; viewer: the same to play with.
     """
 
     name: str
@@ -45,6 +53,7 @@ class Section:
     figure: Markup | None = None
     alternative: str = ""
     tables: Sequence[Table] = ()
+    viewer: View | None = None
 
 
 def spectra_section(look: Look) -> Section:
@@ -182,6 +191,36 @@ def wave_section(look: Look) -> Section | None:
         ),
         Markup(figures.draw_wave(specimen)),
         "Heat map of a feature over c and a; one of its rows with its mirror image.",
+        viewer=_wave_viewer(look, specimen),
+    )
+
+
+def _wave_viewer(look: Look, specimen: WaveSpecimen) -> View:
+    return show(
+        wave_pictures(look.acts, specimen.hook),
+        x="a",
+        play="c",
+        select={"c": specimen.c},
+        title=f"{specimen.hook}, the strongest features: each row c as a wave in a",
+        **_circle_options(look),
+    )
+
+
+def _circle_options(look: Look) -> dict[str, Any]:
+    circle = look.summary.circle
+    turned = "add" if circle.turn > 0 else "subtract"
+    return {"p": circle.n, "operation": turned, "key_frequencies": look.summary.keys.frequencies}
+
+
+def _neuron_viewer(look: Look) -> View | None:
+    if look.summary.circle.sign is None:
+        return None
+    return show(
+        neuron_pictures(look.acts, look.summary.clusters),
+        x="a",
+        play="c",
+        title="the median neuron of each cluster, before and after",
+        **_circle_options(look),
     )
 
 
@@ -206,6 +245,7 @@ def neuron_section(look: Look) -> Section:
         ),
         Markup(figures.draw_neuron(specimen)),
         "Heat maps of one neuron over a and b, before and after its activation function, and their spectra.",
+        viewer=_neuron_viewer(look),
     )
 
 
