@@ -88,6 +88,18 @@ def test_two_phases_do_not_fit_one() -> None:
     assert np.all(np.diff(found.fve_rectified) < 0)
 
 
+@pytest.mark.parametrize("p", [13, 16])
+def test_a_subtraction_shares_the_phase_of_a_and_minus_b(p: int) -> None:
+    phi = uniform(6)
+    acts = planted(p, [1, 2, 3, 4, 5, 6], np.ones(6), phi, -phi, operation="subtract")
+    found = neuron_waves(acts)
+    np.testing.assert_allclose(phase_distance(found.phase.values, phi), 0, atol=1e-7)
+    np.testing.assert_allclose(found.phase_gap, 0, atol=1e-7)
+    for name in ("fve_pre", "fve_rectified"):
+        np.testing.assert_allclose(found[name], 1, atol=1e-9)
+    np.testing.assert_allclose(output_phases(acts, found).expected, np.angle(np.exp(2j * phi)), atol=1e-7)
+
+
 def test_only_the_frequencies_named_are_tried() -> None:
     acts = planted(13, [2, 4], np.ones(2), uniform(2), uniform(2))
     assert neuron_waves(acts, [4, 5]).frequency.values[1] == 4

@@ -1,7 +1,8 @@
 """Neurons: the wave that each one carries, what the nonlinearity makes of it, and where it is sent.
 
 The shared-phase model of a neuron before its activation is r cos(wa + phi) + r cos(wb + phi) plus a constant, with
-one frequency, one amplitude and one phase for both inputs.
+one frequency, one amplitude and one phase for both inputs. A network that subtracts adds -b: there the model is
+r cos(wa + phi) + r cos(-wb + phi).
 """
 
 from __future__ import annotations
@@ -61,21 +62,22 @@ def neuron_waves(
     frequency = np.where(alive, among[score.argmax("k").values], 0)
     at = xr.DataArray(np.maximum(frequency, 1), dims="neuron")
     carried = spectrum(pre["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True).where(alive)
-    both = carried.mean("line")
+    both = _shared(carried, acts.task.operation)
     waves = {"": both, "_a": carried.sel(line="a", drop=True), "_b": carried.sel(line="b", drop=True)}
     result = xr.Dataset({"frequency": ("neuron", frequency)})
     for name, phasor in waves.items():
         result[f"amplitude{name}"] = abs(phasor)
         result[f"phase{name}"] = _angle(phasor, pre.variance)
-    result["phase_gap"] = phase_distance(result.phase_a, result.phase_b)
+    mirror = -1 if acts.task.operation == "subtract" else 1
+    result["phase_gap"] = phase_distance(result.phase_a, mirror * result.phase_b)
     share = xr.concat(
         [_parts(e, at) for e in energies.values()],
         dim=xr.DataArray(list(energies), dims="stage", name="stage"),
     )
     result["share"] = share.where(alive).transpose("stage", "part", "neuron")
     result["fve"] = 1 - result.share.sel(stage="post", part="other", drop=True)
-    result["fve_pre"] = _two_cosines(pre, at, p).where(alive)
-    result["fve_post"] = _two_cosines(post, at, p).where(alive)
+    for stage, means in (("pre", pre), ("post", post)):
+        result[f"fve_{stage}"] = _two_cosines(means, at, acts.task.operation).where(alive)
     if rectified:
         result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
     return result.assign_attrs(p=p, rule=rule)
@@ -111,11 +113,17 @@ def _parts(energy: xr.Dataset, at: xr.DataArray) -> xr.DataArray:
     )
 
 
-def _two_cosines(means: xr.Dataset, at: xr.DataArray, p: int) -> xr.DataArray:
-    """Share of the variance that r cos(wa + phi) + r cos(wb + phi), best r and phi, explains."""
-    both = spectrum(means["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True).mean("line")
+def _shared(carried: xr.DataArray, operation: str) -> xr.DataArray:
+    """The phasor that fits the waves of a and b (line) best; for a subtraction those of a and -b."""
+    on_a, on_b = (carried.sel(line=line, drop=True) for line in ("a", "b"))
+    return (on_a + (on_b.conj() if operation == "subtract" else on_b)) / 2
+
+
+def _two_cosines(means: xr.Dataset, at: xr.DataArray, operation: str) -> xr.DataArray:
+    """Share of the variance that the shared-phase model with the best r and phi explains."""
+    both = _shared(spectrum(means["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True), operation)
     # Two orthogonal waves, each of mean square r^2 / 2, or r^2 where there is no sine.
-    weight = xr.where(2 * at == p, 2.0, 1.0)
+    weight = xr.where(2 * at == means.sizes["n"], 2.0, 1.0)
     return weight * abs(both) ** 2 / means.variance.where(means.variance > 0)
 
 
@@ -123,13 +131,15 @@ def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: x
     """1 - |mlp_post - activation(dc + model of mlp_pre)|^2 / |mlp_post - mean|^2."""
     p, activation = acts.task.p, ACTIVATIONS[acts.model.config.activation]
     turn = 2 * np.pi * waves.frequency.values * np.arange(p)[:, None] / p
-    wave = np.nan_to_num(waves.amplitude.values) * np.cos(turn + np.nan_to_num(waves.phase.values))
+    amplitude, phase = (np.nan_to_num(waves[name].values) for name in ("amplitude", "phase"))
+    of_a = amplitude * np.cos(turn + phase)
+    of_b = amplitude * np.cos(turn - phase) if acts.task.operation == "subtract" else of_a
     error = np.zeros(waves.sizes["neuron"])
     for block in acts.blocks("mlp_post"):
         for a, row in zip(
             block["mlp_post"].a.values, block["mlp_post"].transpose("a", "b", "neuron").values, strict=True
         ):
-            model = activation(torch.from_numpy(dc + wave[a] + wave)).numpy()
+            model = activation(torch.from_numpy(dc + of_a[a] + of_b)).numpy()
             error += np.sum((row - model) ** 2, axis=0)
     variance = post.variance.where(post.variance > 0)
     return 1 - xr.DataArray(error / p**2, dims="neuron") / variance
@@ -171,7 +181,8 @@ def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> x
         raise InputError("matched filters are of W_in reading a residual stream; this network has none")
     means = line_means(acts, "resid_mid")["mean"].sel(line=["a", "b"])
     at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
-    R = spectrum(means.mean("line"), "n").sel(k=at, drop=True).transpose("d_model", "neuron").values
+    both = _shared(spectrum(means, "n").sel(k=at, drop=True), acts.task.operation)
+    R = both.transpose("d_model", "neuron").values
     W_in = acts.model.weight("W_in").detach().double().numpy()
     noise = np.random.default_rng(seed).standard_normal(W_in.shape)
     alive = waves.frequency.values > 0
