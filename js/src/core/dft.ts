@@ -119,10 +119,10 @@ export function plane(picture: ArrayLike<number>, rows: number, columns: number,
   const alongX = { re: new Float64Array(rows * columns), im: new Float64Array(rows * columns) };
   const tx = table(columns);
   for (let y = 0; y < rows; y++) {
-    for (let k = 0; k < columns; k++) {
+    for (let k = 0; k <= columns >> 1; k++) {
       let a = 0;
       let b = 0;
-      for (let n = 0, at = 0; n < columns; n++, at = (at + k) % columns) {
+      for (let n = 0, at = 0; n < columns; n++, at = at + k < columns ? at + k : at + k - columns) {
         const v = picture[y * columns + n];
         if (!Number.isFinite(v)) continue;
         a += v * tx.cos[at];
@@ -137,7 +137,8 @@ export function plane(picture: ArrayLike<number>, rows: number, columns: number,
   const shiftX = columns >> 1;
   const shiftY = rows >> 1;
   const col = { re: new Float64Array(rows), im: new Float64Array(rows) };
-  for (let k = 0; k < columns; k++) {
+  // The picture is real: what is at (-j, -k) is the conjugate of what is at (j, k), so half of the columns do.
+  for (let k = 0; k <= shiftX; k++) {
     for (let y = 0; y < rows; y++) {
       col.re[y] = alongX.re[y * columns + k];
       col.im[y] = alongX.im[y * columns + k];
@@ -145,11 +146,13 @@ export function plane(picture: ArrayLike<number>, rows: number, columns: number,
     for (let j = 0; j < rows; j++) {
       let a = 0;
       let b = 0;
-      for (let n = 0, at = 0; n < rows; n++, at = (at + j) % rows) {
+      for (let n = 0, at = 0; n < rows; n++, at = at + j < rows ? at + j : at + j - rows) {
         a += col.re[n] * ty.cos[at] + col.im[n] * ty.sin[at];
         b += col.im[n] * ty.cos[at] - col.re[n] * ty.sin[at];
       }
-      out[((j + shiftY) % rows) * columns + ((k + shiftX) % columns)] = planeValue(a / (rows * columns), b / (rows * columns), quantity);
+      const [re, im] = [a / (rows * columns), b / (rows * columns)];
+      out[((rows - j + shiftY) % rows) * columns + ((columns - k + shiftX) % columns)] = planeValue(re, -im, quantity);
+      out[((j + shiftY) % rows) * columns + ((k + shiftX) % columns)] = planeValue(re, im, quantity);
     }
   }
   return out;

@@ -177,11 +177,15 @@ function showTable(model: Model, holder: HTMLElement): void {
 }
 
 const MORPH = 280;
+/** Frames nearer than this (in ms) are part of a movement; the finer picture comes when it ends. */
+const HURRY = 100;
 
 /** The canvas: redraws once a display frame when anything changed, and morphs between wave and spectrum. */
 class Screen {
   frame: Frame = { width: 1, height: 1, items: [], panes: [], notes: [] };
   private request = 0;
+  private painted = -HURRY;
+  private rest = 0;
   private mode: Mode;
   private morph: { from: HTMLCanvasElement; start: number; points: [number, number][] } | null = null;
   private readonly sizes: ResizeObserver;
@@ -204,6 +208,7 @@ class Screen {
 
   end(): void {
     this.sizes.disconnect();
+    clearTimeout(this.rest);
     cancelAnimationFrame(this.request);
   }
 
@@ -223,7 +228,11 @@ class Screen {
       this.mode = mode;
     }
     this.frame = sceneOf(model, width, height);
-    paint(canvas, this.frame, ratio, model.theme.ground);
+    const hurried = now - this.painted < HURRY;
+    this.painted = now;
+    paint(canvas, this.frame, ratio, model.theme.ground, hurried);
+    clearTimeout(this.rest);
+    if (hurried) this.rest = window.setTimeout(() => this.ask(), HURRY + 40);
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
     const text = this.frame.notes.join("; ");

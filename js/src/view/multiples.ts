@@ -57,7 +57,7 @@ function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: n
     items.push({ t: "rect", ...box, fill: theme.panel, radius: 3 });
     const xs = Array.from(cell.values, (_, i) => p.x(i));
     if (scene.y[0] < 0 && scene.y[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.grid });
-    items.push({ t: "line", xs, ys: Array.from(cell.values, (v) => p.y(v)), stroke: theme.lines[0], width: 1.2 });
+    items.push({ t: "line", xs, ys: Array.from(cell.values, (v) => p.y(v)), stroke: theme.lines[0], width: 1 });
   }
   const chosen = cell.id === scene.selected;
   if (chosen) items.push({ t: "rect", ...box, stroke: theme.mark, width: 2, radius: 3 });
@@ -111,7 +111,8 @@ export function ridgeFrame(scene: RidgeScene): Frame {
     const y = linear([-scene.reach, scene.reach], [base + tall / 2, base - tall / 2]);
     const ys = Array.from(cell.values, (v) => y(v));
     const chosen = cell.id === scene.selected;
-    items.push({ t: "area", xs, ys, base: base + tall / 2, fill: theme.ground, alpha: 0.55 });
+    // Many rows lie too close for one to cover another usefully, and the fills would cost most of the frame.
+    if (cells.length <= 48) items.push({ t: "area", xs, ys, base: base + tall / 2, fill: theme.ground, alpha: 0.55 });
     items.push({ t: "line", xs, ys, stroke: chosen ? theme.mark : theme.lines[0], width: chosen ? 2 : 1, alpha: chosen ? 1 : 0.85 });
     if (chosen || i % every === 0) {
       items.push({ t: "text", x: box.x - 6, y: base, text: cell.name, size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft, anchor: "end", halo: chosen ? theme.ground : undefined });

@@ -42,13 +42,14 @@ export interface WaveScene {
   notes: string[];
 }
 
-const OVERSAMPLE = 8;
+/** Points a sample (an even number) so that the segments of a curve are about two pixels wide. */
+const density = (pixels: number): number => 2 * Math.max(1, Math.min(8, Math.round(pixels / 4)));
 
-/** The periodic band-limited curve at 8 points a sample, from half a sample before 0 to half after n - 1. */
-export function curve(c: Phasors): { xs: Float64Array; ys: Float64Array } {
-  const m = c.p * OVERSAMPLE;
-  const start = -OVERSAMPLE / 2;
-  const xs = Float64Array.from({ length: m + 1 }, (_, j) => (j + start) / OVERSAMPLE);
+/** The periodic band-limited curve, so many points a sample, from half a sample before 0 to half after n - 1. */
+export function curve(c: Phasors, points = 8): { xs: Float64Array; ys: Float64Array } {
+  const m = c.p * points;
+  const start = -points / 2;
+  const xs = Float64Array.from({ length: m + 1 }, (_, j) => (j + start) / points);
   const ys = new Float64Array(m + 1);
   const cos = Float64Array.from({ length: m }, (_, j) => Math.cos((2 * Math.PI * j) / m));
   const quarter = m / 4;
@@ -74,7 +75,7 @@ function points(values: ArrayLike<number>, scene: WaveScene, style: Style): { xs
   let xs: ArrayLike<number> = Array.from({ length: n }, (_, i) => i);
   let ys = values;
   const gaps = Array.prototype.some.call(values, (v: number) => !Number.isFinite(v));
-  if (style === "curve" && !gaps) ({ xs, ys } = curve(phasors(values)));
+  if (style === "curve" && !gaps) ({ xs, ys } = curve(phasors(values), density(scene.width / n)));
   if (centre === null) return { xs: Array.from(xs), ys: Array.from(ys) };
   const order = Array.from({ length: xs.length }, (_, i) => ({ x: placed(xs[i], n, centre), y: ys[i] }));
   order.sort((a, b) => a.x - b.x);
@@ -194,7 +195,7 @@ export function waveFrame(scene: WaveScene): Frame {
   items.push(...symmetryLines(scene, p));
   const inside: Item[] = [];
   for (const ghost of scene.ghosts) inside.push(...wave(ghost, scene, p, false));
-  const dotted = n <= box.w / 3.5 && scene.series.length <= 4;
+  const dotted = n <= box.w / 3.5 && scene.series.length <= 2;
   for (const series of scene.series) inside.push(...wave(series, scene, p, dotted));
   items.push({ t: "clip", x: box.x, y: box.y - 2, w: box.w, h: box.h + 4, items: inside });
   if (scene.cursor !== null) items.push(...cursor(scene, p, scene.cursor));
