@@ -16,7 +16,7 @@ from modscope.report.look import Look
 from modscope.report.sections import SECTIONS, Section
 from modscope.report.sketch import sketch
 from modscope.report.style import css_class
-from modscope.report.words import loss_text, percent, subtitle, verdict
+from modscope.report.words import answer, loss_text, order_note, percent, subtitle, verdict
 from modscope.viewer import fragments
 
 __all__ = ["report_page", "write_page"]
@@ -45,6 +45,7 @@ def report_page(look: Look) -> str:
         mechanism=_mechanism(look),
         verdict=verdict(look.summary),
         subtitle=subtitle(look.summary),
+        order_note=order_note(look.summary),
         version=__version__,
     )
 
@@ -83,7 +84,9 @@ def _tiles(look: Look) -> list[tuple[str, str, str]]:
         )
         tiles.append((f"{name}, {main} pairs", text(scores.to_dict()[main]), rest))
     if summary.logit_fve is not None:
-        tiles.append(("logits explained", percent(summary.logit_fve), "by cosines of w(a+b−c)"))
+        tiles.append(
+            ("logits explained", percent(summary.logit_fve), f"by cosines of w({answer(summary)}−c)")
+        )
     neurons = f"{int(found.explained.sum())} of {len(found.fve)}"
     tiles.append(("neurons explained", neurons, "to more than 85 % by one frequency"))
     if (main_mask := summary.restrictions.get("directions")) is not None:

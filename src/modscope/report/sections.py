@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any
 
 from markupsafe import Markup
@@ -21,7 +22,7 @@ from modscope.analysis.specimens import (
 from modscope.report import figures
 from modscope.report.look import Look
 from modscope.report.style import css_class
-from modscope.report.words import count, loss_text, number_text, percent
+from modscope.report.words import answer, count, loss_text, number_text, percent
 from modscope.viewer import View, show
 
 __all__ = ["SECTIONS", "Section", "Table"]
@@ -177,14 +178,17 @@ def wave_section(look: Look) -> Section | None:
     hook = "resid_post" if "resid_post" in look.acts.hooks else "mlp_post"
     specimen = wave_specimen(look.acts, hook)
     share = look.summary.even[hook]
+    mirrored, whose = "f(b, a)", "Every network that treats its inputs alike"
+    if look.summary.circle.sign == -1:
+        mirrored, whose = "f(−b, −a)", "Every subtraction that treats a and −b alike"
     return Section(
         "symmetry",
         "Symmetry",
         "Waves, even about c/2",
-        f"Sort the pairs by their answer c, and each feature becomes a stack of waves in a. In {hook} {percent(share)} of their energy is "
-        "even: read backwards about c/2 (rings) a row is itself (dots).",
-        "Evenness about c/2 is the same statement as f(a, b) = f(b, a). Every network that treats its inputs alike has it, whatever its mechanism; "
-        "its absence would be news.",
+        f"Sort the pairs by their answer c, and each feature becomes a stack of waves in a. In {hook} {percent(share)} of their "
+        f"energy is even: read backwards about c/2 (rings), a row {_likeness(share)} (dots).",
+        f"Evenness about c/2 is the same statement as f(a, b) = {mirrored}. {whose} has it, whatever its mechanism; it may tell "
+        "when a network generalises, not how.",
         (
             "Row c holds the pairs with answer c, column a the first number. The thin line is the band-limited wave through the dots. Even part about c/2: (x(c, a) + x(c, c − a))/2 after the mean of each row is taken away. "
             f"The feature shown changes most with a at fixed c; the row shown is its strongest ({hook}, feature {specimen.feature}, c = {specimen.c}).",
@@ -193,6 +197,13 @@ def wave_section(look: Look) -> Section | None:
         "Heat map of a feature over c and a; one of its rows with its mirror image.",
         viewer=_wave_viewer(look, specimen),
     )
+
+
+def _likeness(share: float) -> str:
+    """How like its mirror image a row is, by the share of energy that is even (white noise: one half)."""
+    if share > 0.99:
+        return "is itself"
+    return "is nearly itself" if share > 0.9 else "is not itself"
 
 
 def _wave_viewer(look: Look, specimen: WaveSpecimen) -> View:
@@ -227,6 +238,7 @@ def _neuron_viewer(look: Look) -> View | None:
 def neuron_section(look: Look) -> Section:
     """One neuron before and after the activation function."""
     specimen = neuron_specimen(look.acts, look.summary.clusters)
+    side = "left" if look.summary.circle.sign == -1 else "right"
     known = (
         f"frequency {specimen.frequency} explains {percent(specimen.fve)} of it"
         if specimen.frequency
@@ -236,8 +248,8 @@ def neuron_section(look: Look) -> Section:
         "one-neuron",
         "One neuron",
         "One neuron, before and after",
-        f"Neuron {specimen.neuron}: {known}. Left: the neuron over all pairs, with a and b sorted by their angle at its frequency. Right: what lies on the lines k_b = 0 and k_a = 0 depends on one number alone; what lies on the right diagonal "
-        "depends on a + b. The activation function is where energy moves from the first to the second.",
+        f"Neuron {specimen.neuron}: {known}. Left: the neuron over all pairs, with a and b sorted by their angle at its frequency. Right: what lies on the lines k_b = 0 and k_a = 0 depends on one number alone; what lies on the {side} diagonal "
+        f"depends on {answer(look.summary)}. The activation function is where energy moves from the first to the second.",
         "It is one neuron, the median of its cluster: look at others before believing it.",
         (
             "Pictures over all pairs, their means removed; sorted by k·a mod p and k·b mod p where k has no factor in common with p. Spectra: power of each real wave cos(2π(k_a a + k_b b)/p + phase), DC left out, on a scale of 50 dB; "
@@ -256,12 +268,12 @@ def logits_section(look: Look) -> Section | None:
         return None
     circle = circle_of(look.acts.task)
     offsets = offset_profile(sum_profile(look.acts.at("logits"), circle), circle)
-    keys = look.summary.keys.frequencies
+    keys, turned = look.summary.keys.frequencies, answer(look.summary)
     seen = (
-        f"Cosines of w_k(a+b−c) at the key frequencies explain {percent(look.summary.logit_fve)} of the logits' variance. They agree only where "
-        f"a + b = c: there they add up to the peak. As logits of their own they have a loss of {loss_text(look.summary.logit_fit_loss)}."
+        f"Cosines of w_k({turned}−c) at the key frequencies explain {percent(look.summary.logit_fve)} of the logits' variance. They agree only where "
+        f"{turned} = c: there they add up to the peak. As logits of their own they have a loss of {loss_text(look.summary.logit_fit_loss)}."
         if keys
-        else f"No cosine of w_k(a+b−c) explains 1 % of the logits' variance; all together explain {percent(float(fit.fve.sum()))}."
+        else f"No cosine of w_k({turned}−c) explains 1 % of the logits' variance; all together explain {percent(float(fit.fve.sum()))}."
     )
     return Section(
         "logits",
@@ -270,8 +282,8 @@ def logits_section(look: Look) -> Section | None:
         seen,
         "Any network that is right and treats all shifts alike has such logits. They say what is computed, not how.",
         (
-            "α_k is the projection of the p³ cube of logits on cos w_k(a+b−c); these are orthogonal, so shares add up. Share: energy of the cosine over the sum of squares "
-            "about the cube's one mean. The dots are means over all triples with the same a + b − c.",
+            f"α_k is the projection of the p³ cube of logits on cos w_k({turned}−c); these are orthogonal, so shares add up. Share: energy of the cosine over the sum of squares "
+            f"about the cube's one mean. The dots are means over all triples with the same {turned}−c.",
         ),
         Markup(figures.draw_logits(look, offsets)),
         "Share of each cosine, and the mean logit by offset with the fitted curve.",
@@ -291,17 +303,19 @@ def losses_section(look: Look) -> Section | None:
         ]
         for mask, r in look.summary.restrictions.items()
     ]
+    turned = answer(look.summary)
     heads = ("mask", "kept: train", "test", "all", "without: train", "test", "all")
     return Section(
         "ablation",
         "Ablation",
         "Are these frequencies enough, and are they needed?",
-        f"With only the key frequencies of a + b left in the logits the loss is {loss_text(main.restricted_loss.all)}; with them taken out it is "
-        f"{loss_text(main.excluded_loss.all)} (guessing: {loss_text(_guessing(look))}).",
-        "This edits the logits, the last thing the network makes. It shows which functions of a + b carry the answer, not how earlier layers made them.",
+        f"With only the key frequencies of {turned} left in the logits the loss is {loss_text(main.restricted_loss.all)}; with them taken out it is "
+        f"{loss_text(main.excluded_loss.all)} (guessing: {loss_text(log(look.summary.p))}).",
+        f"This edits the logits, the last thing the network makes. It shows which functions of {turned} carry the answer, not how earlier layers made them.",
         (
-            "directions: cos w_k(a+b) and sin w_k(a+b) of every logit (Nanda et al. 2023). 2x2: {cos, sin}(w_k a) × {cos, sin}(w_k b). "
-            "3x3: {1, cos, sin} × {1, cos, sin} without 1 × 1. cube: only α_k cos w_k(a+b−c). Each logit's mean over all pairs stays in every case.",
+            f"directions: cos w_k({turned}) and sin w_k({turned}) of every logit (Nanda et al. 2023). "
+            "2x2: {cos, sin}(w_k a) × {cos, sin}(w_k b). 3x3: {1, cos, sin} × {1, cos, sin} without 1 × 1. "
+            f"cube: only α_k cos w_k({turned}−c). Each logit's mean over all pairs stays in every case.",
             "Cross-entropy in float64, mean over the pairs of a split.",
         ),
         Markup(figures.draw_losses(look)),
@@ -310,23 +324,19 @@ def losses_section(look: Look) -> Section | None:
     )
 
 
-def _guessing(look: Look) -> float:
-    from math import log
-
-    return log(look.summary.p)
-
-
 def energy_section(look: Look) -> Section:
     """Where the energy lies and how even it is, hook by hook."""
     energy = look.summary.energy
     hook = "mlp_out" if "mlp_out" in energy else "mlp_post"
     first = next((h for h in ("resid_mid", "mlp_pre") if h in energy), hook)
+    turned = answer(look.summary)
+    share = {h: e.difference if turned == "a−b" else e.sum for h, e in energy.items()}
     return Section(
         "energy",
         "Energy",
         "Where the answer appears",
-        f"Before the MLP {percent(energy[first].sum)} of the energy ({first}) depends on a + b alone; in {hook} it is {percent(energy[hook].sum)}, "
-        f"and in the logits {percent(energy['logits'].sum)}.",
+        f"Before the MLP {percent(share[first])} of the energy ({first}) depends on {turned} alone; in {hook} it is "
+        f"{percent(share[hook])}, and in the logits {percent(share['logits'])}.",
         "Energy is not use: a small share that is read by the next layer can matter more than a large one that is not. "
         "The pattern is odd rather than even because what goes to a is taken from b; a score is a function of a alone or of b alone, and that has one half.",
         (

@@ -6,7 +6,7 @@ import math
 
 from modscope.analysis.summary import Summary
 
-__all__ = ["count", "loss_text", "number_text", "percent", "subtitle", "verdict"]
+__all__ = ["answer", "count", "loss_text", "number_text", "order_note", "percent", "subtitle", "verdict"]
 
 _SMALL = (
     "no",
@@ -82,6 +82,21 @@ def number_text(value: float | None) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
+def answer(summary: Summary) -> str:
+    """What the answer is of the two places on the task's circle: "a+b", or "a−b" for subtraction."""
+    return "a−b" if summary.circle.sign == -1 else "a+b"
+
+
+def order_note(summary: Summary) -> str:
+    """What a, b and c stand for where they are not the numbers themselves; empty where they are."""
+    if summary.circle.whole or summary.circle.sign is None:
+        return ""
+    return (
+        f"Multiplication adds exponents: below, a, b and c are the exponents of the numbers as powers of "
+        f"{summary.circle.residues[1]}, {summary.circle.n} places on a circle, and pairs with a 0 are left out."
+    )
+
+
 def verdict(summary: Summary) -> str:
     """What the network does and how well, in one sentence."""
     doing = f"{_DOING.get(summary.operation, summary.operation)} mod {summary.p}"
@@ -110,7 +125,7 @@ def subtitle(summary: Summary) -> str:
         )
     if main is None or summary.fit is None:
         return "Key frequencies were found in its neurons; its labels do not turn on a circle."
-    share = f"Cosines of w(a+b−c) at these frequencies make up {percent(summary.logit_fve)} of the variance of its logits."
+    share = f"Cosines of w({answer(summary)}−c) at these frequencies make up {percent(summary.logit_fve)} of the variance of its logits."
     return (
         f"{share} With nothing else left in the logits the loss is {loss_text(main.restricted_loss.all)}; "
         f"without them it is {loss_text(main.excluded_loss.all)}, where guessing costs {math.log(summary.p):.2f}."

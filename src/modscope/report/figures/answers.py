@@ -10,7 +10,7 @@ from modscope.analysis.energy import TERMS
 from modscope.analysis.restriction import MASKS
 from modscope.report.look import Look
 from modscope.report.style import GRID, INK, MUTED, PLAIN, TERM_COLOURS, WIDTH, colour_of, percent_tick, svg
-from modscope.report.words import number_text
+from modscope.report.words import answer, number_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,10 @@ def draw_logits(look: Look, offsets: np.ndarray) -> str:
             right.plot(
                 d, curve[d % n], color=INK, linewidth=1.1, label=f"α₀ + {len(keys)} cosines, α_k cos w_k d"
             )
-        right.set(xlabel="d = a + b − c, how far the logit's number is from the answer", ylabel="logit")
+        right.set(
+            xlabel=f"d = {answer(look.summary)}−c, how far the logit's number is from the answer",
+            ylabel="logit",
+        )
         right.grid(axis="y")
         right.legend(loc="upper right")
 
