@@ -3,6 +3,7 @@ import { effect, signal, type Signal } from "@preact/signals-core";
 import { Life, h } from "./ui/dom";
 import { card, setAll } from "./ui/card";
 import { Model, type Shared } from "./ui/model";
+import { runPage, type RunDescription } from "./ui/picker";
 import style from "./ui/style.css";
 import { changes, fromHash, toHash } from "./io/hash";
 import { CommSource, Reader, sourceOf, type Channel, type Source } from "./io/source";
@@ -93,6 +94,8 @@ function keepInHash({ models }: Mounted): void {
 
 /** Mounts every view of a page that has its description in a script element. */
 function boot(): void {
+  const run = document.querySelector<HTMLElement>("[data-modscope-run]");
+  if (run) runPage(run, JSON.parse(document.getElementById(run.dataset.modscopeRun!)!.textContent!) as RunDescription, mount);
   for (const el of document.querySelectorAll<HTMLElement>("[data-modscope]:not([data-mounted])")) {
     el.dataset.mounted = "";
     const text = document.getElementById(el.dataset.modscope!)?.textContent;

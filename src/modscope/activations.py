@@ -13,7 +13,7 @@ from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Positions, Transformer
 from modscope.task import ModularTask
 
-__all__ = ["Activations", "in_order", "record"]
+__all__ = ["Activations", "feature_axes", "in_order", "record"]
 
 _PAIRS_AT_ONCE = 16384
 
@@ -35,6 +35,17 @@ _FEATURES: Mapping[str, tuple[str, ...]] = {
     "resid_post": ("d_model",),
     "logits": ("answer",),
 }
+
+
+def feature_axes(hook: str) -> tuple[str, ...]:
+    """The names of the axes that a hook has beside position, tokens and residues.
+
+    >>> feature_axes("pattern")
+    ('head', 'key_pos')
+    """
+    if hook not in _FEATURES:
+        raise UnknownName.of("hook", hook, _FEATURES)
+    return _FEATURES[hook]
 
 
 def record(network: Network, task: ModularTask, *, positions: Positions = "read") -> Activations:

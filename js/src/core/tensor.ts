@@ -7,8 +7,9 @@ export interface TensorMeta {
   enc: "f32" | "i16";
   /** Largest error of a value against the array given in Python; 0 where the float32 is kept. */
   error: number;
-  lo: number;
-  hi: number;
+  /** Null where the whole was never computed. */
+  lo: number | null;
+  hi: number | null;
   nan: number;
   inf: number;
   /** Where the block is: the id of an inline block, a buffer number or a file. */

@@ -26,7 +26,7 @@ export class InlineSource implements Source {
 
 async function fetched(address: string): Promise<Uint8Array> {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address.split("?")[0]}: ${answer.status} ${answer.statusText}`);
+  if (!answer.ok) throw new Error(`${address.split("?")[0]}: ${answer.status} ${answer.statusText} ${(await answer.text()).slice(0, 300)}`);
   return new Uint8Array(await answer.arrayBuffer());
 }
 

@@ -333,14 +333,15 @@ export class Model {
     const plainLines = compare.value === "overlay" && !mute.value.length;
     if (scope.value === "all" && plainLines) {
       const metas = this.spec.lines.filter((_, id) => !this.state.hide.value.includes(id)).map((line) => this.reader.metas[line.t]);
-      return metas.length ? { lo: Math.min(...metas.map((m) => m.lo)), hi: Math.max(...metas.map((m) => m.hi)) } : null;
+      const ends = metas.flatMap((m) => (m.lo === null || m.hi === null ? [] : [[m.lo, m.hi]]));
+      if (ends.length === metas.length) return ends.length ? { lo: Math.min(...ends.map(([lo]) => lo)), hi: Math.max(...ends.map(([, hi]) => hi)) } : null;
     }
     const along = play.value;
     if (scope.value !== "slice" && along && !keep.includes(along)) {
       const spans = scope.value === "span" && keep.length === 1;
       const swept = this.once(`range/${spans}/${keep}`, this.keyWithout(along, ...keep), () => {
         const n = keep.reduce((product, dim) => product * this.size(dim), this.size(along));
-        const lines = n > 4e6 ? null : single ? this.both([along, ...keep]) : this.lines([along, ...keep]);
+        const lines = n > (this.reader.streams ? 1 << 20 : 4e6) ? null : single ? this.both([along, ...keep]) : this.lines([along, ...keep]);
         if (!lines) return null;
         return spans ? { lo: 0, hi: widest(lines, this.size(keep[0])) } : extent(...lines.map((l) => l.values));
       });

@@ -11,7 +11,7 @@ from typing import Any
 from modscope.checkpoints.reading import SUFFIXES, read_table
 from modscope.errors import CheckpointError, InputError
 
-__all__ = ["Found", "config_beside", "weights_in"]
+__all__ = ["Found", "config_beside", "inside", "weights_in"]
 
 MANIFEST = "manifest.json"
 _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
@@ -63,21 +63,27 @@ def _of_run(folder: Path, epoch: int | None) -> Path:
     if not files:
         raise CheckpointError(f"{folder}: the run has no checkpoint yet")
     if epoch is None:
-        return _inside(folder, list(files.values())[-1])
+        return _file_inside(folder, list(files.values())[-1])
     if epoch not in files:
         nearest = min(files, key=lambda known: abs(int(known or 0) - epoch))
         raise InputError(
             f"epoch {epoch}: the run has {len(files)} checkpoints; the nearest is of epoch {nearest}"
         )
-    return _inside(folder, files[epoch])
+    return _file_inside(folder, files[epoch])
 
 
-def _inside(folder: Path, name: str) -> Path:
+def _file_inside(folder: Path, name: str) -> Path:
+    path = inside(folder, name)
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is not there")
+    return path
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file that a run's manifest names; CheckpointError where it leads out of the folder."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is outside of the run folder")
-    if not path.is_file():
-        raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is not there")
     return path
 
 

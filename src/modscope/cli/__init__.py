@@ -16,6 +16,7 @@ from modscope.cli.inspect import inspect
 from modscope.cli.measure import measure
 from modscope.cli.report import report
 from modscope.cli.train import train
+from modscope.cli.view import view
 from modscope.errors import InputError, ModscopeError
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ app.command()(report)
 app.command()(train)
 app.command()(inspect)
 app.command()(convert)
+app.command()(view)
 app.command()(ablate)
 app.command()(findings)
 app.command()(measure)

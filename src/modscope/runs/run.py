@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
+from modscope.checkpoints.folders import inside
 from modscope.checkpoints.reading import read_file, read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
@@ -66,14 +67,17 @@ class Run:
         where = Path(path)
         if not where.exists():
             raise InputError(f"{where}: no such file or folder")
-        if where.is_dir() and (where / MANIFEST).is_file():
-            return cls._of_folder(where)
-        return cls._of_file(open_checkpoint(where))
+        return cls._of_folder(where) if cls.is_folder(where) else cls.of(open_checkpoint(where))
+
+    @staticmethod
+    def is_folder(path: str | os.PathLike[str]) -> bool:
+        """Whether a path is a run folder that modscope wrote."""
+        return (Path(path) / MANIFEST).is_file()
 
     @classmethod
     def _of_folder(cls, folder: Path) -> Run:
         manifest = read_table(folder / MANIFEST)
-        files = {int(entry["epoch"]): folder / str(entry["file"]) for entry in manifest["checkpoints"]}
+        files = {int(entry["epoch"]): inside(folder, str(entry["file"])) for entry in manifest["checkpoints"]}
         if not files:
             raise RunError(f"{folder}: the run has no checkpoint yet")
 
@@ -92,7 +96,8 @@ class Run:
         )
 
     @classmethod
-    def _of_file(cls, checkpoint: Checkpoint) -> Run:
+    def of(cls, checkpoint: Checkpoint) -> Run:
+        """The run of an opened checkpoint: the epochs of its file, or the one network that it is."""
         return cls(
             checkpoint.source,
             checkpoint.task,

@@ -1,0 +1,94 @@
+"""`modscope view`: a run or a network in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sys
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from modscope.viewer.serve import RunPage
+
+__all__ = ["view"]
+
+
+def view(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A run folder or a file of weights; none for the network that ships with modscope."
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes a free one.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
+    mapping: Annotated[
+        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A config to read instead of the one beside it.")
+    ] = None,
+    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
+) -> None:
+    """Look at every activation and weight of a run, at all its epochs, in the browser; Ctrl-C ends it."""
+    from modscope.viewer.serve import listening, serve
+
+    with contextlib.closing(listening(port)) as made:
+        page = _opened(path, mapping=mapping, config=config, p=p)
+        token = secrets.token_urlsafe(24)
+        host, taken = made.getsockname()[:2]
+        address = f"http://{host}:{taken}/?token={token}"
+        typer.echo(_described(page))
+        for note in page.notes:
+            typer.echo(f"  {note}")
+        typer.echo(f"Open {address}\nCtrl-C ends it.")
+        sys.stdout.flush()
+        if not no_open:
+            _show(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            serve(page, on=made, token=token)
+    typer.echo("\nended")
+
+
+def _opened(path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None) -> RunPage:
+    from modscope.checkpoints import open_checkpoint
+    from modscope.errors import InputError
+    from modscope.runs import Run
+    from modscope.shipped import shipped_run
+    from modscope.viewer.serve import RunPage
+
+    options = {"mapping": mapping, "config": config, "p": p}
+    given = {name: value for name, value in options.items() if value is not None}
+    if path is None:
+        if given:
+            raise InputError("--mapping, --config and -p need the PATH of a file of weights")
+        return RunPage(shipped_run(), "the shipped network")
+    if Run.is_folder(path):
+        if given:
+            raise InputError(
+                f"{path} is a run folder, which says these itself: leave --mapping, --config and -p away"
+            )
+        return RunPage(Run.open(path), path.resolve().name)
+    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping)
+    return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes)
+
+
+def _described(page: RunPage) -> str:
+    run = page.run
+    several = (
+        f"{len(run.epochs)} epochs from {run.epochs[0]} to {run.epochs[-1]}"
+        if len(run.epochs) > 1
+        else "one epoch"
+    )
+    return f"{page.title}: {run.task.operation} mod {run.task.p}, {several}"
+
+
+def _show(address: str) -> None:
+    """Opens the page in the browser, where somebody can see it."""
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)

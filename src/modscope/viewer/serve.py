@@ -1,0 +1,313 @@
+"""A run in the browser: one page, its description, and slices of whatever is picked, from this machine only."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+import xarray as xr
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from modscope.errors import InputError, ModscopeError, UnknownName
+from modscope.runs import Run
+from modscope.viewer.api import show
+from modscope.viewer.catalogue import Catalogue, Pick
+from modscope.viewer.html import bundle
+from modscope.viewer.slices import Slices
+
+__all__ = ["RunPage", "application", "listening", "serve"]
+
+LOOPBACK = "127.0.0.1"
+# A page of another site that had its name resolve to this machine would send that name.
+_HOSTS = [LOOPBACK, "localhost"]
+_WORTH_GZIP = 0.75
+
+_STYLE = (
+    "html,body{margin:0;height:100%}body{background:Canvas;color:CanvasText;color-scheme:light dark;"
+    "font:13px/1.4 system-ui,sans-serif}main{display:flex;flex-direction:column;height:100%}"
+    ".run{flex:1;min-height:0}.pick{display:flex;flex-wrap:wrap;gap:6px 16px;align-items:center;padding:8px 14px}"
+    ".pick h1{font-size:15px;margin:0 8px 0 0}.pick>span,.pick label{display:inline-flex;gap:6px;align-items:center}"
+    ".pick select,.pick button{font:inherit}.pick p{margin:0}.pick [role=alert]{color:#b3261e}"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class RunPage:
+    """What the server says of a run: its page, the description of a pick, the values of a slice."""
+
+    run: Run
+    title: str
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What there is to pick."""
+        return Catalogue(self.run)
+
+    @cached_property
+    def slices(self) -> Slices:
+        """Where the values come from."""
+        return Slices(self.catalogue)
+
+    @cached_property
+    def mark(self) -> str:
+        """A text that differs between runs, and between states of one run on disk."""
+        path = self.run.path
+        stamps = [path, *sorted(path.glob("*.json"))] if path.is_dir() else [path]
+        state = [(str(one), one.stat().st_mtime_ns, one.stat().st_size) for one in stamps]
+        return hashlib.sha256(repr((state, self.catalogue.epochs, bundle())).encode()).hexdigest()[:16]
+
+    def spec(self, pick: Pick) -> dict[str, Any]:
+        """The description of a pick as the page reads it; no value is computed for it."""
+        catalogue, layout = self.catalogue, self.catalogue.layout(pick)
+        task = catalogue.task
+        empty = xr.DataArray(
+            np.broadcast_to(np.float32(0), layout.shape),
+            dims=layout.dims,
+            coords=layout.coords,
+            attrs={"p": task.p, "operation": task.operation, "hook": pick.name},
+        )
+        select = {"epoch": len(catalogue.epochs) - 1} if "epoch" in layout.dims else {}
+        view = show(empty, select=select, title=self._named(pick))
+        meta = {
+            "name": pick.name,
+            "dims": layout.dims,
+            "shape": layout.shape,
+            "enc": "f32",
+            "error": 0,
+            # Extent and gaps of the whole are not known: that would take computing all of it.
+            "lo": None,
+            "hi": None,
+            "nan": 0,
+            "inf": 0,
+            "src": pick.id,
+        }
+        return {
+            "v": 1,
+            "tensors": [meta],
+            "views": view.views,
+            "link": True,
+            "across": 1,
+            "theme": "auto",
+            "source": "http",
+        }
+
+    def _named(self, pick: Pick) -> str:
+        where = f" at {pick.position}" if pick.position else ""
+        return f"{pick.name}{where}"
+
+    def description(self, pick: Pick) -> dict[str, Any]:
+        """The choices, the epochs, and what is picked first."""
+        catalogue = self.catalogue
+        return {
+            "title": self.title,
+            "notes": list(self.notes),
+            "offers": [vars(offer) for offer in catalogue.offers],
+            "epochs": list(catalogue.epochs),
+            "pick": vars(pick),
+            "spec": self.spec(pick),
+        }
+
+    def page(self, pick: Pick) -> str:
+        """The whole page; its script is the viewer's module."""
+        text = json.dumps(self.description(pick), separators=(",", ":"), allow_nan=False).replace(
+            "<", "\\u003c"
+        )
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">'
+            '<link rel="icon" href="data:,">'
+            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>"
+            '<main data-modscope-run="modscope-run"></main>'
+            f'<script type="application/json" id="modscope-run">{text}</script>'
+            f'<script type="module">{_module()}</script></body></html>'
+        )
+
+
+def _module() -> str:
+    return bundle().replace("</script", "<\\/script")
+
+
+def _policy() -> str:
+    """What the page may do: run this one script, ask this server, draw."""
+    own = base64.b64encode(hashlib.sha256(_module().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{own}'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "media-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+class _Guard:
+    """Lets through only requests that know the token; tells browsers to keep what they get to themselves."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self.token = token
+        self.headers = [
+            (b"content-security-policy", _policy().encode()),
+            (b"referrer-policy", b"no-referrer"),
+            (b"x-content-type-options", b"nosniff"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+            (b"cache-control", b"private, no-cache"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+
+        async def guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self.headers]
+            await send(message)
+
+        given = Request(scope).query_params.get("token", "")
+        if not secrets.compare_digest(given.encode(), self.token.encode()):
+            refused = PlainTextResponse("no token: open the address that modscope printed", status_code=403)
+            return await refused(scope, receive, guarded)
+        return await self.app(scope, receive, guarded)
+
+
+def application(page: RunPage, *, token: str) -> Starlette:
+    """The ASGI application of a run; every request needs the token and a loopback Host.
+
+    `/` is the page, `/spec.json?group=&name=&position=&order=` the description of a pick, `/t/ID?keep=&index=` the
+    float32 values over the axes `keep` at `index`, little-endian, C order.
+    """
+    answers: Mapping[str, Callable[[Request], Response]] = {
+        "/": lambda request: _answer(request, page, "text/html; charset=utf-8", _page_bytes),
+        "/spec.json": lambda request: _answer(request, page, "application/json", _spec_bytes),
+        "/t/{id:path}": lambda request: _answer(request, page, "application/octet-stream", _slice_bytes),
+    }
+    # Not async, so that each runs on a thread and a long one holds nobody up.
+    return Starlette(
+        routes=[Route(path, answer, methods=["GET"]) for path, answer in answers.items()],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
+            Middleware(_Guard, token=token),
+        ],
+    )
+
+
+def _page_bytes(request: Request, page: RunPage) -> bytes:
+    return page.page(_picked(request, page.catalogue)).encode()
+
+
+def _spec_bytes(request: Request, page: RunPage) -> bytes:
+    spec = page.spec(_picked(request, page.catalogue))
+    return json.dumps(spec, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _slice_bytes(request: Request, page: RunPage) -> bytes:
+    group, name, position, order = _parts(request.scope["raw_path"].split(b"?")[0].decode("ascii"))
+    pick = page.catalogue.pick(group, name, position, order)
+    query = request.query_params
+    return page.slices.read(
+        pick, _numbers("keep", query.get("keep", "")), _numbers("index", query.get("index", ""))
+    ).tobytes()
+
+
+def _parts(path: str) -> list[str | None]:
+    # Quoted slashes and dots are part of a name, so the path is cut before it is unquoted.
+    parts = [unquote(part) for part in path.removeprefix("/t/").split("/")]
+    if len(parts) != 4:
+        raise InputError(f"{path}: expected /t/group/name/position/order")
+    return [None if part == "-" else part for part in parts]
+
+
+def _picked(request: Request, catalogue: Catalogue) -> Pick:
+    query = request.query_params
+    return catalogue.pick(*(query.get(word) or None for word in ("group", "name", "position", "order")))
+
+
+def _numbers(word: str, text: str) -> Sequence[int]:
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise InputError(f"{word}={text}: expected whole numbers with commas") from None
+
+
+def _answer(
+    request: Request, page: RunPage, kind: str, make: Callable[[Request, RunPage], bytes]
+) -> Response:
+    """An answer with an ETag, packed where that pays; a mistake in the request is one sentence."""
+    query = sorted((key, value) for key, value in request.query_params.multi_items() if key != "token")
+    seen = repr((page.mark, request.url.path, query)).encode()
+    etag = f'"{hashlib.sha256(seen).hexdigest()[:24]}"'
+    head = {"etag": etag, "vary": "accept-encoding"}
+    known = request.headers.get("if-none-match", "")
+    try:
+        # The tag says what is asked for, so asking again computes nothing; but it has to be askable.
+        if etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+            return Response(status_code=304, headers=head)
+        data = make(request, page)
+    except UnknownName as error:
+        return PlainTextResponse(str(error), status_code=404)
+    except InputError as error:
+        return PlainTextResponse(str(error), status_code=400)
+    except (ModscopeError, OSError) as error:
+        return PlainTextResponse(str(error), status_code=500)
+    if "gzip" in request.headers.get("accept-encoding", "") and (small := _gzipped(data)) is not None:
+        data, head["content-encoding"] = small, "gzip"
+    return Response(data, media_type=kind, headers=head)
+
+
+def _gzipped(data: bytes) -> bytes | None:
+    """The bytes packed, where a piece of them says that it pays; float32 noise does not."""
+    if len(data) < 1024:
+        return None
+    piece = data[: 1 << 16]
+    if len(gzip.compress(piece, 1, mtime=0)) > _WORTH_GZIP * len(piece):
+        return None
+    return gzip.compress(data, 1, mtime=0)
+
+
+def listening(port: int = 0) -> socket.socket:
+    """A socket that listens on this machine's loopback; port 0 takes a free one.
+
+    Raises InputError where the port is taken or not a port.
+    """
+    if not 0 <= port <= 65535:
+        raise InputError(f"port {port}: expected 0 to 65535")
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((LOOPBACK, port))
+        made.listen(128)
+    except OSError as error:
+        made.close()
+        raise InputError(
+            f"port {port} of {LOOPBACK} cannot be used: {error.strerror}; leave --port away for a free one"
+        ) from None
+    return made
+
+
+def serve(page: RunPage, *, on: socket.socket, token: str) -> None:
+    """Answers on a listening socket until the process is interrupted."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        application(page, token=token),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        server_header=False,
+    )
+    uvicorn.Server(config).run(sockets=[on])

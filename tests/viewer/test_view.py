@@ -1,0 +1,239 @@
+"""`modscope view` as it is started from a shell, in a real Chromium: picking, reading off, coming back, ending."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modscope.activations import in_order, record
+from modscope.model import Transformer, TransformerConfig
+from modscope.runs import Run
+from modscope.runs.folder import RunFolder
+from modscope.task import ModularTask
+
+P, EPOCHS = 11, (0, 40, 90)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("runs") / "a-run"
+    config = TransformerConfig(P, d_model=12, n_heads=2, d_mlp=10)
+    with RunFolder.create(path, recipe="", environment={}) as folder:
+        for seed, epoch in enumerate(EPOCHS):
+            folder.write_checkpoint(
+                Transformer.initialised(config, seed=seed), ModularTask(P), {"epoch": epoch}
+            )
+    return path
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "modscope", "view", *arguments, "--no-open"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def address_of(process: subprocess.Popen[str], seconds: float = 90) -> str:
+    assert process.stdout is not None
+    said, end = "", time.monotonic() + seconds
+    while time.monotonic() < end:
+        if select.select([process.stdout], [], [], 1)[0]:
+            line = process.stdout.readline()
+            said += line
+            if found := re.search(r"http://\S+", line):
+                return found.group()
+            if not line:
+                break
+    raise AssertionError(f"no address: {said}{process.stderr.read() if process.stderr else ''}")
+
+
+@pytest.fixture(scope="module")
+def served(run_folder: Path) -> Iterator[str]:
+    process = started(str(run_folder))
+    yield address_of(process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert err == ""
+    assert out.rstrip().endswith("ended")
+
+
+@pytest.fixture
+def screen(_some_chromium: None, page: Any, served: str) -> Any:
+    """The served page; errors of its script and requests elsewhere fail the test."""
+    wrong: list[str] = []
+    home = served.split("?")[0]
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((home, "data:", "blob:")) else wrong.append(request.url)
+        ),
+    )
+    page.set_viewport_size({"width": 1000, "height": 760})
+    page.goto(served)
+    values(page)
+    yield page
+    assert wrong == []
+
+
+_MODEL = "document.querySelector('main').modscope.models[0]"
+
+
+def state(screen: Any) -> dict[str, Any]:
+    return screen.evaluate(f"() => {_MODEL}.snapshot()")
+
+
+def values(screen: Any, name: str = "") -> np.ndarray:
+    """The wave on the screen, once it has come."""
+    screen.wait_for_function(
+        f"name => document.querySelector('main').modscope && (!name || {_MODEL}.spec.name === name) && {_MODEL}.lines()",
+        arg=name,
+    )
+    return np.array(screen.evaluate(f"() => [...{_MODEL}.lines()[0].values]"), np.float32)
+
+
+def settle(screen: Any) -> None:
+    screen.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def tip(screen: Any, fx: float) -> str:
+    box = screen.locator("canvas").bounding_box()
+    screen.mouse.move(box["x"] + fx * box["width"], box["y"] + 0.5 * box["height"])
+    settle(screen)
+    return screen.locator(".tip").inner_text()
+
+
+@pytest.fixture(scope="module")
+def wave(run_folder: Path) -> Callable[..., np.ndarray]:
+    """Rows of an activation by the public functions."""
+    run = Run.open(run_folder)
+
+    def row(epoch: int, hook: str, feature: int, c: int) -> np.ndarray:
+        x = in_order(record(run.model(epoch), run.task).at(hook), "c", "a")
+        return x.transpose(..., "c", "a").values[feature, c]
+
+    return row
+
+
+@pytest.mark.browser
+def test_the_page_shows_the_last_epoch_and_says_what_it_shows(
+    screen: Any, wave: Callable[..., np.ndarray]
+) -> None:
+    assert screen.title() == "a-run"
+    assert screen.locator("h2").inner_text() == "resid_post at ="
+    assert screen.locator(".caption").inner_text() == "resid_post[epoch=90, d_model=0, c=0, :]"
+    np.testing.assert_allclose(values(screen), wave(90, "resid_post", 0, 0), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.browser
+def test_hover_reads_off_the_number_that_python_computes(
+    screen: Any, wave: Callable[..., np.ndarray]
+) -> None:
+    text = tip(screen, 0.6)
+    a = int(re.search(r"a = (\d+)", text).group(1))  # type: ignore[union-attr]
+    value = float(text.splitlines()[1].replace("−", "-"))
+    assert value == pytest.approx(float(wave(90, "resid_post", 0, 0)[a]), rel=1e-3)
+
+
+@pytest.mark.browser
+def test_picking_a_hook_and_an_epoch_keeps_the_place(screen: Any, wave: Callable[..., np.ndarray]) -> None:
+    screen.evaluate(f"() => {_MODEL}.set('c', 4)")
+    screen.get_by_label("activation or weight").select_option("activations/mlp_post")
+    got = values(screen, "mlp_post")
+    assert state(screen)["index"]["c"] == 4
+    np.testing.assert_allclose(got, wave(90, "mlp_post", 0, 4), rtol=2e-5, atol=2e-6)
+    screen.get_by_label("epoch", exact=True).select_option("40")
+    np.testing.assert_allclose(values(screen), wave(40, "mlp_post", 0, 4), rtol=2e-5, atol=2e-6)
+    assert "epoch=40" in screen.locator(".caption").inner_text()
+    screen.get_by_label("epoch before").click()
+    np.testing.assert_allclose(values(screen), wave(0, "mlp_post", 0, 4), rtol=2e-5, atol=2e-6)
+    text = tip(screen, 0.4)
+    a = int(re.search(r"a = (\d+)", text).group(1))  # type: ignore[union-attr]
+    value = float(text.splitlines()[1].replace("−", "-"))
+    assert value == pytest.approx(float(wave(0, "mlp_post", 0, 4)[a]), rel=1e-3, abs=1e-9)
+
+
+@pytest.mark.browser
+def test_position_and_order_are_picked(screen: Any) -> None:
+    screen.get_by_label("order", exact=True).select_option("a,b")
+    screen.wait_for_function(f"() => {_MODEL}.spec.dims.includes('b')")
+    assert state(screen)["x"] == "b"
+    screen.get_by_label("activation or weight").select_option("activations/q")
+    screen.wait_for_function(f"() => {_MODEL}.spec.name === 'q'")
+    screen.get_by_label("position").select_option("=")
+    screen.wait_for_function(f"() => !{_MODEL}.spec.dims.includes('token')")
+    assert screen.locator(".caption").inner_text().startswith("q[epoch=90, head=")
+    assert screen.get_by_label("order", exact=True).count() == 0
+
+
+@pytest.mark.browser
+def test_a_weight_is_shown_and_played_over_the_epochs(screen: Any, run_folder: Path) -> None:
+    screen.get_by_label("activation or weight").select_option("weights/W_E")
+    values(screen, "W_E")
+    screen.evaluate(f"() => {{ {_MODEL}.assign('x', 'token'); {_MODEL}.assign('play', 'epoch'); }}")
+    wanted = Run.open(run_folder).weights("W_E").values[:, :P, 0]
+    for i in range(len(EPOCHS)):
+        screen.evaluate(f"i => {_MODEL}.set('epoch', i)", i)
+        np.testing.assert_allclose(values(screen), wanted[i], rtol=1e-6)
+
+
+@pytest.mark.browser
+def test_a_reload_comes_back_to_what_was_shown(screen: Any, wave: Callable[..., np.ndarray]) -> None:
+    screen.get_by_label("activation or weight").select_option("activations/mlp_pre")
+    values(screen, "mlp_pre")
+    screen.evaluate(f"() => {{ {_MODEL}.set('c', 7); {_MODEL}.set('epoch', 1); }}")
+    screen.wait_for_function("() => location.hash.includes('c=7') && location.search.includes('mlp_pre')")
+    screen.reload()
+    np.testing.assert_allclose(values(screen, "mlp_pre"), wave(40, "mlp_pre", 0, 7), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.browser
+def test_playing_asks_for_one_pane_and_not_for_every_slice(screen: Any) -> None:
+    asked: list[str] = []
+    screen.on("request", lambda request: asked.append(request.url))
+    screen.locator(".card").focus()
+    for _ in range(P):
+        screen.keyboard.press("ArrowRight")
+        settle(screen)
+    assert [url for url in asked if "/t/" in url] == []
+
+
+@pytest.mark.browser
+def test_a_server_that_is_gone_is_said(_some_chromium: None, page: Any, run_folder: Path) -> None:
+    process = started(str(run_folder))
+    page.goto(address_of(process))
+    values(page)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    page.get_by_label("activation or weight").select_option("activations/mlp_post")
+    page.get_by_role("alert").get_by_text("no longer answers").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["no/such/run"], "no such file or folder"),
+        (["--port", "70000"], "port 70000: expected 0 to 65535"),
+        (["-p", "7"], "need the PATH"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], says: str) -> None:
+    process = started(*arguments)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 2
+    assert out == ""
+    assert err.startswith("modscope: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert os.linesep in err
