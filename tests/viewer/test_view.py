@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,17 +40,13 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def address_of(process: subprocess.Popen[str], seconds: float = 90) -> str:
+def address_of(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    said, end = "", time.monotonic() + seconds
-    while time.monotonic() < end:
-        if select.select([process.stdout], [], [], 1)[0]:
-            line = process.stdout.readline()
-            said += line
-            if found := re.search(r"http://\S+", line):
-                return found.group()
-            if not line:
-                break
+    said = ""
+    for line in process.stdout:
+        said += line
+        if found := re.search(r"http://\S+", line):
+            return found.group()
     raise AssertionError(f"no address: {said}{process.stderr.read() if process.stderr else ''}")
 
 
@@ -80,6 +74,7 @@ def screen(_some_chromium: None, page: Any, served: str) -> Any:
             None if request.url.startswith((home, "data:", "blob:")) else wrong.append(request.url)
         ),
     )
+    page.set_default_timeout(20_000)
     page.set_viewport_size({"width": 1000, "height": 760})
     page.goto(served)
     values(page)
@@ -153,7 +148,7 @@ def test_picking_a_hook_and_an_epoch_keeps_the_place(screen: Any, wave: Callable
     got = values(screen, "mlp_post")
     assert state(screen)["index"]["c"] == 4
     np.testing.assert_allclose(got, wave(90, "mlp_post", 0, 4), rtol=2e-5, atol=2e-6)
-    screen.get_by_label("epoch", exact=True).select_option("40")
+    screen.get_by_role("combobox", name="epoch", exact=True).select_option("40")
     np.testing.assert_allclose(values(screen), wave(40, "mlp_post", 0, 4), rtol=2e-5, atol=2e-6)
     assert "epoch=40" in screen.locator(".caption").inner_text()
     screen.get_by_label("epoch before").click()
@@ -166,15 +161,15 @@ def test_picking_a_hook_and_an_epoch_keeps_the_place(screen: Any, wave: Callable
 
 @pytest.mark.browser
 def test_position_and_order_are_picked(screen: Any) -> None:
-    screen.get_by_label("order", exact=True).select_option("a,b")
+    screen.get_by_role("combobox", name="order", exact=True).select_option("a,b")
     screen.wait_for_function(f"() => {_MODEL}.spec.dims.includes('b')")
     assert state(screen)["x"] == "b"
     screen.get_by_label("activation or weight").select_option("activations/q")
     screen.wait_for_function(f"() => {_MODEL}.spec.name === 'q'")
-    screen.get_by_label("position").select_option("=")
+    screen.get_by_role("combobox", name="position", exact=True).select_option("=")
     screen.wait_for_function(f"() => !{_MODEL}.spec.dims.includes('token')")
     assert screen.locator(".caption").inner_text().startswith("q[epoch=90, head=")
-    assert screen.get_by_label("order", exact=True).count() == 0
+    assert screen.get_by_role("combobox", name="order", exact=True).count() == 0
 
 
 @pytest.mark.browser
@@ -210,7 +205,8 @@ def test_playing_asks_for_one_pane_and_not_for_every_slice(screen: Any) -> None:
 
 
 @pytest.mark.browser
-def test_a_server_that_is_gone_is_said(_some_chromium: None, page: Any, run_folder: Path) -> None:
+@pytest.mark.usefixtures("_some_chromium")
+def test_a_server_that_is_gone_is_said(page: Any, run_folder: Path) -> None:
     process = started(str(run_folder))
     page.goto(address_of(process))
     values(page)
