@@ -1,10 +1,18 @@
 // Bundles src/main.ts into the Python package: node build.mjs [--check]
-import { build } from "esbuild";
+import { build, transform } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 const LIMIT = 120_000;
 const target = fileURLToPath(new URL("../src/modscope/viewer/static/viewer.js", import.meta.url));
+const style = {
+  name: "style as a text",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true });
+      return { contents: code, loader: "text" };
+    }),
+};
 const result = await build({
   entryPoints: [fileURLToPath(new URL("src/main.ts", import.meta.url))],
   bundle: true,
@@ -13,7 +21,7 @@ const result = await build({
   target: "es2022",
   charset: "ascii",
   legalComments: "none",
-  loader: { ".css": "text" },
+  plugins: [style],
   write: false,
 });
 const text = result.outputFiles[0].text;

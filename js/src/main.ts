@@ -6,8 +6,9 @@ import { Model, type Shared } from "./ui/model";
 import { runPage, type RunDescription } from "./ui/picker";
 import style from "./ui/style.css";
 import { changes, fromHash, toHash } from "./io/hash";
-import { CommSource, Reader, sourceOf, type Channel, type Source } from "./io/source";
-import type { PageSpec, State } from "./io/spec";
+import { Reader, sourceOf, type Source } from "./io/source";
+import type { PageSpec } from "./io/spec";
+import { renderWith } from "./widget";
 
 export interface Mounted {
   models: Model[];
@@ -111,51 +112,9 @@ function boot(): void {
   }
 }
 
-interface WidgetModel extends Channel {
-  get(name: string): unknown;
-  set(name: string, value: unknown): void;
-  save_changes(): void;
-  on(event: string, heard: (...args: never[]) => void): void;
-  off(event: string, heard?: (...args: never[]) => void): void;
-}
-
-const THROTTLE = 60;
-
-/** anywidget's entry: `spec` comes once, `state` and `hover` go both ways, numbers on request. */
-function render({ model, el }: { model: WidgetModel; el: HTMLElement }): () => void {
-  const spec = model.get("spec") as PageSpec;
-  const mounted = mount(el, spec, new CommSource(model));
-  let timer = 0;
-  let sent = "";
-  const states = () => mounted.models.map((m) => m.snapshot());
-  const send = () => {
-    timer = 0;
-    const list = states();
-    sent = JSON.stringify(list);
-    model.set("state", list);
-    model.set("hover", mounted.models.map((m) => m.hover.peek()));
-    model.save_changes();
-  };
-  const stop = effect(() => {
-    mounted.models.forEach((m) => m.touch());
-    timer ||= window.setTimeout(send, THROTTLE);
-  });
-  const heard = () => {
-    const list = model.get("state") as Partial<State>[];
-    if (list && JSON.stringify(list) !== sent) setAll(mounted.models, list);
-  };
-  model.on("change:state", heard);
-  return () => {
-    stop();
-    clearTimeout(timer);
-    model.off("change:state", heard);
-    mounted.end();
-  };
-}
-
 if (typeof document !== "undefined") {
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", boot);
   else boot();
 }
 
-export default { render };
+export default { render: renderWith(mount) };

@@ -60,7 +60,8 @@ export interface Channel {
 
 /** A kernel: asks {kind: "read", id, t, keep, index}, hears {id} with one buffer of float32. */
 export class CommSource implements Source {
-  private next = 1;
+  // Two outputs of one widget hear each other's answers: their numbers must differ.
+  private next = Math.floor(Math.random() * 2 ** 40);
   private readonly waiting = new Map<number, { done: (v: Float32Array) => void; fail: (e: Error) => void }>();
 
   constructor(private readonly channel: Channel) {

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modscope.errors import InputError, UnknownName
 from modscope.viewer.inputs import Tensor, index_of, lines_of
 from modscope.viewer.layout import Roles, chosen_roles
 from modscope.viewer.marks import marker_specs, message_spec, symmetry_specs
 from modscope.viewer.view import View, joined
+
+if TYPE_CHECKING:
+    from modscope.viewer.widget import ViewWidget
 
 __all__ = ["grid", "heatmap", "show"]
 
@@ -25,6 +28,14 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "theme": ("auto", "light", "dark"),
 }
 _PAGE_NAMES = {"scale": "scope", "recentre": "centre", "symmetry_axes": "symmetry"}
+
+
+@overload
+def show(array: object, /, *, live: Literal[True], **options: Any) -> ViewWidget: ...
+
+
+@overload
+def show(array: object, /, *, live: Literal[False] = False, **options: Any) -> View: ...
 
 
 def show(
@@ -57,8 +68,9 @@ def show(
     height: int | None = None,
     theme: str = "auto",
     precision: str = "auto",
+    live: bool = False,
     **options: Any,
-) -> View:
+) -> View | ViewWidget:
     """A view of a tensor that moves: the last residue axis as a wave, the one before it played.
 
     `array` is a numpy, torch or xarray array of any rank, or a list (or a mapping from name) of up to ten
@@ -72,7 +84,8 @@ def show(
     (["a", "b", "c/2", "c/2 + p/2"]), or a callable of the indices; `message` a template such as
     "{a} + {b} = {c} (mod {p})" or a callable. Both are set by themselves for arrays over c and a. `bookmarks` maps a
     text to arguments (select, mode, ...): a button each. `precision="float32"` forbids the 16-bit packing that large
-    arrays otherwise get, with a badge. Further options: quantity, scale (span, axis, slice, all), style (curve, joins, dots),
+    arrays otherwise get, with a badge. `live=True` gives a widget instead, whose index and hover Python sees and which
+    fetches large tensors slice by slice from the kernel. Further options: quantity, scale (span, axis, slice, all), style (curve, joins, dots),
     compare, sort, walk, loop, fold, recentre, trail, symmetry_axes, sticks, robust, cyclic.
 
     Raises InputError for shapes that differ and UnknownName for an axis or option that is not there.
@@ -130,7 +143,8 @@ def show(
         "state": state,
     }
     _known("theme", theme)
-    return View(tuple(tensors), (spec,), theme=theme, precision=precision)
+    view = View(tuple(tensors), (spec,), theme=theme, precision=precision)
+    return view.widget() if live else view
 
 
 def heatmap(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from modscope.errors import InputError, UnknownName
 from modscope.viewer import html, picture
 from modscope.viewer.inputs import Tensor
 from modscope.viewer.pack import WHOLE_LIMIT, Block, meta_of, packed
+
+if TYPE_CHECKING:
+    from modscope.viewer.widget import ViewWidget
 
 __all__ = ["View"]
 
@@ -44,6 +47,17 @@ class View:
         if not isinstance(other, View):
             return NotImplemented
         return joined([self, other], across=self.across + other.across)
+
+    def widget(self) -> ViewWidget:
+        """The live form: an anywidget whose index, mode, x, hover and state Python sees.
+
+        Needs a kernel and a front end with widgets; raises InputError where anywidget is not installed.
+        """
+        try:
+            from modscope.viewer.widget import ViewWidget
+        except ImportError as error:
+            raise InputError(f"a live view needs anywidget ({error}): pip install 'modscope[live]'") from None
+        return ViewWidget(self)
 
     def __repr__(self) -> str:
         return f"View({self.describe()!r})"
