@@ -85,7 +85,8 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
 
     Over (replacement), named "hook: part": margin (the mean margin as a share of that of the network left
     alone, NaN if that is 0), loss and accuracy over all pairs; weight(replacement, k), the amplitude of
-    cos w_k(a + b - c) in the logits, k = 1..p//2: the weights sum to the margin, in logits.
+    cos w_k(a + b - c) in the logits, k = 1..p//2: the weights sum to the margin, in logits. by_a(replacement, a):
+    the mean margin of the pairs of each a, in logits.
     Parts: `part_of`; the pattern's mean is taken for each head over all pairs and makes attention constant.
     The first entry, "none", is the network itself; attribute `margin` is its mean margin.
     Raises InputError where the answer is neither a + b nor a - b.
@@ -104,18 +105,19 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
         rows[f"{input_hook(acts)}: {part}"] = _judged(mlp.with_input(part), labels)
     for part in _OF_NEURONS:
         rows[f"mlp_post: {part}"] = _judged(mlp.with_neurons(part), labels)
-    weight = np.stack([_weights(curve) for curve, _, _ in rows.values()])
+    weight = np.stack([_weights(curve) for _, curve, _, _ in rows.values()])
     margin = weight.sum(axis=1)
     # the margin of a network that knows nothing is rounding
     unit = margin[0] if abs(margin[0]) > 1e-9 else np.nan
     return xr.Dataset(
         {
             "margin": (("replacement",), margin / unit),
-            "loss": (("replacement",), [loss for _, loss, _ in rows.values()]),
-            "accuracy": (("replacement",), [right for _, _, right in rows.values()]),
+            "loss": (("replacement",), [loss for _, _, loss, _ in rows.values()]),
+            "accuracy": (("replacement",), [right for _, _, _, right in rows.values()]),
             "weight": (("replacement", "k"), weight),
+            "by_a": (("replacement", "a"), [by_a for by_a, _, _, _ in rows.values()]),
         },
-        {"replacement": list(rows), "k": np.arange(1, weight.shape[1] + 1)},
+        {"replacement": list(rows), "k": np.arange(1, weight.shape[1] + 1), "a": np.arange(acts.task.p)},
         {"margin": float(margin[0])},
     )
 
@@ -178,20 +180,21 @@ def _marginals_of(x: np.ndarray, sign: int) -> Marginals:
     return Marginals("skip", sign, mean, of_a, of_b, of_answer / p - mean, np.zeros((p, 0)), 0.0)
 
 
-def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """The mean logit of answer (label + e) as a function of e, the mean loss, and the accuracy."""
+def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """The mean margin of each a, the mean logit of answer (label + e) over e, the mean loss, and the accuracy."""
     p = len(labels)
-    by_label = np.zeros((p, p))
+    by_label, by_a = np.zeros((p, p)), np.zeros(p)
     loss = right = 0.0
     for rows, logits in blocks:
         wanted = labels[rows.start : rows.stop]
+        by_a[rows.start : rows.stop] = margins(logits, wanted).mean(axis=1)
         loss += float(cross_entropy(logits, wanted).sum())
         right += float((logits.argmax(axis=-1) == wanted).sum())
         for row, label in zip(logits, wanted, strict=True):
             by_label[label] += row[:, :p]  # each label once in a row
     n = np.arange(p)
     curve = by_label[n, (n + n[:, None]) % p].mean(axis=1) / p
-    return curve, loss / labels.size, right / labels.size
+    return by_a, curve, loss / labels.size, right / labels.size
 
 
 def _weights(curve: np.ndarray) -> np.ndarray:

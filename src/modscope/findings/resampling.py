@@ -8,7 +8,7 @@ import numpy as np
 
 from modscope.findings.finding import Interval
 
-__all__ = ["interval"]
+__all__ = ["interval", "interval_of_ratio"]
 
 _DRAWS = 400
 
@@ -38,3 +38,21 @@ def interval(
     # fewer different things are in a draw than in the whole, which shifts what is not a mean
     shift = float(statistic(values[None], axis=1)[0] - draws.mean())
     return Interval(float(low) + shift, float(high) + shift, over)
+
+
+def interval_of_ratio(above: np.ndarray, below: np.ndarray, *, over: str, seed: int = 0) -> Interval | None:
+    """The interval of sum(above) / sum(below), where each thing resampled has one of each.
+
+    >>> interval_of_ratio(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]), over="examples")
+    Interval(low=0.5, high=0.5, over='examples')
+    """
+
+    def ratio(rows: np.ndarray, axis: int) -> np.ndarray:
+        total = rows.sum(axis=axis)
+        return np.divide(
+            total[..., 0], total[..., 1], where=total[..., 1] != 0, out=np.full(total.shape[:-1], np.nan)
+        )
+
+    if np.sum(below) == 0:
+        return None
+    return interval(np.stack([above, below], axis=1), over=over, statistic=ratio, seed=seed)

@@ -7,6 +7,7 @@ import numpy as np
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
+from modscope.findings.resampling import interval_of_ratio
 
 __all__ = ["CLAIM"]
 
@@ -35,7 +36,9 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "head",
         "attention",
     )
-    return Outcome(*claim.of(float(margin[0]), float(margin[1])), numbers, picture)
+    by_a = found.by_a.sel(replacement=["pattern: mean", "none"]).values
+    over = interval_of_ratio(*by_a, over="values of a", seed=bench.seed)
+    return Outcome(*claim.of(float(margin[0]), float(margin[1]), over), numbers, picture)
 
 
 CLAIM = Claim(

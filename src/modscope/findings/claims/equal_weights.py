@@ -9,28 +9,28 @@ from modscope.analysis.replacement import margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
+from modscope.findings.resampling import interval_of_ratio
 
 __all__ = ["CLAIM"]
 
 
-def kept(bench: Bench, pattern: np.ndarray) -> tuple[float, np.ndarray]:
-    """The share of the mean margin that is kept with another pattern, and the logits."""
-    blocks = [block["logits"] for _, block in bench.acts.resume({"pattern": pattern})]
-    logits = np.concatenate(blocks)
-    whole = margins(bench.logits, bench.task.labels).mean()
-    return float(margins(logits, bench.task.labels).mean() / whole), logits
+def _logits_with(bench: Bench, pattern: np.ndarray) -> np.ndarray:
+    return np.concatenate([block["logits"] for _, block in bench.acts.resume({"pattern": pattern})])
 
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     pattern = bench.acts.at("pattern").values
-    effect, logits = kept(bench, equalised_pattern(pattern))
+    labels = bench.task.labels
+    whole = margins(bench.logits, labels)
+    logits = _logits_with(bench, equalised_pattern(pattern))
+    kept = margins(logits, labels)
     one_sided = pattern.copy()
     one_sided[..., 0] = pattern[..., :2].sum(axis=-1)
     one_sided[..., 1] = 0.0
-    control, _ = kept(bench, one_sided)
+    control = margins(_logits_with(bench, one_sided), labels).mean() / whole.mean()
     mean = pattern.mean(axis=(0, 1), dtype=np.float64)
     imbalance = np.abs(pattern[..., 0] - pattern[..., 1]).mean(axis=(0, 1)) / mean[:, :2].sum(axis=1)
-    right = logits.argmax(axis=-1) == bench.task.labels
+    right = logits.argmax(axis=-1) == labels
     numbers = {
         "accuracy, equalised": float(right.mean()),
         "largest imbalance of a head's means": float(
@@ -45,7 +45,8 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "head",
         "attention",
     )
-    return Outcome(*claim.of(effect, control), numbers, picture)
+    over = interval_of_ratio(kept.mean(axis=1), whole.mean(axis=1), over="values of a", seed=bench.seed)
+    return Outcome(*claim.of(kept.mean() / whole.mean(), control, over), numbers, picture)
 
 
 CLAIM = Claim(

@@ -6,6 +6,7 @@ from modscope.analysis.replacement import input_hook
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
+from modscope.findings.resampling import interval_of_ratio
 
 __all__ = ["CLAIM"]
 
@@ -26,7 +27,9 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         f"what is left of {hook}",
         "share",
     )
-    return Outcome(*claim.of(float(kept.margin[0]), float(kept.margin[1])), numbers, picture)
+    by_a = found.by_a.sel(replacement=[f"{hook}: linear", "none"]).values
+    over = interval_of_ratio(*by_a, over="values of a", seed=bench.seed)
+    return Outcome(*claim.of(float(kept.margin[0]), float(kept.margin[1]), over), numbers, picture)
 
 
 CLAIM = Claim(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.replacement import margins
+from modscope.analysis.replacement import input_hook, margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
-from modscope.findings.finding import Picture, Rule
+from modscope.findings.finding import Interval, Picture, Rule
+from modscope.findings.resampling import interval_of_ratio
 
 __all__ = ["CLAIM"]
 
@@ -35,7 +36,26 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     order = bench.generator().permutation(bench.p)
     permuted = margins(bench.logits[np.ix_(order, order)], bench.task.labels).mean()
     control = abs(float(permuted)) / max(abs(kept.attrs["margin"]), 1e-9)
-    return Outcome(*claim.of(max(shares.values()), min(control, 1.0)), numbers, picture, str(found))
+    return Outcome(
+        *claim.of(max(shares.values()), min(control, 1.0), _interval(bench)), numbers, picture, str(found)
+    )
+
+
+def _interval(bench: Bench) -> Interval | None:
+    """The interval of the largest share, the others' proportions to it held, over the values of a."""
+    found, hook = bench.mechanism, input_hook(bench.acts)
+    name, share = next(iter(found.shares().items()))
+    if name == "memorisation":
+        return None
+    names = [f"{hook}: {part}" for part in ("linear", "mean", "without linear")]
+    linear, none, rest = found.replacements.by_a.sel(replacement=names).values
+    whole = found.replacements.by_a.sel(replacement="none").values
+    own = (linear - none + whole - rest) / 2
+    if name != "rectified sum":
+        own = whole - own
+    over = interval_of_ratio(own * (1 - found.memorised), whole, over="values of a", seed=bench.seed)
+    # the share itself is kept between 0 and 1
+    return None if over is None else Interval(min(over.low, share), max(over.high, share), over.over)
 
 
 CLAIM = Claim(
