@@ -33,8 +33,10 @@ def test_page_is_written_and_named(network: Path, tmp_path: Path, monkeypatch: p
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     page = tmp_path / "look.html"
-    result = CliRunner().invoke(app, ["report", str(network), "--out", str(page), "--no-open"])
+    options = ["--out", str(page), "--no-open", "--frequencies", "2,5"]
+    result = CliRunner().invoke(app, ["report", str(network), *options])
     assert result.exit_code == 0
+    assert f"modscope report {network} --frequencies 2,5</code>" in page.read_text()
     assert str(page) in result.stdout
     assert page.read_text().startswith("<!doctype html>")
 

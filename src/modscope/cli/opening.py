@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from modscope.errors import InputError
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
 
-__all__ = ["frequency_list", "opened_checkpoint"]
+__all__ = ["frequency_list", "opened_checkpoint", "use_one_thread"]
 
 
 def opened_checkpoint(
@@ -30,6 +31,15 @@ def opened_checkpoint(
             raise InputError("--mapping, --config, -p and --epoch need the PATH of a checkpoint")
         return shipped_network()
     return open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+
+
+def use_one_thread() -> None:
+    """Linear algebra on one thread, unless the environment says otherwise; call it before numpy is imported.
+
+    An analysis is many small products: threads spend more time waiting for each other than they save.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def frequency_list(text: str | None) -> list[int] | None:

@@ -7,12 +7,13 @@ import os
 import shlex
 import sys
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list, opened_checkpoint
+from modscope.cli.opening import frequency_list, opened_checkpoint, use_one_thread
 
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
@@ -47,6 +48,7 @@ def report(
     ] = None,
 ) -> None:
     """Analyse a network: accuracy, key frequencies, clusters of neurons, logits, symmetry, energy."""
+    use_one_thread()
     from modscope.activations import record
     from modscope.analysis.keys import DEFAULT_RULE
     from modscope.analysis.summary import summarise
@@ -68,7 +70,17 @@ def report(
         title=_name(checkpoint),
         facts=checkpoint_facts(checkpoint),
         notes=checkpoint.notes,
-        command="modscope report" + (f" {shlex.quote(str(path))}" if path else ""),
+        command=_command(
+            path,
+            {
+                "--rule": rule,
+                "--frequencies": frequencies,
+                "--mapping": mapping,
+                "--config": config,
+                "-p": p,
+                "--epoch": epoch,
+            },
+        ),
         findings=found,
     )
     page = write_page(report_page(look), out or Path(f"{_name(checkpoint)}.report.html")).resolve()
@@ -78,6 +90,14 @@ def report(
     typer.echo(f"The report is in {page}")
     if not no_open:
         _show(page)
+
+
+def _command(path: Path | None, options: Mapping[str, object]) -> str:
+    """The command that makes this page again."""
+    words = ["modscope", "report", *([str(path)] if path else [])]
+    for name, value in options.items():
+        words += [name, str(value)] if value is not None else []
+    return shlex.join(words)
 
 
 def _print_json(values: dict[str, object], out: Path | None) -> None:

@@ -184,7 +184,7 @@ def wave_section(look: Look) -> Section | None:
     return Section(
         "symmetry",
         "Symmetry",
-        "Waves, even about c/2",
+        "Waves, even about c/2" if share > 0.9 else "Waves and their mirror images about c/2",
         f"Sort the pairs by their answer c, and each feature becomes a stack of waves in a. In {hook} {percent(share)} of their "
         f"energy is even: read backwards about c/2 (rings), a row {_likeness(share)} (dots).",
         f"Evenness about c/2 is the same statement as f(a, b) = {mirrored}. {whose} has it, whatever its mechanism; it may tell "
