@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list, opened_checkpoint
+from modscope.cli.opening import frequency_list, opened_checkpoint, use_one_thread
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def findings(
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
 ) -> None:
     """Judge each claim about how the network works: effect, control, verdict."""
+    use_one_thread()
     if as_json and as_markdown:
         raise InputError("--json and --markdown together: expected one of them")
     given = frequency_list(frequencies)
