@@ -7,7 +7,7 @@ import type { Frame, Item } from "../src/draw/list";
 import { png } from "../src/draw/png";
 import { svg } from "../src/draw/svg";
 import { fromText, gunzip, values } from "../src/io/decode";
-import { changes, fromHash, pythonCall, toHash } from "../src/io/hash";
+import { changes, fits, fromHash, pythonCall, toHash } from "../src/io/hash";
 import { CommSource, Reader, type Source } from "../src/io/source";
 import type { State } from "../src/io/spec";
 import { columnsFor, multiplesFrame, ridgeFrame } from "../src/view/multiples";
@@ -158,6 +158,16 @@ test("state goes through the address and back; rubbish is left out", () => {
   assert.deepEqual(fromHash(hash), [{ index: state.index, mode: "spectrum", mute: [3, 5], with: "a" }, { index: { c: 1 } }]);
   assert.deepEqual(fromHash("#other"), []);
   assert.deepEqual(fromHash("#v1;c=%E0%A4%A;zzz;99999:c=1"), [{ index: {} }]);
+});
+
+test("nothing from an address enters the state that does not fit it", () => {
+  const dims = ["c", "a"];
+  for (const [key, value, current] of [["mode", "garbage", "wave"], ["mute", 5, []], ["mute", [0.5], []], ["x", null, "a"], ["play", "zzz", "c"], ["seconds", -1, 10], ["fold", "yes", false]] as const) {
+    assert.equal(fits(key, value, current, dims), false, `${key}=${value}`);
+  }
+  for (const [key, value, current] of [["mode", "ridge", "wave"], ["mute", [5], []], ["play", null, "c"], ["x", "c", "a"], ["fold", true, false]] as const) {
+    assert.equal(fits(key, value, current, dims), true, `${key}=${value}`);
+  }
 });
 
 test("the Python call names what differs", () => {

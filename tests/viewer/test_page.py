@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -367,6 +368,39 @@ def test_the_python_call_makes_the_same_view(opened: Opener, waves: xr.DataArray
     view = eval(call, {"ms": ms, "resid_post": waves})
     assert view.state["mode"] == "spectrum"
     assert view.state["select"] == {"d_model": 1, "c": 8, "a": 0}
+
+
+def test_rubbish_in_the_address_changes_nothing(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(
+        ms.show(waves), "#v1;c=nine;d_model=77;.mode=garbage;.mute=5;.x=zzz;.seconds=-1;.constructor=1"
+    )
+    now = state(screen)
+    assert (now["mode"], now["mute"], now["x"], now["seconds"]) == ("wave", [], "a", 10)
+    assert now["index"] == {"d_model": 2, "c": 0, "a": 0}
+
+
+def test_axes_that_do_not_close_are_joined_straight(opened: Opener, waves: xr.DataArray) -> None:
+    screen = opened(ms.show(waves.rename(a="epoch", c="run"), p=31))
+    assert model(screen, "return m.style") == "curve", "31 samples are p residues whatever their name"
+    screen = opened(ms.show(waves[:, :, :20].rename(a="epoch"), x="epoch", p=31))
+    assert model(screen, "return m.style") == "joins"
+
+
+@pytest.mark.parametrize("name", ["wave", "spectrum", "heatmap", "ridge"])
+def test_pictures_stay_what_they_were(opened: Opener, waves: xr.DataArray, name: str) -> None:
+    """Within 2 % of the pixels: fonts differ between machines. MODSCOPE_WRITE_PICTURES=1 writes them anew."""
+    from matplotlib.image import imread
+
+    kept = Path(__file__).with_name("pictures") / f"{name}.png"
+    screen = opened(ms.show(waves, mode=name, select={"d_model": 1, "c": 9, "a": 2}, key_frequencies=[4, 7]))
+    screen.wait_for_timeout(200)
+    now = pixels(screen)
+    if os.environ.get("MODSCOPE_WRITE_PICTURES"):
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(now)
+    got, want = (imread(io.BytesIO(data))[..., :3] for data in (now, kept.read_bytes()))
+    assert got.shape == want.shape
+    assert (np.abs(got - want).max(-1) > 0.15).mean() < 0.02
 
 
 def test_bookmarks_are_buttons(opened: Opener, waves: xr.DataArray) -> None:

@@ -56,6 +56,27 @@ export function fromHash(hash: string): Partial<State>[] {
   return list as Partial<State>[];
 }
 
+const CHOICES: Record<string, readonly string[]> = {
+  mode: ["wave", "spectrum", "both", "heatmap", "spectrum2d", "multiples", "ridge"],
+  quantity: ["amplitude", "power", "db", "phase", "cossin", "share"],
+  scope: ["span", "axis", "slice", "all"],
+  style: ["curve", "joins", "dots"],
+  compare: ["overlay", "A", "B", "A-B", "A/B", "flicker", "wipe"],
+  sort: ["index", "peak", "phase", "share", "size"],
+  walk: ["single", "odometer", "diagonal"],
+  loop: ["loop", "bounce", "once"],
+};
+const AXES = ["x", "play", "y", "grid", "with"];
+
+/** Whether a value from outside may become this part of the state, which is now `current`. */
+export function fits(key: string, value: unknown, current: unknown, dims: readonly string[]): boolean {
+  if (AXES.includes(key)) return (value === null && key !== "x") || dims.includes(value as string);
+  if (key in CHOICES) return CHOICES[key].includes(value as string);
+  if (key === "seconds") return typeof value === "number" && value > 0 && value < 1e6;
+  if (Array.isArray(current)) return Array.isArray(value) && value.every((v) => Number.isInteger(v) && v >= 0);
+  return typeof value === typeof current;
+}
+
 const PYTHON_NAMES: Record<string, string> = {
   seconds: "seconds_per_cycle",
   scope: "scale",

@@ -73,8 +73,9 @@ export function card(model: Model, holder: HTMLElement, setting: CardSetting): v
   root.addEventListener("keydown", (event) => {
     const target = event.composedPath()[0] as HTMLElement;
     if (/^(SELECT|TEXTAREA)$/.test(target.tagName) || (target instanceof HTMLInputElement && target.type === "number")) return;
-    const native = target instanceof HTMLInputElement || target.tagName === "BUTTON" || target.tagName === "SUMMARY";
-    if (native && /^(Arrow|Home|End| $)/.test(event.key)) return;
+    const pressed = /^(BUTTON|SUMMARY)$/.test(target.tagName) || (target instanceof HTMLInputElement && target.type === "radio");
+    if (target instanceof HTMLInputElement && /^(Arrow|Home|End)/.test(event.key)) return;
+    if (pressed && event.key === " ") return;
     if (act(event)) {
       event.preventDefault();
       event.stopPropagation();
@@ -226,6 +227,7 @@ class Screen {
     if (mode !== this.mode) {
       this.begin(mode, now);
       this.mode = mode;
+      model.hover.value = null;
     }
     this.frame = sceneOf(model, width, height);
     const hurried = now - this.painted < HURRY;

@@ -6,9 +6,10 @@ import { fill, namesIn, parse, plain, type Env } from "../core/expr";
 import { mod } from "../core/modp";
 import { padded } from "../core/scale";
 import { extent, type Extent } from "../core/tensor";
+import { fits } from "../io/hash";
 import type { Reader } from "../io/source";
 import type { State, Table, ViewSpec } from "../io/spec";
-import type { Series } from "../view/wave";
+import type { Series, Style } from "../view/wave";
 
 export interface Hover {
   kind: string;
@@ -128,6 +129,13 @@ export class Model {
     this.index[dim].value = clamp(Math.round(to), this.size(dim));
   }
 
+  /** Curves go round residues; other axes (epochs, neurons) have an end, and straight joins. */
+  get style(): Style {
+    const { x, style } = this.state;
+    const round = ["a", "b", "c", "token"].includes(x.value) || /^axis\d$/.test(x.value) || this.size(x.value) === this.spec.p;
+    return style.value === "curve" && !round ? "joins" : style.value;
+  }
+
   /** Everything that is needed to come back to this picture. */
   snapshot(): State {
     const own = Object.fromEntries(Object.entries(this.state).map(([key, one]) => [key, one.peek()]));
@@ -140,9 +148,9 @@ export class Model {
     batch(() => {
       for (const [dim, at] of Object.entries(state.index ?? {})) if (dims.includes(dim) && Number.isFinite(at)) this.set(dim, at);
       for (const [key, value] of Object.entries(state)) {
-        if (key === "index" || !(key in this.state)) continue;
-        if (["x", "play", "y", "grid", "with"].includes(key) && value !== null && !dims.includes(value as string)) continue;
-        (this.state as unknown as Record<string, Signal<unknown>>)[key].value = value;
+        if (key === "index" || !Object.hasOwn(this.state, key)) continue;
+        const part = (this.state as unknown as Record<string, Signal<unknown>>)[key];
+        if (fits(key, value, part.peek(), dims)) part.value = value;
       }
     });
   }

@@ -170,7 +170,7 @@ function waves(model: Model, width: number, height: number): Frame | null {
     symmetry: state.symmetry.value ? axes : [],
     marks: model.marks(),
     cursor: cursorOf(model, x),
-    style: state.style.value,
+    style: model.style,
     notes: [...notes, ...fold.notes],
   });
 }
@@ -222,6 +222,9 @@ function spectra(model: Model, width: number, height: number): Frame | null {
   });
 }
 
+/** Pictures show one line only: which. */
+const oneOfMany = (model: Model, line: Line): string[] => (model.spec.lines.length > 1 ? [`shown: ${line.name}`] : []);
+
 /** [y, x] values of the line shown in pictures. */
 function pictureOf(model: Model): Line | null {
   const { x, y } = model.state;
@@ -246,7 +249,7 @@ function picture(model: Model, width: number, height: number): Frame | null {
   const line = model.once("picture", key, () => pictureOf(model));
   if (!line) return null;
   const e = model.once(`heat/${scope.value}${robust.value}`, key, () => (robust.value ? robustExtent(line.values) : model.range([y.value!, x.value], [line.values]))) ?? { lo: -1, hi: 1 };
-  const missing = model.once("gaps", key, () => gaps([line]));
+  const missing = [...model.once("gaps", key, () => gaps([line])), ...oneOfMany(model, line)];
   return heatFrame({
     width,
     height,
