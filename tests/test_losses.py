@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.errors import InputError
-from modscope.losses import accuracies, cross_entropy, losses
+from modscope.losses import accuracies, cross_entropy, is_guessing, losses
 from modscope.task import ModularTask, Split
 
 
@@ -51,3 +51,10 @@ def test_an_unknown_split_gives_the_whole_only() -> None:
 def test_shapes_must_fit() -> None:
     with pytest.raises(InputError, match="do not fit"):
         cross_entropy(np.zeros((3, 4)), np.zeros(4, int))
+
+
+def test_guessing_is_told_from_knowing_for_every_p() -> None:
+    for p in (3, 4, 5, 12, 113):
+        assert is_guessing(1 / p, p)
+        assert not is_guessing(1.0, p)
+        assert not is_guessing(0.5 + 0.6 / p, p)

@@ -73,3 +73,15 @@ def losses(logits: np.ndarray, task: ModularTask) -> Scores:
 def accuracies(logits: np.ndarray, task: ModularTask) -> Scores:
     """Share of pairs whose largest logit is the label, over each split."""
     return by_split(np.asarray(logits).argmax(axis=-1) == task.labels, task)
+
+
+def is_guessing(accuracy: float, p: int) -> bool:
+    """Whether an accuracy over all p*p pairs is what guessing gives.
+
+    Below four standard errors above 1/p, and, for the smallest p, below halfway from 1/p to 1.
+
+    >>> is_guessing(0.01, 113), is_guessing(0.02, 113), is_guessing(1.0, 3)
+    (True, False, False)
+    """
+    chance = 1 / p
+    return accuracy < chance + min(4 * (chance * (1 - chance)) ** 0.5 / p, (1 - chance) / 2)

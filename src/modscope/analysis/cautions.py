@@ -10,7 +10,7 @@ from modscope.analysis.circle import Circle
 from modscope.analysis.keys import KeyFrequencies
 from modscope.analysis.logits import LogitFit
 from modscope.analysis.restriction import Restriction
-from modscope.losses import Scores
+from modscope.losses import Scores, is_guessing
 
 __all__ = ["cautions"]
 
@@ -49,8 +49,7 @@ def cautions(
 
 
 def _of_accuracy(accuracy: Scores, p: int) -> list[str]:
-    # Four standard errors of guessing on p*p pairs.
-    if accuracy.all < 1 / p + 4 * (1 / p / p / p) ** 0.5:
+    if is_guessing(accuracy.all, p):
         return [f"the accuracy over all pairs is {accuracy.all:.4f}, no better than guessing (1/{p})"]
     if accuracy.train is None or accuracy.test is None:
         return []

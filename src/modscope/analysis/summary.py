@@ -29,7 +29,7 @@ from modscope.analysis.keys import DEFAULT_RULE, RULES, Evidence, KeyFrequencies
 from modscope.analysis.logits import LogitFit
 from modscope.analysis.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
 from modscope.errors import InputError
-from modscope.losses import Scores, accuracies, losses
+from modscope.losses import Scores, accuracies, is_guessing, losses
 
 __all__ = ["Summary", "summarise"]
 
@@ -60,6 +60,11 @@ class Summary:
     energy: Mapping[str, PairEnergy]
     examples: xr.Dataset
     cautions: tuple[str, ...]
+
+    @property
+    def is_guessing(self) -> bool:
+        """Whether the accuracy over all pairs is what guessing gives."""
+        return is_guessing(self.accuracy.all, self.p)
 
     @property
     def logit_fve(self) -> float | None:

@@ -21,7 +21,7 @@ from modscope.checkpoints.splits import found_operation, found_split, stated_spl
 from modscope.checkpoints.stated import disagreements, stated_by
 from modscope.checkpoints.states import States, states_in
 from modscope.errors import CheckpointError, InputError
-from modscope.losses import accuracies, losses
+from modscope.losses import accuracies, is_guessing, losses
 from modscope.model import Network, TransformerConfig
 from modscope.residues import modulus
 from modscope.task import ModularTask
@@ -110,9 +110,7 @@ class Checkpoint:
     @property
     def at_chance(self) -> bool:
         """Whether the accuracy over all pairs is what guessing gives."""
-        p = self.task.p
-        # Four standard errors of a guess on p*p pairs.
-        return self.measured["all_accuracy"] <= 1 / p + 4 * np.sqrt((1 / p) * (1 - 1 / p)) / p
+        return is_guessing(self.measured["all_accuracy"], self.task.p)
 
 
 @dataclass(frozen=True)

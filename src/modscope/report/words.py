@@ -103,8 +103,8 @@ def verdict(summary: Summary) -> str:
     wrong = round((1 - summary.accuracy.all) * summary.p**2)
     keys = summary.keys.frequencies
     train, test = summary.accuracy.train, summary.accuracy.test
-    if summary.accuracy.all < 2 / summary.p + 4 * (1 / summary.p**3) ** 0.5:
-        return f"This network does not do its task: it {doing} no better than by guessing."
+    if summary.is_guessing:
+        return f"This network {doing} no better than by guessing."
     if train is not None and test is not None and train > 0.9 and test < 0.5:
         return f"This network has memorised: it knows {percent(train)} of its training pairs and {percent(test)} of the others."
     how = "without an error" if wrong == 0 else f"with {count(wrong, 'error')} in {summary.p**2:,} pairs"
