@@ -40,7 +40,8 @@ on the main run of Nanda et al. 2023 (nanda), a network of Chughtai et al. 2023 
 and the network that ships with modscope (shipped).
 
 In Python: `from modscope.findings import findings; found = findings(open_checkpoint(PATH))`, then
-`found["which-mechanism"]`. `--explain` says of each claim how it is measured, `--json` gives everything.
+`found["which-mechanism"]`. `--explain` says of each claim how it is measured, `--json` gives everything. A network that multiplies
+mod a prime is read as one that adds logarithms; of other operations most claims are not applicable, and say why.
 
 ## Which mechanism?
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -187,6 +188,30 @@ def test_subtraction_is_told_from_addition() -> None:
     for claim in ("which-mechanism", "reversed-inputs", "output-phase", "key-frequencies-suffice"):
         assert found[claim].verdict == "holds", claim
     assert found["which-mechanism"].summary == "rectified sum 100 %"
+
+
+def test_multiplication_is_addition_of_logarithms() -> None:
+    network, _ = planted.pizza(22, KS)
+    g, p = 5, 23  # the powers of 5 are all residues 1..22
+    powers = [pow(g, i, p) for i in range(p - 1)]
+    W_E, W_U = network.weights["embed.W_E"], network.weights["unembed.W_U"]
+    rows, columns = torch.zeros(p + 1, W_E.shape[1]), torch.zeros(W_U.shape[0], p)
+    rows[powers], rows[p], columns[:, powers] = W_E[:-1].float(), W_E[-1].float(), W_U.float()
+    weights = {name: w.float() for name, w in network.weights.items()}
+    weights |= {"embed.W_E": rows, "unembed.W_U": columns}
+    config = dataclasses.replace(network.config, p=p, d_vocab_out=p)
+    whole = Transformer(config, weights)
+    found, plain = (
+        findings(record(whole, ModularTask(p, "multiply"))),
+        findings(record(network, ModularTask(22))),
+    )
+    assert found["which-mechanism"].summary.startswith("rectified sum")
+    for finding in plain:
+        assert found[finding.id].verdict == finding.verdict, finding.id
+        # the split differs, and with it the bound on what is memorised
+        if finding.id != "which-mechanism":
+            assert found[finding.id].effect.value == pytest.approx(finding.effect.value, abs=1e-4), finding.id
+    assert findings(record(whole, ModularTask(p, "random")))["logits-are-cosines"].verdict == "not applicable"
 
 
 def test_networks_without_equals_and_with_unknown_splits() -> None:

@@ -31,6 +31,7 @@ from modscope.findings.claims import (
 )
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Findings
+from modscope.findings.logarithms import as_addition
 from modscope.model import Network
 from modscope.task import ModularTask
 
@@ -74,6 +75,9 @@ def findings(
 ) -> Findings:
     """What a network says to each claim: a `Finding` for each, in order.
 
+    A network that multiplies mod a prime is read as one that adds logarithms (`as_addition`): a, b, c and the
+    frequencies are then those of p - 1 places.
+
     source: a record of activations, or anything with `model` and `task`: a checkpoint, or a run, whose last epoch is
     taken. only: the ids of
     the claims wanted; all, if not given. key_frequencies: found by the default rule (`keys.DEFAULT_RULE`) if not
@@ -98,9 +102,6 @@ def findings(
 
 
 def _record_of(source: Any) -> Activations:
-    if isinstance(source, Activations):
-        # ablations run on from the read position alone
-        return source if source.positions == "read" else record(source.model, source.task)
     network, task = getattr(source, "model", None), getattr(source, "task", None)
     if callable(network) and not isinstance(network, Network):
         network = network()  # a run's last epoch
@@ -109,4 +110,8 @@ def _record_of(source: Any) -> Activations:
             f"findings on {type(source).__name__}: expected a record of activations, or a run or checkpoint, "
             "which have a model and a task"
         )
-    return record(network, task)
+    adding, sums = as_addition(network, task)
+    # ablations run on from the read position alone
+    if isinstance(source, Activations) and adding is network and source.positions == "read":
+        return source
+    return record(adding, sums)

@@ -1,0 +1,45 @@
+"""Multiplication mod a prime is addition of logarithms: the same network, its tokens renamed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from modscope.analysis.circle import circle_of
+from modscope.model import Network, Transformer
+from modscope.task import ModularTask, Split
+
+__all__ = ["as_addition"]
+
+
+def as_addition(network: Network, task: ModularTask) -> tuple[Network, ModularTask]:
+    """A network that multiplies mod a prime p as one that adds mod p - 1; others as they are.
+
+    With g the smallest primitive root, token i of the new network is residue g^i of the old one and its answer i
+    the answer g^i, so every claim about a + b, c and cosines speaks of logarithms. Residue 0, the pairs
+    with it and the answer 0 are left out; the split is that of the pairs that remain.
+    """
+    circle = circle_of(task)
+    if circle.whole or circle.sign is None:
+        return network, task
+    places = torch.tensor(circle.residues)
+    weights = dict(network.weights)
+    if isinstance(network, Transformer):
+        names, rows = ["embed.W_E"], places
+        if network.config.equals:
+            rows = torch.cat([places, torch.tensor([task.p])])
+    else:
+        names, rows = [n for n in weights if n.startswith("embed.")] or ["mlp.W_in_a", "mlp.W_in_b"], places
+    for name in names:
+        weights[name] = weights[name][rows]
+    for name in ("unembed.W_U", "unembed.b_U"):
+        if name in weights:
+            weights[name] = weights[name][..., places]
+    config = replace(network.config, p=circle.n, d_vocab_out=circle.n)
+    split = task.split
+    if split.kind != "none":
+        kept = np.array(circle.residues)
+        split = Split.of_mask(task.train_mask[np.ix_(kept, kept)])
+    return type(network)(config, weights), ModularTask(circle.n, "add", split)
