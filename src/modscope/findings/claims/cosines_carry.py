@@ -46,5 +46,5 @@ CLAIM = Claim(
         "cos w(a - c/2) cos(wc/2) = (cos wa + cos wb)/2: the cosines are f(a) + g(b), which a linear unembedding "
         "cannot turn into the answer; all that depends on a + b is in the bias."
     ),
-    citations=("the original notebook's model of the residual stream",),
+    citations=("Transformer modular addition through a signal processing lens: residual stream",),
 )

@@ -1,4 +1,4 @@
-"""The right logit does not depend on how far a is from b."""
+"""The margin of the right logit does not depend on how far a is from b."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
 CLAIM = Claim(
     id="distance-irrelevant",
     title="Distance a - b does not matter",
-    statement="The logit of the right answer does not depend on the distance a - b.",
+    statement="How far the right logit stands above the mean does not depend on the distance a - b.",
     unit="spread over mean",
     effect="standard deviation over the distance a - b of the mean margin (right logit minus mean logit), over its mean",
     control="the same of a pizza with the same weights of the key frequencies: sum of alpha_k |cos w_k(a - b)/2|",

@@ -29,7 +29,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     fve = np.sort(found.fve[alive])[::-1]
     picture = Picture(
         "lines", list(range(1, len(fve) + 1)), {"share explained": fve.tolist()},
-        "neurons, best first", "share of variance by one frequency",
+        "neurons, best first", "share explained",
     )  # fmt: skip
     over = interval(explained.astype(float), over="neurons", seed=bench.seed)
     return Outcome(*claim.of(effect, _of_mixtures(bench), over), numbers, picture)

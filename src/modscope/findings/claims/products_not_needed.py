@@ -43,5 +43,5 @@ CLAIM = Claim(
     measure=_measure,
     needs=("answer", "knowledge"),
     warning="What is left may still answer most pairs: accuracy and loss of each part are among the numbers.",
-    citations=("the original notebook's hypothesis",),
+    citations=("Transformer modular addition through a signal processing lens: hypothesis",),
 )

@@ -64,5 +64,5 @@ CLAIM = Claim(
     rule=Rule(holds=0.9, in_part=0.5),
     measure=_measure,
     needs=("answer", "stream", "keys"),
-    citations=("the original notebook's reconstruction from weights",),
+    citations=("Transformer modular addition through a signal processing lens: reconstruction",),
 )

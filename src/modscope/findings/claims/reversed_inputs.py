@@ -41,5 +41,5 @@ CLAIM = Claim(
     measure=_measure,
     needs=("answer",),
     warning="It follows from one embedding for both positions, so an untrained network has it too.",
-    citations=("DC removed: the positions' own embeddings differ",),
+    citations=("Transformer modular addition through a signal processing lens: q, k, v",),
 )

@@ -38,7 +38,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
             "after": (after[n : 2 * n] / _positive(after[:n].mean())).tolist(),
         },
         "second harmonic",
-        "amplitude over that of the key frequencies",
+        "amplitude over that of k",
     )
     generator, rest = bench.generator(), gain[2 * n :]
     sets = [

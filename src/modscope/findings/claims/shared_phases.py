@@ -71,5 +71,5 @@ CLAIM = Claim(
     rule=Rule(holds=0.3, in_part=0.9, larger=False),
     measure=_measure,
     needs=("answer", "stream", "keys"),
-    citations=("the original notebook's comparison of phases",),
+    citations=("Transformer modular addition through a signal processing lens: phases",),
 )
