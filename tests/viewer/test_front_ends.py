@@ -1,6 +1,6 @@
-"""Journeys through JupyterLab, nbconvert and marimo: run, play, save, reopen; slow, and only where these are installed.
+"""Journeys through JupyterLab, Notebook 7, nbconvert and marimo: run, play, save, reopen; slow, and only where these are installed.
 
-MODSCOPE_FRONT_ENDS names a folder with the commands `jupyter-lab`, `jupyter-nbconvert` and `marimo`, if they are not
+MODSCOPE_FRONT_ENDS names a folder with the commands `jupyter-lab`, `jupyter-notebook`, `jupyter-nbconvert` and `marimo`, if they are not
 on the path.
 """
 
@@ -88,8 +88,9 @@ def step(page: Any) -> str:
     return str(frame.locator(".caption").inner_text())
 
 
-def test_jupyterlab_runs_plays_saves_and_reopens(screen: Any, tmp_path: Path) -> None:
-    lab, port = command("jupyter-lab"), free_port()
+@pytest.mark.parametrize(("name", "tree"), [("jupyter-lab", "lab/tree"), ("jupyter-notebook", "notebooks")])
+def test_jupyter_runs_plays_saves_and_reopens(screen: Any, tmp_path: Path, name: str, tree: str) -> None:
+    lab, port = command(name), free_port()
     notebook(tmp_path / "one.ipynb")
     url = f"http://127.0.0.1:{port}"
     options = [
@@ -102,7 +103,7 @@ def test_jupyterlab_runs_plays_saves_and_reopens(screen: Any, tmp_path: Path) ->
     ]
     page = screen.context.new_page()
     with served([lab, *options], f"{url}/api", tmp_path):
-        page.goto(f"{url}/lab/tree/one.ipynb")
+        page.goto(f"{url}/{tree}/one.ipynb")
         page.locator(".jp-Notebook .jp-CodeCell").first.click(timeout=90_000)
         page.keyboard.press("Shift+Enter")
         page.locator("iframe[srcdoc]").wait_for(timeout=120_000)
@@ -116,7 +117,7 @@ def test_jupyterlab_runs_plays_saves_and_reopens(screen: Any, tmp_path: Path) ->
             request = urllib.request.Request(f"{url}/api/sessions/{session['id']}", method="DELETE")
             urllib.request.urlopen(request).close()
         page.goto("about:blank")
-        page.goto(f"{url}/lab/tree/one.ipynb?reset")
+        page.goto(f"{url}/{tree}/one.ipynb?reset")
         page.locator("iframe[srcdoc]").wait_for(timeout=90_000)
         assert step(page) == "x[c=1, :]", "the saved output moves without the kernel that made it"
 
@@ -124,7 +125,7 @@ def test_jupyterlab_runs_plays_saves_and_reopens(screen: Any, tmp_path: Path) ->
         book["cells"][0]["source"] = "1 + 1  # not what was run and signed"
         (tmp_path / "other.ipynb").write_text(json.dumps(book))
         page.goto("about:blank")
-        page.goto(f"{url}/lab/tree/other.ipynb?reset")
+        page.goto(f"{url}/{tree}/other.ipynb?reset")
         still = page.locator(".jp-OutputArea img")
         still.wait_for(timeout=90_000)
         assert still.evaluate("e => e.naturalWidth") > 300

@@ -67,7 +67,7 @@ export function yAxis({ box, y }: Plot, theme: Theme, look: AxisLook, grid = tru
 export function leftRoom(domain: [number, number], height: number, label?: (v: number) => string | null): number {
   const values = tickValues(domain, Math.max(2, height / 46));
   const write = tickFormat(values);
-  return 34 + Math.max(...values.map((v) => (label?.(v) ?? write(v)).length), 1) * 6.2;
+  return 38 + Math.max(...values.map((v) => (label?.(v) ?? write(v)).length), 1) * 6.2;
 }
 
 /** Moves labels apart along one direction, keeping their order and as near as can be to where they were. */

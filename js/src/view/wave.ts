@@ -42,8 +42,8 @@ export interface WaveScene {
   notes: string[];
 }
 
-/** Points a sample (an even number) so that the segments of a curve are about two pixels wide. */
-const density = (pixels: number): number => 2 * Math.max(1, Math.min(8, Math.round(pixels / 4)));
+/** Points a sample (an even number): segments of about a pixel, and no corners at the highest frequencies. */
+const density = (pixels: number): number => 2 * Math.max(3, Math.min(8, Math.round(pixels / 2)));
 
 /** The periodic band-limited curve, so many points a sample, from half a sample before 0 to half after n - 1. */
 export function curve(c: Phasors, points = 8): { xs: Float64Array; ys: Float64Array } {
