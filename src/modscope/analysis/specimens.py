@@ -135,15 +135,17 @@ def _median_neuron(acts: Activations, found: Clusters, frequency: int | None) ->
     return int(members[np.argsort(order, kind="stable")[len(members) // 2]])
 
 
-def neuron_pictures(acts: Activations, found: Clusters) -> dict[str, xr.DataArray]:
+def neuron_pictures(acts: Activations, found: Clusters, *, count: int = 8) -> dict[str, xr.DataArray]:
     """The median neuron of each cluster before and after: "mlp_pre" and "mlp_post" -> (neuron, c, a).
 
-    The coordinate `neuron` is the number of each. Without any cluster, the one neuron that `neuron_specimen` takes.
+    Of the `count` largest clusters, in the order of their frequencies. The coordinate `neuron` is the number of each. Without any cluster, the one neuron that `neuron_specimen` takes.
     Raises InputError where the answer does not turn on a circle.
     """
     circle = circle_of(acts.task)
     turned = "add" if circle.turn > 0 else "subtract"
-    neurons = [_median_neuron(acts, found, k) for k in found.counts()] or [_median_neuron(acts, found, None)]
+    sizes = found.counts()
+    largest = sorted(sorted(sizes, key=lambda k: -sizes[k])[:count])
+    neurons = [_median_neuron(acts, found, k) for k in largest] or [_median_neuron(acts, found, None)]
     pictures = {}
     for hook in ("mlp_pre", "mlp_post"):
         x = _on_places(circle.pairs(acts.at(hook).isel(neuron=neurons)), circle)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Any
 
 from markupsafe import Markup
 
@@ -13,19 +12,20 @@ from modscope.analysis.circle import circle_of
 from modscope.analysis.examples import worst_examples
 from modscope.analysis.logits import offset_profile, sum_profile
 from modscope.analysis.specimens import (
-    WaveSpecimen,
-    neuron_pictures,
     neuron_specimen,
-    wave_pictures,
     wave_specimen,
 )
 from modscope.report import figures
 from modscope.report.look import Look
 from modscope.report.style import css_class
+from modscope.report.viewers import neuron_viewer, wave_viewer
 from modscope.report.words import answer, count, loss_text, number_text, percent
-from modscope.viewer import View, show
+from modscope.viewer import View
 
 __all__ = ["SECTIONS", "Section", "Table"]
+
+
+_MOST_PRODUCTS = 66  # of twelve key frequencies; with more the table says nothing to a reader
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def relations_section(look: Look) -> Section | None:
         for (j, k), (plus, minus) in table.intermodulation.items()
     ]
     tables = [Table(("k", "2k", "3k", "k/2"), rows, "Harmonics and subharmonics, aliased")]
-    if products:
+    if 0 < len(products) <= _MOST_PRODUCTS:
         tables.append(Table(("waves", "sum", "difference"), products, "What a product of two waves holds"))
     return Section(
         "arithmetic",
@@ -195,7 +195,7 @@ def wave_section(look: Look) -> Section | None:
         ),
         Markup(figures.draw_wave(specimen)),
         "Heat map of a feature over c and a; one of its rows with its mirror image.",
-        viewer=_wave_viewer(look, specimen),
+        viewer=wave_viewer(look, specimen),
     )
 
 
@@ -204,35 +204,6 @@ def _likeness(share: float) -> str:
     if share > 0.99:
         return "is itself"
     return "is nearly itself" if share > 0.9 else "is not itself"
-
-
-def _wave_viewer(look: Look, specimen: WaveSpecimen) -> View:
-    return show(
-        wave_pictures(look.acts, specimen.hook),
-        x="a",
-        play="c",
-        select={"c": specimen.c},
-        title=f"{specimen.hook}, the strongest features: each row c as a wave in a",
-        **_circle_options(look),
-    )
-
-
-def _circle_options(look: Look) -> dict[str, Any]:
-    circle = look.summary.circle
-    turned = "add" if circle.turn > 0 else "subtract"
-    return {"p": circle.n, "operation": turned, "key_frequencies": look.summary.keys.frequencies}
-
-
-def _neuron_viewer(look: Look) -> View | None:
-    if look.summary.circle.sign is None:
-        return None
-    return show(
-        neuron_pictures(look.acts, look.summary.clusters),
-        x="a",
-        play="c",
-        title="the median neuron of each cluster, before and after",
-        **_circle_options(look),
-    )
 
 
 def neuron_section(look: Look) -> Section:
@@ -257,7 +228,7 @@ def neuron_section(look: Look) -> Section:
         ),
         Markup(figures.draw_neuron(specimen)),
         "Heat maps of one neuron over a and b, before and after its activation function, and their spectra.",
-        viewer=_neuron_viewer(look),
+        viewer=neuron_viewer(look),
     )
 
 
