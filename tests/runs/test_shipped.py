@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from modscope.shipped import shipped_folder, shipped_network, shipped_run
 from modscope.training.presets import PRESETS
@@ -30,6 +31,7 @@ def test_the_shipped_training_goes_from_memorising_to_settled():
     W_E = run.weights("W_E")
     assert W_E.shape == (len(run.epochs), 114, 128)
     assert W_E.dtype == np.float32
+    assert {run.model(epoch).dtype for epoch in run.epochs} == {torch.float32}
     test = run.losses.test_loss.dropna("epoch")
     memorised = test.sel(epoch=run.epochs[1], method="nearest")
     assert run.losses.train_loss.sel(epoch=run.epochs[1], method="nearest") < 1e-4

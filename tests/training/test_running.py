@@ -37,6 +37,7 @@ SMALL = {
     "keep.losses": 5,
     "keep.test": 10,
     "keep.resume": 20,
+    "optimiser.learning_rate_schedule": (),
     "threads": 1,
 }
 
@@ -82,13 +83,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, changes):
 
 
 def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(tmp_path):
-    recipe = small(stop__steps=1500, keep__resume=100, keep__every=50)
+    recipe = small(stop__steps=800, keep__resume=50, keep__every=50)
     train(recipe, tmp_path / "whole")
     folder = tmp_path / "killed"
     (tmp_path / "recipe.toml").write_text(recipe.to_toml())
     begin = ["train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(folder)]
     draw = random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         arguments = ["train", "--resume", str(folder)] if (folder / "manifest.json").exists() else begin
         process = subprocess.Popen(
             [sys.executable, "-m", "modscope", *arguments],
@@ -97,7 +98,7 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(tmp_path):
             stdout=subprocess.DEVNULL,
         )
         wait_until((folder / "resume.safetensors").exists)
-        time.sleep(draw.uniform(0.0, 2.5))
+        time.sleep(draw.uniform(0.0, 1.5))
         process.kill()
         process.wait()
         run = Run.open(folder)
@@ -185,7 +186,7 @@ def test_a_run_reads_back_what_was_trained(tmp_path):
     run = train(recipe, tmp_path / "run")
     assert run.epochs == (0, 20, 40, 60)
     assert Recipe.from_dict(run.recipe) == recipe.changed({"engine": "fast"})
-    assert run.environment["torch"] == torch.__version__
+    assert torch.__version__.startswith(run.environment["torch"])
     W_E = run.weights("W_E")
     assert W_E.dims == ("epoch", "token", "d_model")
     np.testing.assert_array_equal(W_E.sel(epoch=40), run.model(40).weight("W_E"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from modscope.checkpoints.reading import Contents, read_file
 from modscope.errors import CheckpointError, InputError, ModscopeError
@@ -96,7 +97,7 @@ def saved_network(contents: Contents) -> Saved:
             raise CheckpointError(
                 f"{source}: written in format {values['format']} of modscope; this version reads up to {FORMAT}"
             )
-        network = network_from_dict(values["network"], contents.data)
+        network = network_from_dict(values["network"], {n: _whole(w) for n, w in contents.data.items()})
         task = ModularTask.from_dict(values["task"])
         record = dict(values.get("record") or {})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -111,3 +112,8 @@ def saved_network(contents: Contents) -> Saved:
         if not weight.is_floating_point() or not bool(torch.isfinite(weight).all()):
             raise CheckpointError(f"{source}: {name} has numbers that are NaN, infinite or whole")
     return Saved(network, task, record)
+
+
+def _whole(weight: Tensor) -> Tensor:
+    # Half precision is for keeping, not for computing.
+    return weight.float() if weight.dtype in (torch.float16, torch.bfloat16) else weight

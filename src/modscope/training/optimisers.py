@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ class Stepper:
         self._adamw_names = [n for n in weights if n not in matrices]
         device = next(iter(weights.values())).device
         self._adamw = torch.optim.AdamW(
-            [weights[n] for n in self._adamw_names],
+            [{"params": [weights[n]]} for n in self._adamw_names],
             lr=how.learning_rate,
             weight_decay=how.weight_decay,
             betas=how.betas,
@@ -57,6 +58,11 @@ class Stepper:
             rate *= min(step / how.warmup, 1.0)
         return rate, scheduled(how.weight_decay_schedule, step, how.weight_decay)
 
+    def decay_time(self, step: int) -> float:
+        """In how many steps weight decay alone shrinks a weight by the factor e, at the rates of a step."""
+        rate, decay = self.rates(step)
+        return 1.0 / (rate * decay) if rate * decay > 0 else math.inf
+
     @torch.no_grad()
     def step(self, number: int) -> None:
         """Take step `number` with the gradients that the weights hold."""
@@ -67,10 +73,24 @@ class Stepper:
                 _orthogonalise(weight)
         rate, decay = self.rates(number)
         for group in self._adamw.param_groups:
-            group["lr"], group["weight_decay"] = rate, decay
+            (weight,) = group["params"]
+            share = self._share_of_update(weight) if self.how.update_clipping else 1.0
+            # AdamW multiplies the decay by the rate, and the decay is not to be clipped.
+            group["lr"], group["weight_decay"] = rate * share, decay / share
         self._adamw.step()
         for name, momentum in self._muon.items():
             _muon_step(self.weights[name], momentum, rate, decay)
+
+    def _share_of_update(self, weight: Tensor) -> float:
+        """1 / max(1, root mean square of gradient over its running root mean square)."""
+        state, grad = self._adamw.state.get(weight), weight.grad
+        if not state or grad is None:
+            return 1.0
+        beta = self.how.betas[1]
+        square = grad.square()
+        running = torch.lerp(state["exp_avg_sq"], square, 1 - beta)
+        running.div_(1 - beta ** (float(state["step"]) + 1)).clamp_(min=self.how.epsilon**2)
+        return 1.0 / max(1.0, float(square.div_(running).mean().sqrt()))
 
     def _amplify_slow_part(self) -> None:
         decay = self.how.grokfast_decay

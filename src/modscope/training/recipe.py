@@ -63,6 +63,8 @@ class Optimiser:
     orthogonal_steps: for that many first steps the part of each tensor's gradient along the tensor is removed
     (Prieto et al. 2025, orthogonal gradient). loss "stablemax": the same paper's softmax that cannot collapse.
     grokfast: adds that multiple of the moving average of gradients, of decay grokfast_decay (Lee et al. 2024).
+    update_clipping: a tensor whose gradient is suddenly large against its own running mean square is moved by that
+    much less (Wortsman et al. 2023, StableAdamW): high rates without spikes of the loss.
     name "muon": matrices move by orthogonalised momentum (Jordan et al. 2024), the rest by AdamW.
     """
 
@@ -79,6 +81,7 @@ class Optimiser:
     orthogonal_steps: int = 0
     grokfast: float = 0.0
     grokfast_decay: float = 0.98
+    update_clipping: bool = False
 
 
 @dataclass(frozen=True)

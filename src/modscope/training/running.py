@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from modscope._version import __version__
 from modscope.checkpoints.reading import read_table
@@ -86,16 +86,13 @@ def _recipe_values(folder: Path) -> dict[str, Any]:
 
 def environment(trainer: Trainer) -> dict[str, Any]:
     """What the run was made with."""
-    import numba
-
+    libraries = ("torch", "numpy", "numba", "llvmlite", "safetensors")
     return {
         "modscope": __version__,
         "engine": trainer.engine_reason,
         "threads": trainer.threads,
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "numba": numba.__version__,
+        **{name: version(name) for name in libraries},
         "machine": platform.machine(),
         "system": platform.system(),
         "command": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv)),
@@ -122,7 +119,7 @@ class _Training:
     def __init__(self, trainer: Trainer, folder: RunFolder, watch: Watch) -> None:
         self.trainer, self.folder, self.watch = trainer, folder, watch
         self.recipe = trainer.recipe
-        self.settling = Settling.of(trainer.recipe)
+        self.settling = Settling()
         self.rows: list[dict[str, float | None]] = []
         self.flushed = time.monotonic()
         self.test: Batch | None = None
@@ -173,7 +170,12 @@ class _Training:
         if epoch % keep.test == 0 or last:
             self.measured = self.trainer.scores()
             self.test = self.measured["test"]
-            self.settling.add(epoch, self.test, weight_norm=self.trainer.weight_norm())
+            self.settling.add(
+                epoch,
+                self.test,
+                weight_norm=self.trainer.weight_norm(),
+                decay_time=self.trainer.stepper.decay_time(epoch),
+            )
         if checkpoint_is_due(keep, epoch):
             self._write_checkpoint()
         if epoch % keep.resume == 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from modscope.errors import InputError
 from modscope.training.recipe import Recipe
+from modscope.training.running import INTERRUPTED, resume, train
 from modscope.training.trainer import available_threads
 
 __all__ = ["parsed_seeds", "train_seeds"]
@@ -54,18 +55,22 @@ def train_seeds(
             pool.submit(_train_one, replace(recipe, seed=s, threads=1), folder / f"seed{s}") for s in seeds
         ]
         for job in as_completed(jobs):
-            yield job.result()
+            line, finished = job.result()
+            yield line
+            if finished == INTERRUPTED:
+                pool.shutdown(wait=True, cancel_futures=True)
+                yield "interrupted; the same command goes on"
+                return
     minutes = (time.monotonic() - start) / 60
     yield f"{len(seeds)} networks in {minutes:.2f} min on {workers} cores: {len(seeds) / minutes:.1f} a minute"
 
 
-def _train_one(recipe: Recipe, folder: Path) -> str:
-    from modscope.training.running import resume, train
-
+def _train_one(recipe: Recipe, folder: Path) -> tuple[str, str]:
     begun = (folder / "manifest.json").is_file()
     run = resume(folder) if begun else train(recipe, folder)
     last = run.losses.isel(epoch=-1)
-    return (
+    line = (
         f"seed {recipe.seed}: step {int(last.epoch)}, train loss {float(last.train_loss):.3g}, "
         f"test loss {float(last.test_loss):.3g}; {run.finished}"
     )
+    return line, run.finished

@@ -3,11 +3,13 @@
 A network is settled when it generalises and its clean-up has ended: every test pair is answered rightly, and
 over the last decay time the root of the summed squared weights has moved by less than half a hundredth of itself and the
 test loss by less than a quarter. The decay time is 1 / (learning rate * weight decay) steps, the time in
-which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe.
+which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe. Under a schedule
+it is that of the present rate.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from modscope.training.engines import Batch
@@ -22,23 +24,18 @@ NORM_MOVES, LOSS_MOVES, ENOUGH = 0.005, 0.25, 1.0
 class Settling:
     """The measures of the last decay times, from which it follows whether a network is settled.
 
-    >>> settling = Settling(window=100.0)
-    >>> for epoch in range(0, 301, 50): settling.add(epoch, Batch(1e-7, 1.0), weight_norm=30.0)
+    >>> settling = Settling()
+    >>> for epoch in range(0, 301, 50): settling.add(epoch, Batch(1e-7, 1.0), weight_norm=30.0, decay_time=100)
     >>> settling.settled
     True
     """
 
-    window: float
+    window: float = math.inf
     measures: list[tuple[float, float, float, float]] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, recipe: Recipe) -> Settling:
-        """The rule with the decay time of a recipe; without weight decay nothing ever settles."""
-        rate = recipe.optimiser.learning_rate * recipe.optimiser.weight_decay
-        return cls(1.0 / rate if rate > 0 else float("inf"))
-
-    def add(self, epoch: int, test: Batch, *, weight_norm: float) -> None:
-        """Take note of an evaluation."""
+    def add(self, epoch: int, test: Batch, *, weight_norm: float, decay_time: float) -> None:
+        """Take note of an evaluation; without weight decay (an infinite decay time) nothing ever settles."""
+        self.window = decay_time
         self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm))
         self.measures = [measure for measure in self.measures if measure[0] >= epoch - 2 * self.window]
 

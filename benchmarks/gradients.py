@@ -1,0 +1,83 @@
+"""How far the gradients of both engines are from float64, at moments of the shipped network's training.
+
+    python benchmarks/gradients.py
+
+Relative Euclidean distance of each weight's gradient from that of the plain engine in float64, on the training
+pairs: the plain engine in float32, the fast engine, and the ratio of the two. Then, of the pre-activations of
+both: the root mean square error, and how many have another sign than in float64. One such sign moves the gradient of
+a trained network, a difference of large terms, by more than all roundings together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from modscope.model import Network
+from modscope.shipped import shipped_run
+from modscope.training.engines import Engine, PlainEngine
+from modscope.training.fast import FastEngine
+from modscope.training.tables import Pairs, pair_tables
+from modscope.training.trainer import quiet_machine
+
+
+def gradients(engine: Engine, weights: Mapping[str, Tensor], pairs: Pairs) -> dict[str, Tensor]:
+    leaves = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
+    # The second time, the neurons that are mostly active have been turned.
+    for _ in range(2):
+        engine.gradients(leaves, pairs)
+    return {name: leaf.grad.double() for name, leaf in leaves.items() if leaf.grad is not None}
+
+
+def pre_activations(network: Network, pairs: Pairs, *, folded: bool) -> Tensor:
+    """Pre-activations [pair, neuron] in the order of sums of the fast engine, or in that of the network."""
+    if not folded:
+        tokens = torch.stack((pairs.a, pairs.b, torch.full_like(pairs.a, network.config.p)), 1)
+        return network.run(tokens, keep=("mlp_pre",))["mlp_pre"]
+    tables = pair_tables(network.weights, network.config, pairs)
+    u = tables.base.expand(len(pairs), -1)
+    for weights, table, tokens in (
+        (tables.weights_left, tables.left, pairs.a),
+        (tables.weights_right, tables.right, pairs.b),
+    ):
+        for term in range(len(table)):
+            u = u + weights[:, term, None] * table[term][tokens]
+    return u[:, : network.weight("W_in").shape[1]]
+
+
+def print_signs(network: Network, pairs: Pairs) -> None:
+    exact = pre_activations(network.to(torch.float64), pairs, folded=False)
+    for name, folded in (("plain", False), ("fast", True)):
+        found = pre_activations(network, pairs, folded=folded)
+        error = float((found - exact).square().mean().sqrt())
+        print(
+            f"       pre-activations, {name}: error {error:.1e}, {int(((found > 0) != (exact > 0)).sum())} signs"
+        )
+
+
+def distances(found: Mapping[str, Tensor], exact: Mapping[str, Tensor]) -> dict[str, float]:
+    return {name: float((found[name] - grad).norm() / grad.norm()) for name, grad in exact.items()}
+
+
+def main() -> None:
+    run = shipped_run()
+    pairs = Pairs.of(run.task, run.task.train_mask).tiled()
+    print("epoch  weight   plain      fast       ratio")
+    with quiet_machine(1):
+        for epoch in run.epochs:
+            network = run.model(epoch)
+            double = {name: weight.double() for name, weight in network.weights.items()}
+            exact = gradients(PlainEngine(network.config), double, pairs)
+            plain = distances(gradients(PlainEngine(network.config), network.weights, pairs), exact)
+            fast = distances(gradients(FastEngine(network.config), network.weights, pairs), exact)
+            for name in exact:
+                short = name.split(".")[-1]
+                ratio = fast[name] / plain[name]
+                print(f"{epoch:6d} {short:7s} {plain[name]:.2e}   {fast[name]:.2e}   {ratio:.1f}")
+            print_signs(network, pairs)
+
+
+if __name__ == "__main__":
+    main()
