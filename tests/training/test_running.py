@@ -66,6 +66,7 @@ def assert_same_bits(one: Path, two: Path) -> None:
         {"optimiser__name": "muon"},
         {"optimiser__grokfast": 2.0, "optimiser__orthogonal_steps": 30},
         {"optimiser__batch": 5},
+        {"optimiser__update_clipping": True},
         {"optimiser__loss": "stablemax"},
         {"engine": "plain"},
         {"optimiser__learning_rate_schedule": ((0, 1e-3), (40, 1e-2))},
