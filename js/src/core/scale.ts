@@ -1,4 +1,3 @@
-import { ticks } from "d3-array";
 import { format, formatSpecifier, precisionFixed } from "d3-format";
 import type { Extent } from "./tensor";
 
@@ -23,6 +22,19 @@ export function padded(e: Extent | null, margin = 0.06): [number, number] {
   if (!e) return [-1, 1];
   const span = e.hi - e.lo || Math.abs(e.hi) || 1;
   return [e.lo - span * margin, e.hi + span * margin];
+}
+
+/** Round values from lo to hi, about `count` of them: steps of 1, 2 or 5 times a power of ten. */
+export function ticks(lo: number, hi: number, count: number): number[] {
+  const rough = (hi - lo) / Math.max(1, count);
+  if (!(rough > 0)) return [lo];
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const error = rough / power;
+  const step = power * (error >= 50 ** 0.5 ? 10 : error >= 10 ** 0.5 ? 5 : error >= 2 ** 0.5 ? 2 : 1);
+  // Below 1 a division by the whole number 1/step gives 0.3 where a product gives 0.30000000000000004.
+  const by = step < 1 ? Math.round(1 / step) : 0;
+  const first = Math.ceil(lo / step);
+  return Array.from({ length: Math.max(0, Math.floor(hi / step) - first + 1) }, (_, i) => (by ? (first + i) / by : (first + i) * step));
 }
 
 export function tickValues(domain: [number, number], count: number, integers = false): number[] {
