@@ -220,7 +220,7 @@ def neuron_section(look: Look) -> Section:
         "One neuron",
         "One neuron, before and after",
         f"Neuron {specimen.neuron}: {known}. Left: the neuron over all pairs, with a and b sorted by their angle at its frequency. Right: what lies on the lines k_b = 0 and k_a = 0 depends on one number alone; what lies on the {side} diagonal "
-        f"depends on {answer(look.summary)}. The activation function is where energy moves from the first to the second.",
+        f"depends on {answer(look.summary)}. What the lower row has and the upper one has not, the activation function has made.",
         "It is one neuron, the median of its cluster: look at others before believing it.",
         (
             "Pictures over all pairs, their means removed; sorted by k·a mod p and k·b mod p where k has no factor in common with p. Spectra: power of each real wave cos(2π(k_a a + k_b b)/p + phase), DC left out, on a scale of 50 dB; "

@@ -163,7 +163,7 @@ def _mark_terms(axes: Axes, plane: xr.DataArray, count: int = 6) -> None:
         axes.annotate(
             f"{_term_name(k_a, k_b)}  {share:.1%}",
             (k_a, k_b),
-            (8 * side, -9 if k_b > plane.k_b.values[-1] / 2 else 9),
+            (8 * side, _above_or_below(k_a, k_b, int(plane.k_b.values[-1]))),
             textcoords="offset points",
             ha="left" if side > 0 else "right",
             va="center",
@@ -171,6 +171,12 @@ def _mark_terms(axes: Axes, plane: xr.DataArray, count: int = 6) -> None:
             fontsize=9,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "#00204c", "edgecolor": "none", "alpha": 0.85},
         )
+
+
+def _above_or_below(k_a: int, k_b: int, highest: int) -> int:
+    """Where a label stands so that those of a - b, b and a + b at one height do not meet."""
+    high = k_b > highest / 2
+    return 9 if not high or (k_a == 0 and k_b < 0.9 * highest) else -9
 
 
 def _term_name(k_a: int, k_b: int) -> str:
