@@ -221,6 +221,23 @@ def test_networks_without_equals_and_with_unknown_splits() -> None:
     assert found["products-not-needed"].verdict == "holds"
 
 
+@pytest.mark.parametrize("p", [3, 4, 5, 6])
+@pytest.mark.parametrize("build", [planted.clock, planted.pizza, planted.rectified_sum])
+def test_the_smallest_moduli_give_plain_json(p: int, build: Callable[..., Built]) -> None:
+    for ks in ((1,), tuple(range(1, p // 2 + 1))):
+        network, task = build(p, ks)
+        json.dumps(findings(record(network, task)).to_list(), allow_nan=False)
+    network, _ = planted.random_weights(p)
+    found = findings(record(network, ModularTask(p, "subtract")), key_frequencies=[1])
+    json.dumps(found.to_list(), allow_nan=False)
+
+
+def test_multiplication_mod_3_is_too_small() -> None:
+    network, _ = planted.random_weights(3)
+    with pytest.raises(InputError, match="multiplication mod 3 has 2 residues beside 0"):
+        findings(record(network, ModularTask(3, "multiply")))
+
+
 def test_a_dead_mlp_does_not_crash() -> None:
     network, task = changed(clock, "blocks.0.mlp.W_in", torch.zeros_like)
     found = findings(record(network, task))

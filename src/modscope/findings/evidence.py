@@ -31,7 +31,10 @@ NEEDS: Mapping[str, tuple[Verdict, str]] = {
     "addition": ("not applicable", "the claim is about addition; this network's task is {operation}"),
     "knowledge": ("does not hold", "the network is at chance: there is no answer"),
     "keys": ("does not hold", "the network has no key frequencies"),
-    "neurons": ("not applicable", "no neuron is explained to more than 85 % by one frequency"),
+    "neurons": (
+        "not applicable",
+        "no neuron reads waves of a and of b of one frequency that explains it to 85 %",
+    ),
 }
 
 
@@ -127,8 +130,11 @@ class Bench:
 
     @cached_property
     def explained(self) -> np.ndarray:
-        """The numbers of the neurons that one frequency explains to more than 85 %."""
-        return np.flatnonzero(self.keys_evidence.clusters.explained & (self.waves.frequency.values > 0))
+        """The numbers of the neurons that one frequency explains to more than 85 %, and that read it from a and b."""
+        reads = np.isfinite(self.waves.phase_a.values) & np.isfinite(self.waves.phase_b.values)
+        return np.flatnonzero(
+            self.keys_evidence.clusters.explained & (self.waves.frequency.values > 0) & reads
+        )
 
     @cached_property
     def outputs(self) -> xr.Dataset:

@@ -229,7 +229,8 @@ def _finite(value: float) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    value = value.item() if hasattr(value, "item") else value
+    return _finite(value) if isinstance(value, float) else value
 
 
 def _number(value: float) -> str:

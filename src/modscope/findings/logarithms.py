@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from modscope.analysis.circle import circle_of
+from modscope.errors import InputError
 from modscope.model import Network, Transformer
 from modscope.task import ModularTask, Split
 
@@ -20,10 +21,15 @@ def as_addition(network: Network, task: ModularTask) -> tuple[Network, ModularTa
     With g the smallest primitive root, token i of the new network is residue g^i of the old one and its answer i
     the answer g^i, so every claim about a + b, c and cosines speaks of logarithms. Residue 0, the pairs
     with it and the answer 0 are left out; the split is that of the pairs that remain.
+    Raises InputError for p = 3, which leaves two residues.
     """
     circle = circle_of(task)
     if circle.whole or circle.sign is None:
         return network, task
+    if circle.n < 3:
+        raise InputError(
+            f"multiplication mod {task.p} has {circle.n} residues beside 0: expected p of at least 5"
+        )
     places = torch.tensor(circle.residues)
     weights = dict(network.weights)
     if isinstance(network, Transformer):

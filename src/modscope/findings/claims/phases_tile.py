@@ -17,6 +17,10 @@ _ORDERS = [1, 2, 4]
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     waves = bench.waves.isel(neuron=bench.explained)
+    # where the waves of a and of b cancel there is no shared phase
+    waves = waves.isel(neuron=np.flatnonzero(np.isfinite(waves.phase.values)))
+    if not waves.sizes["neuron"]:
+        return Outcome(*claim.of(float("nan"), float("nan")))
     tiling = phase_tiling(waves, draws=20, seed=bench.seed)
     squeezed = phase_tiling(waves.assign(phase=np.mod(waves.phase, 2 * np.pi) / 4), draws=1, seed=bench.seed)
     numbers = {
