@@ -119,7 +119,7 @@ from modscope.analysis.symmetry import (
     fixed_points,
     swap_shares,
 )
-from modscope.analysis.tables import Table
+from modscope.analysis.tables import Table, table_of
 from modscope.analysis.terms import line_means, term_energy
 
 __all__ = [
@@ -245,6 +245,7 @@ __all__ = [
     "stream_model",
     "summarise",
     "swap_shares",
+    "table_of",
     "tap_coherence",
     "term_energy",
     "terms_by_frequency",

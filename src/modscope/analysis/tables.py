@@ -46,6 +46,8 @@ class Table:
             )
         return "\n\n".join([f"{self.title}\n{blocks[0]}", *blocks[1:]])
 
+    __repr__ = __str__
+
     def records(self) -> list[dict[str, object]]:
         """One dict for each row, column -> value, as JSON can hold it: a number that does not exist is None.
 

@@ -158,6 +158,17 @@ class Finding:
     picture: Picture | None = None
     citations: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """The verdict, the claim, its numbers with their definitions, and what they cannot tell."""
+        lines = [
+            f"{self.title}: {self.verdict.upper()}",
+            self.statement,
+            f"  effect   {self.effect}  {self.effect.definition}",
+            f"  control  {self.control}  {self.control.definition}",
+            f"  because  {self.reason}" + (f"; {self.summary}" if self.summary else ""),
+        ]
+        return "\n".join([*lines, *([f"  but      {self.warning}"] if self.warning else [])])
+
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain JSON values."""
         return {

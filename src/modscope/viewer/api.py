@@ -103,6 +103,9 @@ def show(
     roles = chosen_roles(first.sizes, free, Roles(x, play, y, rows, columns, play_with), mode)
     modulus, operation = _modulus(first, roles.x, p), _operation(first, operation)
     indices = _indices(first, free, select or {})
+    known = {dim: first.sizes[dim] for dim in free}
+    # An axis labelled with words (const, cos 1, ...) holds no residues, whatever it is called.
+    numbers = {dim: size for dim, size in known.items() if dim not in first.labels}
     state = _state(options) | {
         "index": indices,
         "x": roles.x,
@@ -117,7 +120,6 @@ def show(
     }
     if roles.play_with and "walk" not in state:
         state["walk"] = "odometer"
-    known = {dim: first.sizes[dim] for dim in free}
     spec = {
         "title": str(title),
         "name": first.name if len(lines) == 1 else _common(lines),
@@ -128,9 +130,13 @@ def show(
         "p": modulus,
         "operation": operation,
         "columns": roles.columns,
-        "markers": marker_specs(markers, known, modulus, operation, indices),
-        "symmetry": symmetry_specs(known, modulus, operation),
-        "message": message_spec(message, known, modulus, operation, indices),
+        "markers": marker_specs(
+            markers, known if markers is not None else numbers, modulus, operation, indices
+        ),
+        "symmetry": symmetry_specs(numbers, modulus, operation),
+        "message": message_spec(
+            message, known if message is not None else numbers, modulus, operation, indices
+        ),
         "labels": _labels(first, known, labels or {}),
         "coords": {dim: list(values) for dim, values in first.coords.items() if dim in known},
         "keys": [int(k) for k in key_frequencies],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from modscope.viewer import picture
 from modscope.viewer.pack import as_text
 
 if TYPE_CHECKING:
@@ -46,6 +48,19 @@ def _module() -> str:
     return _script("module", bundle().replace("</script", "<\\/script"))
 
 
+@cache
+def _small_module() -> str:
+    """A script that unpacks the module and runs it: a third of its text, for notebooks that hold many views."""
+    packed = base64.b64encode(gzip.compress(bundle().encode(), mtime=0)).decode()
+    return _script(
+        "module",
+        f"const bytes=Uint8Array.from(atob('{packed}'),c=>c.charCodeAt(0));"
+        "const stream=new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));"
+        "const script=document.createElement('script');script.type='module';"
+        "script.textContent=await new Response(stream).text();document.head.append(script);",
+    )
+
+
 def _blocks(view: View) -> dict[str, str]:
     return {
         block.id: _script("application/octet-stream", as_text(block.data), block.id)
@@ -68,10 +83,10 @@ def _title(view: View) -> str:
     return html.escape(" · ".join(str(one["title"] or one["name"]) for one in view.views))
 
 
-def page(view: View) -> str:
+def page(view: View, *, module: str = "") -> str:
     """A whole page: opens from disk, asks for nothing from anywhere."""
     spec = _script("application/json", _json(view.page_spec()), "modscope-spec")
-    return _document(view, f"{''.join(_blocks(view).values())}{spec}{_module()}")
+    return _document(view, f"{''.join(_blocks(view).values())}{spec}{module or _module()}")
 
 
 def folder_page(view: View, folder: str) -> tuple[str, dict[str, bytes]]:
@@ -86,13 +101,13 @@ def folder_page(view: View, folder: str) -> tuple[str, dict[str, bytes]]:
 
 def frame(view: View) -> str:
     """A sandboxed frame that holds the page; inside it a still picture for where frames are not shown."""
-    still = base64.b64encode(view.still(dpi=80)).decode()
+    still = base64.b64encode(picture.in_few_colours(view.still(dpi=70))).decode()
     alt = html.escape(view.describe(), quote=True)
     inner = f'<img src="data:image/png;base64,{still}" alt="{alt}" style="{_STILL}"><p>{alt} (A still: the notebook is not trusted, or its scripts are off.)</p>'
     return (
         f'<div class="modscope-view"><iframe sandbox="allow-scripts allow-downloads" allow="clipboard-write; autoplay" '
         f'title="{alt}" style="width:100%;height:{view.height}px;border:0;display:block" '
-        f'srcdoc="{html.escape(page(view), quote=True)}">{inner}</iframe>'
+        f'srcdoc="{html.escape(page(view, module=_small_module()), quote=True)}">{inner}</iframe>'
         "</div>"
     )
 

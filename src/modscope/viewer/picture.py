@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from modscope.viewer.view import View
 
-__all__ = ["drawn", "table"]
+__all__ = ["drawn", "in_few_colours", "table"]
 
 COLOURS = (
     "#0072B2",
@@ -137,6 +137,15 @@ def _marks(spec: Mapping[str, Any]) -> list[tuple[str, float | None]]:
         )
         for m in spec["markers"]
     ]
+
+
+def in_few_colours(png: bytes) -> bytes:
+    """The PNG with a palette of 64 colours: a third of the bytes, for a line drawing the same picture."""
+    from PIL import Image  # matplotlib writes its own PNG with it
+
+    out = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
 def drawn(view: View, *, dpi: int, kind: str) -> bytes:

@@ -123,7 +123,10 @@ class View:
         if precision not in self._packs:
             parts = []
             for t, tensor in enumerate(self.tensors):
-                small, kept = _narrowed(tensor, self._axes_of(t), precision)
+                axes = self._axes_of(t)
+                small, kept = _narrowed(tensor, axes, precision)
+                # The wave last: 16 bits have a scale for each row of the last axis.
+                small = small.transposed(sorted(small.dims, key=axes["x"].__eq__))
                 parts.append((small, packed(small, precision=precision), kept))
             self._packs[precision] = parts
         return self._packs[precision]
