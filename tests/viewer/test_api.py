@@ -120,6 +120,10 @@ def test_marks_and_message_come_by_themselves_for_rows_c(waves: xr.DataArray) ->
     assert subtracted["message"] == {"template": "{a} − {b} = {c} (mod {p})"}
     assert subtracted["symmetry"] == []
     assert ms.show(ZEROS).views[0]["message"] is None
+    uneven = ms.show(np.zeros((5, 31)), dims=("c", "a")).views[0]
+    assert (uneven["p"], uneven["message"], uneven["markers"]) == (None, None, []), (
+        "5 and 31 are no one modulus"
+    )
 
 
 def test_callables_are_tabulated_over_the_axes_they_depend_on() -> None:

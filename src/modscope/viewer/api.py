@@ -216,8 +216,10 @@ def _modulus(tensor: Tensor, x: str, p: int | None) -> int | None:
         return int(p)
     if tensor.p is not None:
         return tensor.p
-    residues = [dim for dim in ("c", "a", "b", "token") if dim in tensor.dims]
-    return tensor.sizes[residues[0]] if residues else tensor.sizes[x]
+    sizes = {tensor.sizes[dim] for dim in ("c", "a", "b", "token") if dim in tensor.dims}
+    if len(sizes) > 1:
+        return None
+    return sizes.pop() if sizes else tensor.sizes[x]
 
 
 def _operation(tensor: Tensor, given: str | None) -> str | None:
