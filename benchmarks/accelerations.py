@@ -53,6 +53,11 @@ CASES = (
     Case("published", changes={"stop.steps": 20_000}),
     Case("learning rate 3e-3", changes={"optimiser.learning_rate": 3e-3, "stop.steps": 5000}),
     Case("learning rate 5e-3", changes={"optimiser.learning_rate": 5e-3}),
+    Case(
+        "learning rate 1e-2",
+        changes={"optimiser.learning_rate": 1e-2},
+        tasks=((113, "add"), (113, "subtract")),
+    ),
     Case("learning rate 2e-2", changes={"optimiser.learning_rate": 2e-2}),
     Case("weight decay 3", changes={"optimiser.weight_decay": 3.0, "stop.steps": 5000}),
     Case(
@@ -107,12 +112,12 @@ def frequencies_above(run: Run, share: float) -> int:
 
 def row(case: Case, runs: list[Run]) -> str:
     """One line of the table."""
-    count = len(list(case.recipes()))
+    count = len(runs)
 
     def steps(values: list[int | None]) -> str:
         reached = [value for value in values if value is not None]
         if not reached:
-            return f"never (0 of {count})"
+            return f"0 of {count}"
         text = f"{min(reached)} / {median(reached):.0f} / {max(reached)}"
         return text if len(reached) == count else f"{text} ({len(reached)} of {count})"
 
@@ -154,10 +159,11 @@ def main() -> None:
             if arguments.table and not (path / "manifest.json").is_file():
                 continue
             run = Run.open(path) if arguments.table else trained(path, recipe)
-            if run is not None:
+            if run is not None and run.finished:
                 runs.append(run)
                 print(f"{folder}: {run.finished} at step {run.epochs[-1]}", flush=True)
-        rows.append(row(case, runs))
+        if runs:
+            rows.append(row(case, runs))
     print(
         "\n| case | networks | test loss < .01 (min / median / max) | < 1e-4 | settled | last test loss | frequencies |"
     )
