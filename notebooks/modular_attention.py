@@ -274,7 +274,8 @@ measure_table(acts, "reversal", keys)
 # ## The unembedding beside the residual stream
 #
 # W_U of one dimension as a wave over the answer, beside the same dimension at resid_mid, attn_out and resid_post, each
-# scaled to unit spread. At a = 0 the answer is b; look there. Only after the MLP does the stream follow the unembedding.
+# scaled to unit spread. At a = 0 the answer is b; play a, and the wave of an answer has to move along, to the left, while
+# a wave of b alone stays where it is. The finding asks this of the phases, of all dimensions at once.
 
 # %%
 W_U = analysis.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p), d_model=[0, 1])
@@ -360,8 +361,8 @@ show(scores, x="a", play="c", overlay="key_pos", mode="both", select={"c": 8}, t
 measure_table(acts, "scores", keys)
 
 # %% [markdown]
-# The weights that come of it. That they are equal for a and b is true on average; the table and the view say how far
-# it is true pair by pair.
+# The weights that come of it. Whether they are equal for a and for b on average is one question, whether they are
+# pair by pair another: the view and the table show both, and the findings say what the answer owes to them.
 
 # %%
 pattern = rows_of_c("pattern", head=[0]).sel(key_pos=["a", "b"])
@@ -533,13 +534,14 @@ show(passed, x="a", play="c", mode="both", title="attn_out, key frequencies")
 # %% [markdown]
 # ## Two-dimensional spectra
 #
-# One neuron before and after the ReLU in the basis const, cos k, sin k of a and b, size of each coefficient; then the
+# One neuron of the largest key frequency before and after the ReLU in the basis const, cos k, sin k of a and b, size of each coefficient; then the
 # root mean square over all dimensions of attn_out and mlp_out. The first column and row are waves of one token; the
 # blocks off them are products, which is where a + b and a - b live.
 
 # %%
-pre, post = (abs(analysis.coefficient_plane(acts, hook, int(own[0]))) for hook in ("mlp_pre", "mlp_post"))
-heat = partial(ms.heatmap, x="b", y="a", precision="int16")
+n = int(np.flatnonzero(waves.frequency.values == keys[-1])[0])
+pre, post = (abs(analysis.coefficient_plane(acts, hook, n)) for hook in ("mlp_pre", "mlp_post"))
+heat = partial(ms.heatmap, x="b", y="a", precision="int16", height=660)
 heat(pre, title="mlp_pre") | heat(post, title="mlp_post")
 
 # %%
@@ -550,8 +552,7 @@ heat(planes[0], title="attn_out") | heat(planes[1], title="mlp_out")
 measure_table(acts, "terms", keys)
 
 # %%
-n = int(own[0])
-spectrum = partial(show, x="b", y="a", mode="spectrum2d")
+spectrum = partial(show, x="b", y="a", mode="spectrum2d", height=660)
 spectrum(at("mlp_pre", neuron=n), title="mlp_pre") | spectrum(at("mlp_post", neuron=n), title="mlp_post")
 
 # %% [markdown]
