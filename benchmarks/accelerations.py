@@ -159,7 +159,7 @@ def main() -> None:
             if arguments.table and not (path / "manifest.json").is_file():
                 continue
             run = Run.open(path) if arguments.table else trained(path, recipe)
-            if run is not None and run.finished:
+            if run is not None and run.finished not in ("", INTERRUPTED):
                 runs.append(run)
                 print(f"{folder}: {run.finished} at step {run.epochs[-1]}", flush=True)
         if runs:

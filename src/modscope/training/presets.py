@@ -30,7 +30,7 @@ PRESETS: Mapping[str, Recipe] = {
     ),
     # Ten times the published rate, for learning rate times weight decay sets the clock; clipped updates, for
     # without them such a rate throws a network out of its solution now and then; then slower, for at that rate
-    # the clean-up may never end (docs/training.md).
+    # the clean-up may never end. For addition: docs/training.md says how often it settles.
     "quick": Recipe(
         optimiser=Optimiser(
             learning_rate=1e-2,
