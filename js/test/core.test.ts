@@ -6,7 +6,7 @@ import { fill, namesIn, parse } from "../src/core/expr";
 import { alias, describe, inverse, mod, origins, subharmonic } from "../src/core/modp";
 import { order, rowFacts } from "../src/core/order";
 import { parity, reflect } from "../src/core/parity";
-import { digits, tickFormat, ticks } from "../src/core/scale";
+import { digits, tickFormat, tickValues, ticks } from "../src/core/scale";
 import { extent, robustExtent, slice } from "../src/core/tensor";
 import { step, step2 } from "../src/core/walk";
 
@@ -148,6 +148,7 @@ test("ticks are round, inside, and about as many as asked for", () => {
   assert.deepEqual(ticks(-0.35, 0.35, 7), [-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3].map((v) => v || 0));
   assert.deepEqual(ticks(0, 112, 10), [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110]);
   assert.deepEqual(ticks(3, 3, 4), [3]);
+  assert.deepEqual(tickValues([112.5, -0.5], 5, true), [0, 20, 40, 60, 80, 100]);
   for (const [lo, hi] of [[-1e-7, 3e-7], [1e5, 9e8], [-12.3, -0.4], [0, 0.00113]]) {
     for (const count of [2, 5, 9]) {
       const found = ticks(lo, hi, count);

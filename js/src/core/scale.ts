@@ -38,7 +38,8 @@ export function ticks(lo: number, hi: number, count: number): number[] {
 }
 
 export function tickValues(domain: [number, number], count: number, integers = false): number[] {
-  const found = ticks(domain[0], domain[1], count);
+  // The rows of a heat map run from top to bottom: their domain is turned round.
+  const found = ticks(Math.min(...domain), Math.max(...domain), count);
   return integers ? [...new Set(found.filter(Number.isInteger))] : found;
 }
 
