@@ -211,5 +211,9 @@ test("a kernel is asked for panes along play, once each, and its refusals are to
   reader.slice(0, [2], [0, 0, 0], 1);
   hear({ id: asked[1].id, error: "gone" }, []);
   await new Promise((next) => setTimeout(next));
+  assert.equal(reader.slice(0, [2], [0, 0, 0], 1), null);
   assert.equal(reader.error, "gone");
+  assert.ok(reader.slice(0, [2], [1, 2, 0], 1), "the slices that are there stay");
+  assert.equal(reader.error, null);
+  assert.equal(asked.length, 2, "what was refused is not asked for again and again");
 });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,6 +203,26 @@ def test_playing_asks_for_one_pane_and_not_for_every_slice(screen: Any) -> None:
         screen.keyboard.press("ArrowRight")
         settle(screen)
     assert [url for url in asked if "/t/" in url] == []
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("_some_chromium")
+def test_an_epoch_that_cannot_be_read_is_said_and_the_others_go_on(
+    page: Any, run_folder: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "broken"
+    shutil.copytree(run_folder, copy)
+    (copy / "checkpoints" / "epoch_000040.safetensors").write_bytes(b"cut")
+    process = started(str(copy))
+    page.goto(address_of(process))
+    values(page)
+    page.evaluate(f"() => {_MODEL}.set('epoch', 1)")
+    page.wait_for_function(f"() => {_MODEL}.reader.error")
+    assert "epoch_000040.safetensors" in page.evaluate(f"() => {_MODEL}.reader.error")
+    page.evaluate(f"() => {_MODEL}.set('epoch', 0)")
+    assert len(values(page)) == P
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
 
 
 @pytest.mark.browser

@@ -96,6 +96,7 @@ const CACHE_BYTES = 64 << 20;
 interface Pane {
   keep: number[];
   values: Float32Array | null;
+  error: string | null;
 }
 
 /** Slices at once where they are here, and on their way otherwise; panes go along the play axis. */
@@ -147,6 +148,7 @@ export class Reader {
     const wide = along ? [ahead, ...keep] : keep;
     const pane = this.pane(t, wide, index);
     if (ahead !== null && !along && !keep.includes(ahead)) this.prefetch(t, keep, index, ahead);
+    this.error = pane.error;
     if (!pane.values) return null;
     if (!along) return pane.values;
     const length = size(keep.map((axis) => shape[axis]));
@@ -170,7 +172,7 @@ export class Reader {
       this.panes.set(key, known);
       return known;
     }
-    const pane: Pane = { keep, values: null };
+    const pane: Pane = { keep, values: null, error: null };
     this.panes.set(key, pane);
     this.source.read!(t, keep, fixed).then(
       (got) => {
@@ -180,8 +182,7 @@ export class Reader {
         this.arrived();
       },
       (error: Error) => {
-        this.error = error.message;
-        this.panes.delete(key);
+        pane.error = error.message;
         this.arrived();
       },
     );

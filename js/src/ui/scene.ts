@@ -15,9 +15,7 @@ const SCOPES = { span: "along play", all: "all slices", axis: "along play", slic
 
 /** The picture of a view's state at a size. */
 export function sceneOf(model: Model, width: number, height: number): Frame {
-  if (model.reader.error) return words(model, width, height, model.reader.error);
-  const frame = build(model, width, height);
-  return frame ?? words(model, width, height, "reading …");
+  return build(model, width, height) ?? words(model, width, height, model.reader.error ?? "reading …");
 }
 
 function build(model: Model, width: number, height: number): Frame | null {
