@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -50,7 +51,7 @@ def train_seeds(
     start = time.monotonic()
     # Processes: threads would share one interpreter between the parts that are not compiled.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
         jobs = [
             pool.submit(_train_one, replace(recipe, seed=s, threads=1), folder / f"seed{s}") for s in seeds
         ]
@@ -63,6 +64,18 @@ def train_seeds(
                 return
     minutes = (time.monotonic() - start) / 60
     yield f"{len(seeds)} networks in {minutes:.2f} min on {workers} cores: {len(seeds) / minutes:.1f} a minute"
+
+
+def _end_with_parent() -> None:
+    """A trainer ends when the process that started it does: killed, that one can no longer tell it to."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)  # a run folder survives any end
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _train_one(recipe: Recipe, folder: Path) -> tuple[str, str]:
