@@ -102,7 +102,6 @@ def test_names_are_listed_and_bad_requests_cost_one_line(
 ) -> None:
     assert "tiling: " in run(capsys, monkeypatch, "--list")[1]
     for words, says in (
-        ((), "no checkpoint was given"),
         ((saved, "patern"), "did you mean 'pattern'"),
         ((saved, "--csv"), "--csv is for one measure"),
         ((saved, "pattern", "--frequencies", "x"), "expected whole numbers"),

@@ -127,6 +127,8 @@ def _modulus(vocab: int, positions: int, answers: int, settings: Settings) -> tu
         equals = positions >= 3 if settings.p is None else vocab > settings.p and positions >= 3
     p = vocab - equals if settings.p is None else settings.p
     fits = vocab in (p, p + 1) if not equals else vocab == p + 1
+    # A third position is for "=": a p that leaves no token for it is another network's.
+    fits = fits and not (settings.equals is None and not equals and positions > 2)
     if not fits or answers < p or positions < 2 + equals:
         with_equals = ' and "="' if equals else ""
         raise CheckpointError(

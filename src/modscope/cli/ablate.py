@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list
+from modscope.cli.opening import frequency_list, opened_checkpoint
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,12 @@ __all__ = ["ablate"]
 
 
 def ablate(
-    path: Annotated[Path, typer.Argument(help="A checkpoint file or folder.", show_default=False)],
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A checkpoint file or folder; the network that ships if not given.", show_default=False
+        ),
+    ] = None,
     names: Annotated[
         list[str] | None, typer.Argument(help="Which ablations; all if none is named.", show_default=False)
     ] = None,
@@ -46,12 +51,11 @@ def ablate(
     from modscope.activations import record
     from modscope.analysis.ablation import ablate_all, ablation_table, ablations
     from modscope.analysis.keys import evidence_of, key_frequencies
-    from modscope.checkpoints import open_checkpoint
 
     if as_json and as_csv:
         raise InputError("--json and --csv together: expected one of them")
     given = frequency_list(frequencies)
-    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
     acts = record(checkpoint.model, checkpoint.task)
     keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
     if show_names:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modscope.cli.opening import opened_checkpoint
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ _LONG = ("waves",)
 
 def measure(
     path: Annotated[
-        Path | None, typer.Argument(help="A checkpoint file or folder.", show_default=False)
+        Path | None,
+        typer.Argument(
+            help="A checkpoint file or folder; the network that ships if not given.", show_default=False
+        ),
     ] = None,
     names: Annotated[
         list[str] | None,
@@ -52,18 +56,15 @@ def measure(
         for each in MEASURES.values():
             print(f"{each.name}: {each.says}")
         return
-    if path is None:
-        raise InputError("no checkpoint was given: expected the path of a file or folder")
     chosen = names or [name for name in MEASURES if name not in _LONG]
     if as_csv and (as_json or len(chosen) != 1):
         raise InputError("--csv is for one measure, without --json: name it after the path")
 
     from modscope.activations import record
     from modscope.analysis.keys import evidence_of, key_frequencies
-    from modscope.checkpoints import open_checkpoint
 
     given = _numbers(frequencies)
-    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
     acts = record(checkpoint.model, checkpoint.task)
     keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
     tables = _tables(acts, chosen, keys, alone=bool(names))
