@@ -1,14 +1,17 @@
 """What each acceleration does to grokking: steps to test losses, to being settled, and the network that comes out.
 
-    python benchmarks/accelerations.py runs/accelerations [--only quick,published]
+    python benchmarks/accelerations.py runs/accelerations [--only quick,published] [--table] [--kind]
 
-Trains every case into its own run folder (one that has ended is not trained again), then prints the table of
-docs/training.md from the folders. Steps are counted where the test loss is evaluated (every 25 or 50).
+Trains every case into run folders, one network a core (one that has ended is not trained again), then prints the
+table of docs/training.md from the folders. Steps are counted where the test loss is evaluated (every 25). With
+--kind also what the networks of a case have become: key frequencies, mechanism, and the findings whose verdict is
+another than that of most networks of the published recipe.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +20,17 @@ from typing import Any
 
 import numpy as np
 
-from modscope.errors import TrainingError
+from modscope import analysis, record
+from modscope.findings import Findings, findings
 from modscope.runs import Run
 from modscope.training.presets import preset
 from modscope.training.recipe import Recipe
-from modscope.training.running import INTERRUPTED, resume, train
+from modscope.training.running import INTERRUPTED
+from modscope.training.seeds import train_each
 
-BRIEF = {"stop.steps": 3000, "keep.log": 0, "keep.test": 25, "keep.resume": 1000}
+BRIEF = {"keep.log": 0, "keep.test": 25, "keep.resume": 1000}
+SHORT = {"stop.steps": 3000}
+TO_GROKKING = {"stop.steps": 3000, "stop.test_loss": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -34,65 +41,44 @@ class Case:
     preset: str = "nanda"
     changes: dict[str, Any] = field(default_factory=dict)
     seeds: range = range(3)
-    tasks: tuple[tuple[int, str], ...] = ((113, "add"),)
+    p: int = 113
+    operation: str = "add"
 
     def recipes(self) -> Iterator[tuple[str, Recipe]]:
-        for p, operation in self.tasks:
-            for seed in self.seeds:
-                own = {"task.p": p, "task.operation": operation, "seed": seed, "threads": 1}
-                folder = f"{self.name.replace(' ', '_')}/{operation}{p}_seed{seed}"
-                yield folder, preset(self.preset).changed(BRIEF | self.changes | own)
+        for seed in self.seeds:
+            own = {"task.p": self.p, "task.operation": self.operation, "seed": seed, "threads": 1}
+            recipe = preset(self.preset).changed(BRIEF | self.changes | own)
+            yield f"{self.name.replace(' ', '_').replace(',', '')}/seed{seed}", recipe
 
 
-FOUR = ((113, "add"), (113, "subtract"), (97, "add"), (97, "subtract"))
 CASES = (
-    *(
-        Case(f"quick {op} {p}", "quick", {"stop.steps": 4000}, range(8 if p == 113 else 4), ((p, op),))
-        for p, op in FOUR
-    ),
-    Case("published", changes={"stop.steps": 20_000}),
-    Case("learning rate 3e-3", changes={"optimiser.learning_rate": 3e-3, "stop.steps": 5000}),
-    Case("learning rate 5e-3", changes={"optimiser.learning_rate": 5e-3}),
+    Case("quick, add 113", "quick", seeds=range(8)),
+    Case("quick, subtract 113", "quick", seeds=range(8), operation="subtract"),
+    Case("quick, add 97", "quick", seeds=range(8), p=97),
+    Case("quick, subtract 97", "quick", seeds=range(8), p=97, operation="subtract"),
+    Case("published, add 113"),
+    Case("published, subtract 113", operation="subtract"),
+    Case("learning rate 3e-3", changes={"optimiser.learning_rate": 3e-3, "stop.steps": 6000}),
+    Case("learning rate 5e-3", changes=SHORT | {"optimiser.learning_rate": 5e-3}),
+    Case("learning rate 1e-2", changes=SHORT | {"optimiser.learning_rate": 1e-2}, seeds=range(8)),
     Case(
-        "learning rate 1e-2",
-        changes={"optimiser.learning_rate": 1e-2},
-        tasks=((113, "add"), (113, "subtract")),
+        "learning rate 1e-2, subtract",
+        changes=SHORT | {"optimiser.learning_rate": 1e-2},
+        seeds=range(8),
+        operation="subtract",
     ),
-    Case("learning rate 2e-2", changes={"optimiser.learning_rate": 2e-2}),
-    Case("weight decay 3", changes={"optimiser.weight_decay": 3.0, "stop.steps": 5000}),
-    Case(
-        "orthogonal gradient 400 steps", changes={"optimiser.orthogonal_steps": 400, "stop.test_loss": 1e-3}
-    ),
-    Case(
-        "orthogonal gradient throughout",
-        changes={"optimiser.orthogonal_steps": 10**6, "stop.test_loss": 1e-3, "stop.steps": 2000},
-    ),
-    Case("Grokfast 2", changes={"optimiser.grokfast": 2.0, "stop.test_loss": 1e-3}),
-    Case("initial scale 0.5", changes={"network.init_scale": 0.5, "stop.test_loss": 1e-3}),
-    Case("Muon 1e-2", changes={"optimiser.name": "muon", "optimiser.learning_rate": 1e-2}),
+    Case("learning rate 2e-2", changes=SHORT | {"optimiser.learning_rate": 2e-2}),
+    Case("weight decay 3", changes={"optimiser.weight_decay": 3.0, "stop.steps": 6000}),
+    Case("orthogonal gradient 400 steps", changes=TO_GROKKING | {"optimiser.orthogonal_steps": 400}),
+    Case("orthogonal gradient throughout", changes=TO_GROKKING | {"optimiser.orthogonal_steps": 10**6}),
+    Case("Grokfast 2", changes=TO_GROKKING | {"optimiser.grokfast": 2.0}),
+    Case("initial scale 0.5", changes=TO_GROKKING | {"network.init_scale": 0.5}),
+    Case("Muon 1e-2", changes=TO_GROKKING | {"optimiser.name": "muon", "optimiser.learning_rate": 1e-2}),
     Case(
         "StableMax at 1e-2",
-        "quick",
-        {"optimiser.loss": "stablemax", "stop.steps": 1000, "stop.test_loss": 1e-3},
-        range(2),
+        changes=TO_GROKKING | {"optimiser.loss": "stablemax", "optimiser.learning_rate": 1e-2},
     ),
 )
-
-
-def trained(folder: Path, recipe: Recipe) -> Run | None:
-    """The run in a folder, trained to its end; None where training failed."""
-    try:
-        if not (folder / "manifest.json").is_file():
-            run = train(recipe, folder)
-        else:
-            run = Run.open(folder)
-            if run.finished in ("", INTERRUPTED):
-                run = resume(folder)
-    except TrainingError:
-        return None
-    if run.finished == INTERRUPTED:
-        raise SystemExit("interrupted; the same command goes on")
-    return run
 
 
 def first_below(run: Run, loss: float) -> int | None:
@@ -110,30 +96,85 @@ def frequencies_above(run: Run, share: float) -> int:
     return int((energy > share * energy.sum()).sum())
 
 
-def row(case: Case, runs: list[Run]) -> str:
-    """One line of the table."""
-    count = len(runs)
+def spread(values: list[int | None], count: int) -> str:
+    """Smallest, median and largest, and how many of all they are."""
+    reached = [value for value in values if value is not None]
+    if not reached:
+        return f"0 of {count}"
+    text = f"{min(reached)} / {median(reached):.0f} / {max(reached)}"
+    return text if len(reached) == count else f"{text} ({len(reached)} of {count})"
 
-    def steps(values: list[int | None]) -> str:
-        reached = [value for value in values if value is not None]
-        if not reached:
-            return f"0 of {count}"
-        text = f"{min(reached)} / {median(reached):.0f} / {max(reached)}"
-        return text if len(reached) == count else f"{text} ({len(reached)} of {count})"
 
+def row(case: Case, runs: list[Run], failed: int) -> str:
+    """One line of the table of steps."""
+    count = len(runs) + failed
     settled = [int(run.epochs[-1]) if run.finished == "settled" else None for run in runs]
     last = [float(run.losses.test_loss.dropna("epoch")[-1]) for run in runs]
     number = [frequencies_above(run, 0.01) for run in runs]
-    cells = [
+    rules = case.recipes().__next__()[1].stop
+    return line(
         case.name,
         str(count),
-        steps([first_below(run, 0.01) for run in runs]),
-        steps([first_below(run, 1e-4) for run in runs]),
-        steps(settled),
+        spread([first_below(run, 0.01) for run in runs], count),
+        spread([first_below(run, 1e-4) for run in runs], count) if not rules.test_loss else "-",
+        spread(settled, count) if not rules.test_loss else "-",
         f"{min(last):.0e} to {max(last):.0e}" if last else "-",
         f"{min(number)} to {max(number)}" if number else "-",
-    ]
+    )
+
+
+def line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def kind_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
+    """What the settled networks of the cases have become."""
+    usual: dict[str, str] = {}
+    for name, all_runs in runs.items():
+        settled = [run for run in all_runs if run.finished == "settled"]
+        if not settled or not name.startswith(("quick", "published")):
+            continue
+        found, keys = [], []
+        for run in settled:
+            acts = record(run.model(), run.task)
+            found.append(findings(acts))
+            keys.append(len(analysis.key_frequencies(acts).frequencies))
+        verdicts = {finding.id: Counter(f[finding.id].verdict for f in found) for finding in found[0]}
+        if not usual or name.startswith("published"):
+            usual = {claim: counts.most_common(1)[0][0] for claim, counts in verdicts.items()}
+        other = {
+            claim: sum(count for verdict, count in counts.items() if verdict != usual[claim])
+            for claim, counts in verdicts.items()
+            if verdicts[claim].keys() != {"not applicable"}
+        }
+        unlike = [f"{claim} ({count})" for claim, count in other.items() if count]
+        shares = [shares_of(f) for f in found]
+        yield line(
+            name,
+            str(len(settled)),
+            f"{min(keys)} / {median(keys):.0f} / {max(keys)}",
+            *(
+                ranged([share[part] for share in shares])
+                for part in ("rectified sum", "product in attention", "pizza")
+            ),
+            ", ".join(unlike) or "none",
+        )
+
+
+def shares_of(found: Findings) -> dict[str, float]:
+    """The shares of the mechanisms, and of pizza; none where the claim is not applicable."""
+    numbers = found["which-mechanism"].numbers
+    return {
+        "rectified sum": numbers.get("rectified sum", np.nan),
+        "product in attention": numbers.get("product in attention", np.nan),
+        "pizza": numbers.get("pizza, share of the circles' weight", np.nan),
+    }
+
+
+def ranged(values: list[float]) -> str:
+    if all(np.isnan(values)):
+        return "-"
+    return f"{100 * np.nanmin(values):.0f} to {100 * np.nanmax(values):.0f} %"
 
 
 def main() -> None:
@@ -144,31 +185,44 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", help="names of cases, or beginnings of them, with commas between"
     )
-    parser.add_argument(
-        "--table", action="store_true", help="print the table of what has been trained; train nothing"
-    )
+    parser.add_argument("--table", action="store_true", help="print what has been trained; train nothing")
+    parser.add_argument("--kind", action="store_true", help="also say what kind of networks they are")
     arguments = parser.parse_args()
-    wanted = arguments.only.split(",")
-    rows = []
-    for case in CASES:
-        if not any(case.name.startswith(name) for name in wanted):
-            continue
-        runs = []
-        for folder, recipe in case.recipes():
-            path = arguments.out / folder
-            if arguments.table and not (path / "manifest.json").is_file():
-                continue
-            run = Run.open(path) if arguments.table else trained(path, recipe)
-            if run is not None and run.finished not in ("", INTERRUPTED):
-                runs.append(run)
-                print(f"{folder}: {run.finished} at step {run.epochs[-1]}", flush=True)
-        if runs:
-            rows.append(row(case, runs))
+    wanted = [name.strip() for name in arguments.only.split(",")]
+    cases = [case for case in CASES if any(case.name.startswith(name) for name in wanted)]
+    recipes = {arguments.out / name: recipe for case in cases for name, recipe in case.recipes()}
+    if not arguments.table:
+        for ended in train_each(recipes):
+            print(f"{ended.folder.relative_to(arguments.out)}: {ended.line}", flush=True)
+            if ended.finished == INTERRUPTED:
+                raise SystemExit("interrupted; the same command goes on")
+    runs, rows = {}, []
+    for case in cases:
+        opened = [
+            Run.open(arguments.out / name) for name, _ in case.recipes() if (arguments.out / name).is_dir()
+        ]
+        ended_runs = [run for run in opened if run.finished not in ("", INTERRUPTED)]
+        if opened:
+            runs[case.name] = ended_runs
+            rows.append(row(case, ended_runs, len(opened) - len(ended_runs)))
     print(
-        "\n| case | networks | test loss < .01 (min / median / max) | < 1e-4 | settled | last test loss | frequencies |"
+        "\n"
+        + line(
+            "case", "networks", "test loss < .01", "< 1e-4", "settled", "last test loss", "frequencies > 1 %"
+        )
     )
     print("|---|---|---|---|---|---|---|")
     print("\n".join(rows))
+    if arguments.kind:
+        print(
+            "\n"
+            + line(
+                "case", "settled", "key frequencies", "rectified sum", "product", "pizza", "other verdicts"
+            )
+        )
+        print("|---|---|---|---|---|---|---|")
+        for text in kind_rows(runs):
+            print(text, flush=True)
 
 
 if __name__ == "__main__":

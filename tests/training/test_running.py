@@ -25,6 +25,7 @@ from modscope.runs import Run, RunFolder
 from modscope.training.presets import PRESETS, preset
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
+from modscope.training.seeds import train_each
 from modscope.training.trainer import Trainer
 
 SMALL = {
@@ -288,6 +289,35 @@ def test_several_seeds_are_those_trained_alone(tmp_path):
     assert "networks in" in result.stderr
     train(small(seed=2), tmp_path / "alone")
     assert_same_bits(tmp_path / "alone", tmp_path / "many" / "seed2")
+
+
+def test_without_numba_the_plain_engine_trains_and_says_why(tmp_path):
+    (tmp_path / "recipe.toml").write_text(small().to_toml())
+    program = (
+        "import sys, importlib.metadata as m\n"
+        "sys.modules['numba'] = sys.modules['llvmlite'] = None\n"
+        "found = m.version\n"
+        "def version(name):\n"
+        "    if name in ('numba', 'llvmlite'): raise m.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "m.version = version\n"
+        "from modscope.cli import main\n"
+        "main()\n"
+    )
+    arguments = ["train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run")]
+    subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
+    run = Run.open(tmp_path / "run")
+    assert (run.finished, run.recipe["engine"]) == ("steps", "plain")
+    assert "numba cannot be used here" in run.environment["engine"]
+    assert run.environment["numba"] == "not installed"
+
+
+def test_one_of_several_runs_that_fails_does_not_end_the_others(tmp_path):
+    lost = small(optimiser__learning_rate=1e30)
+    ended = {e.folder.name: e for e in train_each({tmp_path / "lost": lost, tmp_path / "well": small()})}
+    assert (ended["lost"].finished, ended["well"].finished) == ("failed", "steps")
+    assert "no longer a number" in ended["lost"].line or "is nan" in ended["lost"].line
+    assert Run.open(tmp_path / "well").epochs[-1] == 60
 
 
 def test_foreign_run_files_open_as_runs(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from modscope.model import ACTIVATIONS, PairMLPConfig, TransformerConfig
-from modscope.training.tables import Pairs
+from modscope.training.tables import Pairs, PairTables, pair_tables
 
 __all__ = ["LOSSES", "pair_logits"]
 
@@ -16,64 +16,26 @@ Weights = Mapping[str, Tensor]
 
 
 def pair_logits(weights: Weights, config: TransformerConfig | PairMLPConfig, pairs: Pairs) -> Tensor:
-    """Logits [pair, answer] from the weights (full names), computed at the read position only.
+    """Logits [pair, answer] relative to those of the last answer, from the weights (full names).
 
-    Queries, keys and values are tables over tokens: only their softmax-weighted sum is per pair, and W_out W_U
-    is one matrix.
+    The same tables as the fast engine's, whole: no neuron is turned and none is passed over.
     """
-    short = {name.split(".")[-1]: value for name, value in weights.items()}
-    activation = ACTIVATIONS[config.activation]
-    if isinstance(config, PairMLPConfig):
-        left, right = short["W_in_a"], short["W_in_b"]
-        if config.d_embed is not None:
-            left, right = short["W_E_a"] @ left, short["W_E_b"] @ right
-        pre = left[pairs.a] + right[pairs.b]
-        return _plus(activation(_plus(pre, short, "b_in")) @ short["W_U"], short, "b_U")
-    resid_mid, W_U = _resid_mid(short, config, pairs), short["W_U"]
-    zeros = W_U.new_zeros(1)
-    pre = torch.addmm(short.get("b_in", zeros), resid_mid, short["W_in"])
-    # In place: an array of pairs x d_mlp less to fill.
-    post = torch.relu_(pre) if config.activation == "relu" else activation(pre)
-    constant = short.get("b_U", zeros) + short["b_out"] @ W_U if "b_out" in short else short.get("b_U", zeros)
-    return torch.addmm(torch.addmm(constant, resid_mid, W_U), post, short["W_out"] @ W_U)
+    tables = pair_tables(weights, config, pairs)
+    u = _rows(tables, pairs)
+    pre, skip = u[:, : len(tables.C)], u[:, len(tables.C) :]
+    logits = torch.addmm(skip, ACTIVATIONS[config.activation](pre), tables.C)
+    return torch.nn.functional.pad(logits, (0, 1))
 
 
-def _plus(x: Tensor, short: Weights, bias: str) -> Tensor:
-    return x + short[bias] if bias in short else x
-
-
-def _resid_mid(short: Weights, config: TransformerConfig, pairs: Pairs) -> Tensor:
-    """The residual stream after attention, [pair, d_model]."""
-    p = config.p
-    position = short["W_pos"]
-    streams = [short["W_E"][:p] + position[0], short["W_E"][:p] + position[1]]
-    at = [pairs.a, pairs.b]
-    if config.equals:
-        streams.append((short["W_E"][p] + position[2])[None])
-        at.append(torch.zeros_like(pairs.a))
-    q, k, v = (
-        [_plus(torch.einsum("td,hde->the", x, short[f"W_{n}"]), short, f"b_{n}") for x in streams]
-        for n in "QKV"
-    )
-    tables = [torch.einsum("the,she->tsh", q[-1], keys) / config.head_size**0.5 for keys in k]
-    scores = torch.stack([table[at[-1], tokens] for table, tokens in zip(tables, at, strict=True)], 1)
-    pattern = config.attention_rate * torch.softmax(scores, 1) + (1 - config.attention_rate)
-    z = _weighted_sums(pattern, v, at)
-    out = _plus(z @ short["W_O"].flatten(0, 1), short, "b_O")
-    return out + streams[-1][at[-1]]
-
-
-def _weighted_sums(pattern: Tensor, values: list[Tensor], at: list[Tensor]) -> Tensor:
-    """Sum over key positions of pattern [pair, position, head] times the values there, [pair, head * d_head]."""
-    heads, size = values[0].shape[1:]
-    sizes = torch.tensor([0, *(len(table) for table in values[:-1])])
-    starts = sizes.cumsum(0).to(pattern.device)
-    rows = torch.stack(at, 1) + starts
-    every = (rows[:, None] * heads + torch.arange(heads, device=rows.device)[:, None]).flatten(0, 1)
-    table = torch.cat(values).flatten(0, 1)
-    shares = pattern.transpose(1, 2).flatten(0, 1)
-    bags = torch.nn.functional.embedding_bag(every, table, mode="sum", per_sample_weights=shares)
-    return bags.reshape(len(rows), heads * size)
+def _rows(tables: PairTables, pairs: Pairs) -> Tensor:
+    """Row u of every pair: base plus its weighted rows of the tables, [pair, column]."""
+    terms, tokens, _ = tables.left.shape
+    starts = tokens * torch.arange(2 * terms, device=pairs.a.device)
+    at = torch.stack((pairs.a, pairs.b), 1).repeat_interleave(terms, 1) + starts
+    rows = torch.cat((tables.left, tables.right)).flatten(0, 1)
+    shares = torch.cat((tables.weights_left, tables.weights_right), 1)
+    summed = torch.nn.functional.embedding_bag(at, rows, mode="sum", per_sample_weights=shares)
+    return summed + tables.base
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
