@@ -99,6 +99,36 @@ def test_update_clipping_shrinks_a_sudden_step_and_leaves_the_decay():
     assert steppers[0].decay_time(0) == math.inf
 
 
+def alternating(stepper: Stepper, weights: dict[str, torch.Tensor], steps: int) -> list[float]:
+    """How far W_E moves in each of some steps whose gradient of W_E turns round every time."""
+    grad, moved = torch.ones_like(weights["embed.W_E"]), []
+    for step in range(steps):
+        before = weights["embed.W_E"].detach().clone()
+        weights["embed.W_E"].grad = grad if step % 2 else -grad
+        stepper.step(step)
+        moved.append(float((weights["embed.W_E"].detach() - before).norm()))
+    return moved
+
+
+def test_the_brake_slows_the_tensor_that_turns_round_and_no_other():
+    braked, free = matrices(), matrices()
+    how = {"warmup": 0, "weight_decay": 0.0, "learning_rate": 0.01}
+    slow = alternating(Stepper(braked, Optimiser(**how, brake_below=0.01)), braked, 9)
+    fast = alternating(Stepper(free, Optimiser(**how)), free, 9)
+    shares = [a / b for a, b in zip(slow, fast, strict=True)]
+    assert shares == pytest.approx([1, 1 / 2, 1 / 4, 1 / 8, 1 / 16, *[1 / 20] * 4], rel=1e-3)
+    for name in ("blocks.0.mlp.W_in", "blocks.0.attn.W_Q"):
+        assert torch.equal(braked[name], free[name])
+
+
+def test_the_brake_sleeps_above_its_rate():
+    braked, free = matrices(), matrices()
+    how = {"warmup": 0, "learning_rate": 0.01}
+    alternating(Stepper(braked, Optimiser(**how, brake_below=0.009)), braked, 5)
+    alternating(Stepper(free, Optimiser(**how)), free, 5)
+    assert torch.equal(braked["embed.W_E"], free["embed.W_E"])
+
+
 def measured(losses: list[float], norms: list[float], accuracy: float = 1.0) -> Settling:
     settling = Settling()
     for i, (loss, norm) in enumerate(zip(losses, norms, strict=True)):
@@ -113,3 +143,12 @@ def test_settled_needs_answers_a_still_norm_and_a_still_loss_over_a_decay_time()
     assert not measured(still, [33.0, 32.0, 31.0, 30.5, 30.2, 30.0]).settled
     assert not measured([8e-7, 6e-7, 4e-7, 2e-7, 1.5e-7, 1e-7], norms).settled
     assert not measured(still[:4], norms[:4]).settled, "less than a decay time has passed"
+
+
+def test_nothing_is_settled_while_the_rate_moves_or_by_two_evaluations():
+    moving, rare = Settling(), Settling()
+    for i in range(20):
+        moving.add(50 * i, Batch(1e-7, 1.0), weight_norm=30.0, decay_time=200.0 + i)
+        rare.add(50 * i, Batch(1e-7, 1.0), weight_norm=30.0, decay_time=50.0)
+    assert not moving.settled
+    assert not rare.settled

@@ -68,6 +68,7 @@ def assert_same_bits(one: Path, two: Path) -> None:
         {"optimiser__grokfast": 2.0, "optimiser__orthogonal_steps": 30},
         {"optimiser__batch": 5},
         {"optimiser__update_clipping": True},
+        {"optimiser__brake_below": 1.0},
         {"optimiser__loss": "stablemax"},
         {"engine": "plain"},
         {"optimiser__learning_rate_schedule": ((0, 1e-3), (40, 1e-2))},

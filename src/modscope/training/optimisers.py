@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from modscope.training.brake import Brake
 from modscope.training.recipe import Optimiser, Schedule
 
 __all__ = ["Stepper", "scheduled"]
@@ -49,6 +50,7 @@ class Stepper:
             fused=device.type in ("cpu", "cuda"),
         )
         self._slow: dict[str, Tensor] = {}
+        self._brake = Brake(weights)
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and weight decay of a step; the first step is number 0."""
@@ -72,14 +74,21 @@ class Stepper:
             for weight in self.weights.values():
                 _orthogonalise(weight)
         rate, decay = self.rates(number)
-        for group in self._adamw.param_groups:
-            (weight,) = group["params"]
-            share = self._share_of_update(weight) if self.how.update_clipping else 1.0
+        rates = self._braked(rate)
+        for name, group in zip(self._adamw_names, self._adamw.param_groups, strict=True):
+            share = self._share_of_update(self.weights[name]) if self.how.update_clipping else 1.0
             # AdamW multiplies the decay by the rate, and the decay is not to be clipped.
-            group["lr"], group["weight_decay"] = rate * share, decay / share
+            group["lr"], group["weight_decay"] = rates.get(name, rate) * share, decay / share
         self._adamw.step()
         for name, momentum in self._muon.items():
-            _muon_step(self.weights[name], momentum, rate, decay)
+            _muon_step(self.weights[name], momentum, rates.get(name, rate), decay)
+
+    def _braked(self, rate: float) -> dict[str, float]:
+        """The rate of each tensor where the brake works; empty where it does not."""
+        if rate > self.how.brake_below:
+            self._brake.release()
+            return {}
+        return {name: rate * share for name, share in self._brake.shares().items()}
 
     def _share_of_update(self, weight: Tensor) -> float:
         """1 / max(1, root mean square of gradient over its running root mean square)."""
@@ -104,6 +113,7 @@ class Stepper:
         """All that has to be kept to go on bit-identically."""
         kept = {f"muon.{name}": momentum for name, momentum in self._muon.items()}
         kept |= {f"slow.{name}": slow for name, slow in self._slow.items()}
+        kept |= {f"brake.{name}": value for name, value in self._brake.state().items()}
         for i, state in self._adamw.state_dict()["state"].items():
             kept |= {f"adamw.{key}.{self._adamw_names[i]}": value for key, value in state.items()}
         return {name: value.detach().clone() for name, value in kept.items()}
@@ -111,15 +121,19 @@ class Stepper:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` gave."""
         moments: dict[int, dict[str, Any]] = {}
+        brake: dict[str, Tensor] = {}
         for name, value in state.items():
             kind, _, rest = name.partition(".")
             if kind == "muon":
                 self._muon[rest].copy_(value)
             elif kind == "slow":
                 self._slow[rest] = value.clone()
+            elif kind == "brake":
+                brake[rest] = value
             else:
                 key, _, weight = rest.partition(".")
                 moments.setdefault(self._adamw_names.index(weight), {})[key] = value.clone()
+        self._brake.restore(brake)
         whole = self._adamw.state_dict()
         self._adamw.load_state_dict({**whole, "state": moments})
 

@@ -15,7 +15,7 @@ from modscope.errors import InputError, UnknownName
 from modscope.model import TransformerConfig
 from modscope.task import ModularTask, Split
 
-__all__ = ["Keep", "NetworkShape", "Optimiser", "Recipe", "Stop", "TaskShape"]
+__all__ = ["Keep", "NetworkShape", "Optimiser", "Recipe", "Schedule", "Stop", "TaskShape"]
 
 Schedule = tuple[tuple[int, float], ...]
 
@@ -65,6 +65,9 @@ class Optimiser:
     grokfast: adds that multiple of the moving average of gradients, of decay grokfast_decay (Lee et al. 2024).
     update_clipping: a tensor whose gradient is suddenly large against its own running mean square is moved by that
     much less (Wortsman et al. 2023, StableAdamW): high rates without spikes of the loss.
+    brake_below: while the learning rate is at most this (0: never), a tensor whose gradient turns round from one step
+    to the next moves at half its rate, which then comes back (`modscope.training.brake`; the rule of signs of
+    Riedmiller and Braun 1993).
     name "muon": matrices move by orthogonalised momentum (Jordan et al. 2024), the rest by AdamW.
     """
 
@@ -82,6 +85,7 @@ class Optimiser:
     grokfast: float = 0.0
     grokfast_decay: float = 0.98
     update_clipping: bool = False
+    brake_below: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -283,6 +287,8 @@ def _check(recipe: Recipe) -> None:
         raise InputError(
             f"optimiser.batch = {optimiser.batch}: there are {train} training pairs; 0 takes all"
         )
+    if optimiser.brake_below < 0:
+        raise InputError(f"optimiser.brake_below = {optimiser.brake_below:g}: expected a rate, or 0 for never")
     for name, value in {
         "optimiser.learning_rate": optimiser.learning_rate,
         "stop.steps": recipe.stop.steps,

@@ -3,8 +3,8 @@
 A network is settled when it generalises and its clean-up has ended: every test pair is answered rightly, and
 over the last decay time the root of the summed squared weights has moved by less than half a hundredth of itself and the
 test loss by less than a quarter. The decay time is 1 / (learning rate * weight decay) steps, the time in
-which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe. Under a schedule
-it is that of the present rate.
+which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe. While a schedule
+moves the rate nothing is settled: the rate must have been the same all that time, and at least three evaluations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from modscope.training.recipe import Recipe
 
 __all__ = ["Settling", "reason_to_stop"]
 
-NORM_MOVES, LOSS_MOVES, ENOUGH = 0.005, 0.25, 1.0
+NORM_MOVES, LOSS_MOVES, ENOUGH, EVALUATIONS = 0.005, 0.25, 1.0, 3
 
 
 @dataclass
@@ -31,12 +31,12 @@ class Settling:
     """
 
     window: float = math.inf
-    measures: list[tuple[float, float, float, float]] = field(default_factory=list)
+    measures: list[tuple[float, float, float, float, float]] = field(default_factory=list)
 
     def add(self, epoch: int, test: Batch, *, weight_norm: float, decay_time: float) -> None:
         """Take note of an evaluation; without weight decay (an infinite decay time) nothing ever settles."""
         self.window = decay_time
-        self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm))
+        self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm, decay_time))
         self.measures = [measure for measure in self.measures if measure[0] >= epoch - 2 * self.window]
 
     @property
@@ -44,9 +44,11 @@ class Settling:
         """Whether the last decay time changed nothing any more."""
         if not self.measures:
             return False
-        now, loss, accuracy, norm = self.measures[-1]
+        now, loss, accuracy, norm, decay_time = self.measures[-1]
         recent = [measure for measure in self.measures if measure[0] >= now - self.window]
-        if accuracy < ENOUGH or self.measures[0][0] > now - self.window:
+        if accuracy < ENOUGH or self.measures[0][0] > now - self.window or len(recent) < EVALUATIONS:
+            return False
+        if any(measure[4] != decay_time for measure in recent):
             return False
         norms = [measure[3] for measure in recent]
         losses = [measure[1] for measure in recent]
