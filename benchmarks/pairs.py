@@ -53,15 +53,25 @@ class Comparison:
 
 
 def compare(
-    ours: Callable[[], object], theirs: Callable[[], object], *, pairs: int = 15, warm: int = 2
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    *,
+    pairs: int = 15,
+    warm: int = 2,
+    repeats: int = 1,
 ) -> Comparison:
-    """Runs both sides in alternating pairs, after `warm` runs of each that are not counted."""
+    """Runs both sides in alternating pairs, after `warm` runs of each that are not counted.
+
+    repeats: a run is that many calls in a row and counts as their mean; for what is done in long rows of calls, where
+    caches and pools of threads are as the call before left them.
+    """
     seconds: dict[Callable[[], object], list[float]] = {ours: [], theirs: []}
     for number in range(warm + pairs):
         for side in (ours, theirs) if number % 2 else (theirs, ours):
             start = time.perf_counter()
-            result = side()
-            elapsed = time.perf_counter() - start
+            for _ in range(repeats):
+                result = side()
+            elapsed = (time.perf_counter() - start) / repeats
             del result
             if number >= warm:
                 seconds[side].append(elapsed)

@@ -2,12 +2,14 @@
 
     python benchmarks/training.py [--quick] [--threads N]
 
-Train step against train step (forward, float64 loss, backward, AdamW) on the published task: addition mod
+Train step against train step, five in a row on each side in turn (forward, float64 loss, backward, AdamW) on the published task: addition mod
 113, 3830 pairs, d_model 128, 4 heads, d_mlp 512, on the trained network that ships with modscope (and, for
 information, on fresh weights: there fewer neurons are active). Theirs is HookedTransformer of TransformerLens 2.x if
-it is installed beside modscope (pip install -e . "transformer-lens>=2.7,<3"), otherwise the same network written in
-plain PyTorch: all positions, one autograd graph. The last line is `training ratio R`.
-Without --quick also: from nothing to test loss < .01, `--seeds 0:8`, steps against p and d_mlp, memory.
+it is installed beside modscope (pip install -e . -r benchmarks/requirements.txt, in an environment of its own),
+otherwise the same network written in plain PyTorch: all positions, one autograd graph. The last line is
+`training ratio R`.
+Without --quick also: from nothing to test loss < .01 and to a settled network, `--seeds 0:8`, steps against p and
+d_mlp, and the memory that training takes on both sides.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import importlib.metadata
 import importlib.util
 import math
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -33,7 +37,7 @@ from modscope.training.seeds import train_seeds
 from modscope.training.trainer import Trainer, available_threads
 from pairs import Comparison, compare
 
-PUBLISHED = {"p": 113, "d_model": 128, "heads": 4, "d_mlp": 512}
+STEPS = 5  # in a row: training is one long row of steps
 
 
 def naive_step(trainer: Trainer) -> Callable[[], object]:
@@ -140,7 +144,7 @@ def in_turn(trainer: Trainer, theirs: Callable[[], object], threads: int, pairs:
         return theirs()
 
     torch.set_flush_denormal(True)
-    return compare(ours, other, pairs=pairs, warm=3)
+    return compare(ours, other, pairs=pairs, warm=1, repeats=STEPS)
 
 
 def peak_gflops(threads: int) -> float:
@@ -155,44 +159,93 @@ def peak_gflops(threads: int) -> float:
     return 2 * 2048**3 / best / 1e9
 
 
+def steps_per_second(trainer: Trainer, seconds: float = 2.0) -> float:
+    torch.set_num_threads(trainer.torch_threads)
+    for _ in range(3):
+        trainer.advance()
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        trainer.advance()
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
 def report_scaling(threads: int) -> None:
-    """Steps per second against p and d_mlp, and peak memory so far."""
-    print("\nsteps per second, fresh weights, published recipe otherwise")
-    sizes = [{"task.p": p} for p in (31, 59, 97, 113, 149, 227)]
-    sizes += [{"network.d_mlp": d} for d in (128, 256, 1024, 2048)]
+    """Steps per second against p and d_mlp, and which share of the peak of matrix products a step is worth."""
+    print(
+        "\nfresh weights, published recipe otherwise; worth: the three dense products at the peak rate / the step"
+    )
+    print("| size | pairs | steps per second | worth of the peak |\n|---|---|---|---|")
+    peak = peak_gflops(threads)
+    sizes: list[dict[str, object]] = [{"task.p": p} for p in (31, 59, 97, 113, 149, 227)]
+    sizes += [{"network.d_mlp": d} for d in (128, 256, 512, 1024, 2048)]
     for changes in sizes:
         trainer = trainer_of(changes, threads)
-        torch.set_num_threads(trainer.torch_threads)
-        for _ in range(3):
-            trainer.advance()
-        start, count = time.perf_counter(), 0
-        while time.perf_counter() - start < 2.0:
-            trainer.advance()
-            count += 1
-        (name, value), *_ = changes.items()
-        pairs = len(trainer.train_pairs)
-        print(f"  {name} = {value}: {count / (time.perf_counter() - start):.0f} ({pairs} pairs)")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+        rate = steps_per_second(trainer)
+        dense = dense_flops(trainer) / peak / 1e9
+        (path, value), *_ = changes.items()
+        name = path.rpartition(".")[2]
+        print(
+            f"| {name} = {value} | {len(trainer.train_pairs)} | {rate:.0f} | {100 * dense * rate:.0f} % |",
+            flush=True,
+        )
+
+
+def dense_flops(trainer: Trainer) -> float:
+    """Three products of pairs x d_mlp x answers: what a step cannot do without unless zeros are passed over."""
+    config = trainer.recipe.config
+    return 6.0 * len(trainer.train_pairs) * config.d_mlp * (config.answers - 1)
+
+
+def memory_of_steps(side: str, threads: int) -> float:
+    """Peak MB of this whole process, which has built one side and taken ten steps."""
+    trainer = trainer_of({}, threads)
+    step = trainer.advance if side == "ours" else their_step(trainer)[1]
+    torch.set_num_threads(trainer.torch_threads if side == "ours" else threads)
+    for _ in range(10):
+        step()
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def report_memory(threads: int) -> None:
+    """Each side in a process of its own, imports included."""
+    peak = {}
+    for side in ("ours", "theirs"):
+        command = [sys.executable, __file__, "--memory", side, "--threads", str(threads)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        peak[side] = float(printed.split()[-1])
+    ratio = peak["theirs"] / peak["ours"]
+    print(
+        f"\npeak memory of a process that trains: ours {peak['ours']:.0f} MB, theirs {peak['theirs']:.0f} MB, ratio {ratio:.1f}"
+    )
 
 
 def report_grokking(threads: int, their_seconds: float) -> None:
-    """Seconds from nothing to test loss < .01 by two recipes, and of the naive loop for the published one's steps."""
+    """Seconds from nothing to a generalised and to a settled network, beside the naive loop's for its steps."""
+    print("\nfrom nothing, seed 0, evaluations and files included")
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("quick", "nanda"):
-            recipe: Recipe = preset(name).changed(
-                {"stop.test_loss": 0.01, "threads": threads, "keep.log": 0, "keep.test": 25}
-            )
+        for name, changes in (
+            ("quick", {"stop.test_loss": 0.01}),
+            ("quick", {}),
+            ("nanda", {"stop.test_loss": 0.01}),
+            ("nanda", {}),
+        ):
+            what = "to test loss < .01" if changes else "until settled"
+            own = {"threads": threads, "keep.log": 0, "keep.test": 25}
+            recipe: Recipe = preset(name).changed(own | changes)
             start = time.perf_counter()
-            run = train(recipe, Path(scratch) / name)
+            run = train(recipe, Path(scratch) / f"{name}{len(changes)}")
             seconds, steps = time.perf_counter() - start, run.epochs[-1]
+            theirs = steps * their_seconds
             print(
-                f"from nothing to test loss < .01, {name}, seed 0: {steps} steps, {seconds:.1f} s", flush=True
+                f"  {name}, {what}: {steps} steps, {seconds:.1f} s; {steps} steps of theirs would take {theirs:.0f} s",
+                flush=True,
             )
-        print(f"  the other side would take {steps * their_seconds:.0f} s for the {steps} steps of {name}")
-        *_, last = train_seeds(
-            preset("quick").changed({"stop.test_loss": 0.01}), range(8), Path(scratch) / "seeds"
-        )
-        print(f"--seeds 0:8, quick, to test loss < .01: {last}")
+        for what, changes in (("to test loss < .01", {"stop.test_loss": 0.01}), ("until settled", {})):
+            folder = Path(scratch) / f"seeds{len(changes)}"
+            *_, last = train_seeds(preset("quick").changed(changes), range(8), folder)
+            print(f"  --seeds 0:8, quick, {what}: {last}", flush=True)
 
 
 def main() -> None:
@@ -201,21 +254,22 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="the main comparison only")
     parser.add_argument("--threads", type=int, default=0, help="threads of both sides; all if not said")
+    parser.add_argument("--memory", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     threads = arguments.threads or available_threads()
-    pairs = 25 if arguments.quick else 60
+    if arguments.memory:
+        print(memory_of_steps(arguments.memory, threads))
+        return
+    pairs = 20 if arguments.quick else 60
     trained = shipped_network().model.weights
     print(f"threads, both sides: {threads}; torch {torch.__version__}")
     trainer = trainer_of({}, threads, trained)
     name, theirs = their_step(trainer)
     result = in_turn(trainer, theirs, threads, pairs)
     ours = sorted(result.ours)[len(result.ours) // 2]
-    # Three dense products of pairs x d_mlp x answers: what a step cannot do without unless zeros are passed over.
-    dense = 6 * len(trainer.train_pairs) * PUBLISHED["d_mlp"] * (PUBLISHED["p"] - 1)
     peak = peak_gflops(threads)
-    print(
-        f"matrix product peak {peak:.0f} GFLOP/s; the three products alone, dense at peak: {dense / peak / 1e6:.1f} ms"
-    )
+    dense = dense_flops(trainer) / peak / 1e6
+    print(f"matrix product peak {peak:.0f} GFLOP/s; the three products alone, dense at peak: {dense:.1f} ms")
     fresh = trainer_of({}, threads)
     fresh_result = in_turn(fresh, their_step(fresh)[1], threads, pairs // 2)
     print(fresh_result.lines("training step, fresh weights", "modscope, fast engine", name))
@@ -225,6 +279,7 @@ def main() -> None:
     if not arguments.quick:
         report_grokking(threads, sorted(result.theirs)[len(result.theirs) // 2])
         report_scaling(threads)
+        report_memory(threads)
     print(f"\n{1 / ours:.0f} steps per second")
     print(result.lines("training step, trained weights", "modscope, fast engine", name, name="training"))
 

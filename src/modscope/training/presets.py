@@ -10,16 +10,8 @@ from modscope.training.recipe import Keep, NetworkShape, Optimiser, Recipe, Sche
 __all__ = ["PRESETS", "preset"]
 
 
-def _heated(*starts: int) -> Schedule:
-    """Learning rates that fall from 3e-2 to 1e-2 in 1,500 steps, from each start, and stay there until the next."""
-    falling = ((0, 3e-2), (500, 2.1e-2), (1000, 1.45e-2), (1500, 1e-2))
-    before = {start: ((start - 1, 1e-2),) for start in starts if start}
-    return tuple(
-        point
-        for start in starts
-        for point in (*before.get(start, ()), *((start + step, rate) for step, rate in falling))
-    )
-
+_FALLING: Schedule = ((0, 3e-2), (500, 2.1e-2), (1000, 1.45e-2), (1500, 1e-2))
+_HEATED_AGAIN: Schedule = ((3500, 1e-2), (3600, 2e-2), (4500, 1e-2), (6500, 1e-2), (6600, 2e-2), (7500, 1e-2))
 
 PRESETS: Mapping[str, Recipe] = {
     # Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability", the main run.
@@ -46,11 +38,11 @@ PRESETS: Mapping[str, Recipe] = {
     "quick": Recipe(
         optimiser=Optimiser(
             learning_rate=1e-2,
-            learning_rate_schedule=_heated(0, 3_500, 7_000),
+            learning_rate_schedule=(*_FALLING, *_HEATED_AGAIN),
             update_clipping=True,
             brake_below=1.25e-2,
         ),
-        stop=Stop(steps=10_000),
+        stop=Stop(steps=9_500),
         keep=Keep(resume=250, test=25),
         preset="quick",
     ),

@@ -288,7 +288,9 @@ def _check(recipe: Recipe) -> None:
             f"optimiser.batch = {optimiser.batch}: there are {train} training pairs; 0 takes all"
         )
     if optimiser.brake_below < 0:
-        raise InputError(f"optimiser.brake_below = {optimiser.brake_below:g}: expected a rate, or 0 for never")
+        raise InputError(
+            f"optimiser.brake_below = {optimiser.brake_below:g}: expected a rate, or 0 for never"
+        )
     for name, value in {
         "optimiser.learning_rate": optimiser.learning_rate,
         "stop.steps": recipe.stop.steps,
