@@ -276,6 +276,9 @@ def main() -> None:
     plain = trainer_of({"engine": "plain"}, threads, trained)
     plain_result = in_turn(plain, theirs, threads, pairs // 2)
     print(plain_result.lines("training step, trained weights", "modscope, plain engine", name))
+    exact = trainer_of({"engine": "exact"}, threads, trained)
+    exact_result = in_turn(exact, theirs, threads, pairs // 2)
+    print(exact_result.lines("training step, trained weights", "modscope, exact engine", name))
     if not arguments.quick:
         report_grokking(threads, sorted(result.theirs)[len(result.theirs) // 2])
         report_scaling(threads)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modscope.errors import InputError
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.shipped import shipped_run
 from modscope.task import ModularTask, Split
 from modscope.training.engines import PlainEngine, engine_for
 from modscope.training.fast import FastEngine
@@ -70,7 +71,7 @@ transformers = st.builds(
 )
 
 
-@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("engine", ["fast", "exact", "plain"])
 @given(config=transformers, operation=st.sampled_from(["add", "subtract"]), seed=st.integers(0, 99))
 @settings(max_examples=12)
 def test_gradients_are_those_of_the_network(engine, config, operation, seed):
@@ -142,3 +143,24 @@ def test_huge_logits_do_not_overflow():
         leaves = {name: w.clone().requires_grad_() for name, w in weights.items()}
         assert engine.gradients(leaves, pairs).loss == pytest.approx(500.0)
         np.testing.assert_allclose(leaves["unembed.b_U"].grad, [1, -1, 0, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize("epoch", [4250, None])
+def test_trained_gradients_are_near_float64_beside_plain_float32(epoch):
+    """Differences of large terms: what counts is how far float32 itself is."""
+    run = shipped_run()
+    network, pairs = run.model(epoch), Pairs.of(run.task, run.task.train_mask)
+
+    def gradients(engine, weights) -> dict[str, torch.Tensor]:
+        leaves = {name: w.clone().requires_grad_() for name, w in weights.items()}
+        for _ in range(2):
+            engine.gradients(leaves, pairs)
+        return {name: w.grad.double() for name, w in leaves.items()}
+
+    double = {name: w.double() for name, w in network.weights.items()}
+    true = gradients(PlainEngine(network.config), double)
+    plain = gradients(PlainEngine(network.config), network.weights)
+    for exact, times in ((True, 20), (False, 50)):
+        found = gradients(FastEngine(network.config, exact=exact), network.weights)
+        for name, grad in true.items():
+            assert (found[name] - grad).norm() < times * (plain[name] - grad).norm(), (exact, name)

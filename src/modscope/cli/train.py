@@ -57,7 +57,7 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting of a recipe: optimiser.grokfast=2.")
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, fast or plain.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, fast, exact or plain.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; 0 for as many as there are cores.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,

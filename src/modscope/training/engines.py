@@ -10,7 +10,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError
+from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.plain import LOSSES, pair_logits
 from modscope.training.tables import Pairs
@@ -18,6 +18,7 @@ from modscope.training.tables import Pairs
 __all__ = ["Batch", "Engine", "PlainEngine", "engine_for"]
 
 Config = TransformerConfig | PairMLPConfig
+ENGINES = ("auto", "fast", "exact", "plain")
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,20 @@ def engine_for(
 ) -> tuple[Engine, str]:
     """The fastest engine that can train this network, and why it is the one.
 
-    choice: "auto", "fast" (compiled, CPU, ReLU, cross-entropy) or "plain".
+    choice: "auto", "fast" (compiled, CPU, ReLU, cross-entropy), "exact" (the same with weights folded in float64)
+    or "plain".
     """
-    if choice not in ("auto", "fast", "plain"):
-        raise InputError(f"engine {choice!r}: expected auto, fast or plain")
+    if choice not in ENGINES:
+        raise UnknownName.of("engine", choice, ENGINES)
     why = _obstacle(config, loss, device)
-    if choice == "fast" and why:
-        raise InputError(f"the fast engine cannot train this network: {why}; use engine plain")
+    if choice in ("fast", "exact") and why:
+        raise InputError(f"the {choice} engine cannot train this network: {why}; use engine plain")
     if choice == "plain" or why:
         return PlainEngine(config, loss=loss), f"plain engine: {why or 'asked for'}"
     from modscope.training.fast import FastEngine
 
-    return FastEngine(config, threads=threads), f"fast engine, {threads} thread{'s' * (threads > 1)}"
+    engine = FastEngine(config, threads=threads, exact=choice == "exact")
+    return engine, f"{engine.name} engine, {threads} thread{'s' * (threads > 1)}"
 
 
 def _obstacle(config: Config, loss: str, device: str) -> str:

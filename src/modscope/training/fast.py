@@ -111,21 +111,24 @@ class _Tables(ABC):
 
 
 class _DifferentiatedTables(_Tables):
-    """Any network that `pair_tables` knows, by automatic differentiation."""
+    """Any network that `pair_tables` knows, by automatic differentiation; folded in a precision of choice."""
 
-    def __init__(self, config: TransformerConfig | PairMLPConfig) -> None:
-        self._config = config
+    def __init__(self, config: TransformerConfig | PairMLPConfig, precision: torch.dtype) -> None:
+        self._config, self._precision = config, precision
 
     def forward(self, weights: Weights, pairs: Pairs, turned: Tensor) -> tuple[Tensor, ...]:
         with torch.enable_grad():
-            self._given = pair_tables(weights, self._config, pairs, turned=turned).tensors()
-        return tuple(table.detach() for table in self._given)
+            precise = {name: weight.to(self._precision) for name, weight in weights.items()}
+            tables = pair_tables(precise, self._config, pairs, turned=turned.to(self._precision))
+            self._given = tables.tensors()
+        return tuple(table.detach().float() for table in self._given)
 
     def backward(self, weights: Weights, grads: tuple[Tensor, ...]) -> None:
         for weight in weights.values():
             weight.grad = None
         learnt = [pair for pair in zip(self._given, grads, strict=True) if pair[0].requires_grad]
-        torch.autograd.backward([t for t, _ in learnt], [g.reshape(t.shape) for t, g in learnt])
+        precise = [grad.reshape(table.shape).to(self._precision) for table, grad in learnt]
+        torch.autograd.backward([table for table, _ in learnt], precise)
 
 
 class _FoldedTables(_Tables):
@@ -175,12 +178,15 @@ def _sum_up(parts: Sequence[Tensor]) -> None:
 class FastEngine(Engine):
     """Exact gradients of a ReLU network from the kernel of `modscope.training.kernel`.
 
-    The same number of threads gives the same bits; another number sums in another order.
+    The same number of threads gives the same bits; another number sums in another order. exact: weights are folded
+    into the tables in float64 and rounded once, so the gradients of a trained network come nearer to those of
+    float64 and a step takes longer (docs/training.md).
     """
 
-    name = "fast"
-
-    def __init__(self, config: TransformerConfig | PairMLPConfig, *, threads: int = 1) -> None:
+    def __init__(
+        self, config: TransformerConfig | PairMLPConfig, *, threads: int = 1, exact: bool = False
+    ) -> None:
+        self.name = "exact" if exact else "fast"
         self.config = config
         self.threads = threads
         neurons = config.d_hidden if isinstance(config, PairMLPConfig) else config.d_mlp
@@ -192,8 +198,9 @@ class FastEngine(Engine):
         )
         self._scratch = [self._layout.scratch() for _ in range(threads)]
         self._grads: list[tuple[Tensor, ...]] = []
-        self._tables: _Tables = _DifferentiatedTables(config)
-        if Folding.fits(config):
+        precision = torch.float64 if exact else torch.float32
+        self._tables: _Tables = _DifferentiatedTables(config, precision)
+        if Folding.fits(config) and not exact:
             assert isinstance(config, TransformerConfig)
             self._tables = _FoldedTables(config, threads, self._together)
 

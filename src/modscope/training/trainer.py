@@ -77,8 +77,8 @@ class Trainer:
 
     @property
     def torch_threads(self) -> int:
-        """Threads for PyTorch: the compiled engine brings its own, and the two would get in each other's way."""
-        return 1 if self.engine.name == "fast" else self.threads
+        """Threads for PyTorch: the compiled engines bring their own, and the two would get in each other's way."""
+        return self.threads if self.engine.name == "plain" else 1
 
     def advance(self) -> Batch:
         """Take one step; returns the loss and accuracy on its pairs before it.
