@@ -111,7 +111,7 @@ def row(case: Case, runs: list[Run], failed: int) -> str:
     settled = [int(run.epochs[-1]) if run.finished == "settled" else None for run in runs]
     last = [float(run.losses.test_loss.dropna("epoch")[-1]) for run in runs]
     number = [frequencies_above(run, 0.01) for run in runs]
-    rules = case.recipes().__next__()[1].stop
+    rules = next(case.recipes())[1].stop
     return line(
         case.name,
         str(count),

@@ -89,6 +89,12 @@ def main() -> None:
                     text += f"   {found[name][weight]:.1e} {ratio:5.1f}"
                 print(text)
             print_signs(network, pairs)
+            true = PlainEngine(network.config).scores(double, pairs).loss
+            losses = [
+                f"{engine.name} {abs(engine.scores(network.weights, pairs).loss / true - 1):.1e}"
+                for engine in (PlainEngine(network.config), FastEngine(network.config))
+            ]
+            print(f"       loss {true:.3e}, relative error: {', '.join(losses)}")
     for name, ratio in worst.items():
         print(f"{name}: at most {ratio:.1f} times as far from float64 as the plain engine")
 

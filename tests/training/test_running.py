@@ -22,6 +22,8 @@ import modscope.runs.folder as run_folder
 from modscope.cli import app
 from modscope.errors import CheckpointError, InputError, RunError, TrainingError, UnknownName
 from modscope.runs import Run, RunFolder
+from modscope.training.engines import Batch
+from modscope.training.fast import FastEngine
 from modscope.training.presets import PRESETS, preset
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
@@ -164,6 +166,47 @@ def test_a_full_disk_leaves_a_valid_run(tmp_path, monkeypatch):
         run.model(epoch)
     resume(tmp_path / "full")
     assert_same_bits(tmp_path / "whole", tmp_path / "full")
+
+
+ANEW = {
+    "task.p": 5,
+    "task.fraction": 0.4,
+    "optimiser.weight_decay": 0.0,
+    "stop.begin_anew": 40,
+    "stop.steps": 150,
+}
+
+
+def test_a_network_with_wrong_test_pairs_begins_anew_from_the_next_weights(tmp_path):
+    """Without weight decay and with ten pairs of twenty-five nothing generalises, so every trial fails."""
+    recipe = small().changed(ANEW | {"keep.every": 10})
+    run = train(recipe, tmp_path / "run")
+    assert run.begun_anew == (40, 80, 120)
+    later = train(recipe.changed({"seed": recipe.seed + 2000, "stop.begin_anew": 0}), tmp_path / "later")
+    for age in (10, 30):
+        first, second = run.model(80 + age).weights, later.model(age).weights
+        assert all(torch.equal(first[name], second[name]) for name in first), age
+    assert float(run.losses.train_loss.sel(epoch=80)) == pytest.approx(
+        float(later.losses.train_loss.sel(epoch=0))
+    )
+    assert float(run.losses.test_loss.sel(epoch=80)) == pytest.approx(
+        float(later.losses.test_loss.sel(epoch=0))
+    )
+
+
+@pytest.mark.parametrize("stopped", [40, 41, 60, 97])
+def test_a_run_that_began_anew_goes_on_to_the_same_bits(tmp_path, stopped):
+    recipe = small().changed(ANEW)
+    train(recipe, tmp_path / "whole")
+    train(recipe.changed({"stop.steps": stopped}), tmp_path / "parts")
+    resume(tmp_path / "parts", steps=150)
+    assert_same_bits(tmp_path / "whole", tmp_path / "parts")
+    assert Run.open(tmp_path / "parts").begun_anew == (40, 80, 120)
+
+
+def test_a_network_that_answers_every_test_pair_does_not_begin_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(FastEngine, "scores", lambda *_: Batch(1.0, 1.0))
+    assert train(small().changed(ANEW), tmp_path / "run").begun_anew == ()
 
 
 def test_a_second_process_is_refused(tmp_path):

@@ -65,7 +65,12 @@ def _ending(status: Status) -> None:
 
 def _summary(status: Status) -> str:
     test = f", test loss {status.test.loss:.3g}, accuracy {status.test.accuracy:.4f}" if status.test else ""
-    return f"step {status.epoch}: train loss {status.train.loss:.3g}{test}; {status.finished}"
+    return f"step {status.epoch}: train loss {status.train.loss:.3g}{test}; {status.finished}{_anew(status)}"
+
+
+def _anew(status: Status) -> str:
+    begun = ", ".join(str(epoch) for epoch in status.begun_anew)
+    return f" (begun anew at step {begun})" if begun else ""
 
 
 class _Panel:
@@ -112,7 +117,7 @@ class _Panel:
     def _numbers(self, status: Status) -> str:
         left = status.recipe.stop.steps - status.epoch
         pace = f"{status.steps_per_second:.0f} steps/s, at most {_clock(left / status.steps_per_second)} left"
-        tail = status.finished or (pace if status.steps_per_second else "")
+        tail = (status.finished or (pace if status.steps_per_second else "")) + _anew(status)
         accuracy = f"  test accuracy {status.test.accuracy:.3f}" if status.test else ""
         test = f"  test loss {status.test.loss:.2e} (yellow)" if status.test else ""
         spent = _clock(time.monotonic() - self.started)

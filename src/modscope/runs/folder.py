@@ -50,6 +50,7 @@ class RunFolder:
         self.path = path
         self._lock = lock
         self._checkpoints: list[dict[str, Any]] = []
+        self._begun_anew: list[int] = []
         self._finished = ""
 
     @classmethod
@@ -84,6 +85,7 @@ class RunFolder:
         run = cls(folder, _locked(folder))
         manifest = read_table(folder / MANIFEST)
         run._checkpoints = list(manifest.get("checkpoints", []))
+        run._begun_anew = list(manifest.get("begun_anew", []))
         run._finished = str(manifest.get("finished", ""))
         for left_over in folder.glob("**/.*.part"):
             left_over.unlink(missing_ok=True)
@@ -99,6 +101,11 @@ class RunFolder:
     def finished(self) -> str:
         """Why training ended; empty while it has not."""
         return self._finished
+
+    @property
+    def begun_anew(self) -> list[int]:
+        """The epochs at which training began again from other initial weights."""
+        return list(self._begun_anew)
 
     @property
     def epochs(self) -> list[int]:
@@ -148,7 +155,13 @@ class RunFolder:
         kept = [line for line in _whole_lines(path) if _epoch_of(line) <= epoch]
         self._write(LOSSES, "".join([",".join(COLUMNS) + "\n", *kept]))
         self._checkpoints = [entry for entry in self._checkpoints if entry["epoch"] <= epoch]
+        self._begun_anew = [begun for begun in self._begun_anew if begun <= epoch]
         self._finished = ""
+        self._write_manifest()
+
+    def begin_anew(self, epoch: int) -> None:
+        """Write into the manifest that from this epoch on the weights are others."""
+        self._begun_anew.append(epoch)
         self._write_manifest()
 
     def finish(self, why: str) -> None:
@@ -157,7 +170,12 @@ class RunFolder:
         self._write_manifest()
 
     def _write_manifest(self) -> None:
-        manifest = {"format": _FORMAT, "checkpoints": self._checkpoints, "finished": self._finished}
+        manifest = {
+            "format": _FORMAT,
+            "checkpoints": self._checkpoints,
+            "begun_anew": self._begun_anew,
+            "finished": self._finished,
+        }
         self._write(MANIFEST, json.dumps(manifest, indent=1))
 
     def _write(self, name: str, data: str | bytes) -> None:

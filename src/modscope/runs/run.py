@@ -46,7 +46,8 @@ class Run:
     """A training run: the networks of its epochs, read when asked for, and its losses.
 
     path: the folder or file. epochs: those that can be read, ascending; an epoch is a step of the optimiser.
-    recipe, environment: what the folder says of itself; empty for foreign files.
+    recipe, environment: what the folder says of itself; empty for foreign files. begun_anew: the epochs at which
+    training began again from other initial weights (`Stop.begin_anew`).
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Run:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     finished: str = ""
+    begun_anew: tuple[int, ...] = ()
     _network_at: Callable[[int], Network] = field(repr=False, compare=False, kw_only=True)
 
     @classmethod
@@ -92,6 +94,7 @@ class Run:
             _table(folder / RECIPE),
             _table(folder / ENVIRONMENT),
             str(manifest.get("finished", "")),
+            tuple(int(epoch) for epoch in manifest.get("begun_anew", ())),
             _network_at=network_at,
         )
 

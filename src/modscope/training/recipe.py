@@ -92,12 +92,15 @@ class Optimiser:
 class Stop:
     """When training ends: at the first of these. 0 or false leaves a rule out, except steps.
 
-    settled: see `modscope.training.stopping`.
+    settled: see `modscope.training.stopping`. begin_anew: a network can come to rest with test pairs wrong; if some are
+    after that many steps (and after every so many more), training begins again from other initial weights, of
+    seed + 1000, then + 2000, ..., and with it the schedules. 0: never.
     """
 
     steps: int = 40_000
     test_loss: float = 0.0
     settled: bool = True
+    begin_anew: int = 0
 
 
 @dataclass(frozen=True)
@@ -290,6 +293,10 @@ def _check(recipe: Recipe) -> None:
     if optimiser.brake_below < 0:
         raise InputError(
             f"optimiser.brake_below = {optimiser.brake_below:g}: expected a rate, or 0 for never"
+        )
+    if recipe.stop.begin_anew < 0:
+        raise InputError(
+            f"stop.begin_anew = {recipe.stop.begin_anew}: expected a number of steps, or 0 for never"
         )
     for name, value in {
         "optimiser.learning_rate": optimiser.learning_rate,

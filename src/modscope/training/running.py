@@ -35,7 +35,10 @@ _FLUSH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Status:
-    """How training stands after a recorded step. test is of the last evaluation; finished says why it ended."""
+    """How training stands after a recorded step. test is of the last evaluation; finished says why it ended.
+
+    begun_anew: the epochs at which training began again from other initial weights.
+    """
 
     epoch: int
     train: Batch
@@ -44,6 +47,7 @@ class Status:
     engine: str
     recipe: Recipe
     finished: str = ""
+    begun_anew: tuple[int, ...] = ()
 
 
 Watch = Callable[[Status], None]
@@ -141,6 +145,8 @@ class _Training:
         self.trainer.restore(tensors, int(state["epoch"]))
         self.settling.measures = [tuple(measure) for measure in state["settling"]]
         self.folder.cut_after(self.trainer.epoch - 1)
+        begun = self.folder.begun_anew
+        self.trainer.attempt, self.trainer.begun = len(begun), (begun or [0])[-1]
 
     def run(self) -> None:
         with quiet_machine(self.trainer.torch_threads), _interruption() as interrupted:
@@ -174,20 +180,34 @@ class _Training:
         epoch, keep = self.trainer.epoch, self.recipe.keep
         last = epoch >= self.recipe.stop.steps
         self.measured: dict[str, Batch] = {}
-        if epoch % keep.test == 0 or last:
-            self.measured = self.trainer.scores()
-            self.test = self.measured["test"]
-            self.settling.add(
-                epoch,
-                self.test,
-                weight_norm=self.trainer.weight_norm(),
-                decay_time=self.trainer.stepper.decay_time(epoch),
-            )
+        if epoch % keep.test == 0 or last or self._is_trial():
+            self._evaluate()
         if checkpoint_is_due(keep, epoch):
             self._write_checkpoint()
         if epoch % keep.resume == 0:
             self._write_resume()
-        return reason_to_stop(self.recipe, epoch, self.measured.get("test"), self.settling)
+        reason = reason_to_stop(self.recipe, epoch, self.measured.get("test"), self.settling)
+        if not reason and self._is_trial() and self.measured["test"].accuracy < 1.0:
+            self.trainer.begin_anew()
+            self.folder.begin_anew(epoch)
+            self.settling.measures.clear()
+            self._evaluate()
+        return reason
+
+    def _evaluate(self) -> None:
+        self.measured = self.trainer.scores()
+        self.test = self.measured["test"]
+        self.settling.add(
+            self.trainer.epoch,
+            self.test,
+            weight_norm=self.trainer.weight_norm(),
+            decay_time=self.trainer.stepper.decay_time(self.trainer.age),
+        )
+
+    def _is_trial(self) -> bool:
+        """Whether a network of this age is given up if test pairs are still wrong."""
+        every, age = self.recipe.stop.begin_anew, self.trainer.age
+        return bool(every and age and age % every == 0)
 
     def _note(self, epoch: int, batch: Batch, speed: float) -> None:
         test = self.measured.get("test")
@@ -203,7 +223,14 @@ class _Training:
         )
         if time.monotonic() - self.flushed > _FLUSH_SECONDS:
             self._flush()
-        self.watch(Status(epoch, batch, self.test, speed, self.trainer.engine_reason, self.recipe))
+        self._show(epoch, batch, self.test, speed)
+
+    def _show(
+        self, epoch: int, train: Batch, test: Batch | None, speed: float = 0.0, finished: str = ""
+    ) -> None:
+        begun = tuple(self.folder.begun_anew)
+        reason = self.trainer.engine_reason
+        self.watch(Status(epoch, train, test, speed, reason, self.recipe, finished, begun))
 
     def _flush(self) -> None:
         self.folder.append_losses(self.rows)
@@ -219,6 +246,8 @@ class _Training:
             )
         counts = {"train": len(trainer.train_pairs), "test": len(trainer.test_pairs)}
         record: dict[str, Any] = {"epoch": trainer.epoch, "recipe": self.recipe.to_dict()}
+        if trainer.attempt:
+            record["begun_anew"] = self.folder.begun_anew
         for key, name in (("losses", "loss"), ("accuracies", "accuracy")):
             values = {split: getattr(batch, name) for split, batch in scores.items()}
             values["all"] = sum(values[s] * counts[s] for s in counts) / sum(counts.values())
@@ -239,11 +268,7 @@ class _Training:
             self._note(trainer.epoch, scores["train"], 0.0)
             self._flush()
         self.folder.finish(reason)
-        self.watch(
-            Status(
-                trainer.epoch, scores["train"], scores["test"], 0.0, trainer.engine_reason, self.recipe, reason
-            )
-        )  # fmt: skip
+        self._show(trainer.epoch, scores["train"], scores["test"], finished=reason)
 
 
 @contextlib.contextmanager

@@ -106,8 +106,9 @@ def _train_one(recipe: Recipe, folder: Path) -> Ended:
     except TrainingError as error:
         return Ended(folder, "failed", f"seed {recipe.seed}: {error}")
     last = run.losses.isel(epoch=-1)
+    begun = f" (begun anew at step {', '.join(map(str, run.begun_anew))})" if run.begun_anew else ""
     line = (
         f"seed {recipe.seed}: step {int(last.epoch)}, train loss {float(last.train_loss):.3g}, "
-        f"test loss {float(last.test_loss):.3g}; {run.finished}"
+        f"test loss {float(last.test_loss):.3g}; {run.finished}{begun}"
     )
     return Ended(folder, run.finished, line)

@@ -43,7 +43,7 @@ def quiet_machine(threads: int) -> Iterator[None]:
 
 
 class Trainer:
-    """A network and its optimiser, after `epoch` steps of a recipe.
+    """A network and its optimiser, after `epoch` steps of a recipe, the last `age` of them from new weights.
 
     >>> from modscope.training.presets import preset
     >>> small = {"task.p": 7, "network.d_model": 8, "network.n_heads": 2, "network.d_mlp": 16}
@@ -58,6 +58,15 @@ class Trainer:
         self.recipe = recipe
         self.task = recipe.modular_task
         self.threads = recipe.threads or available_threads()
+        self.device = _device(recipe.device)
+        mask = self.task.train_mask
+        self.train_pairs = Pairs.of(self.task, mask).tiled().to(self.device)
+        self.test_pairs = Pairs.of(self.task, ~mask).tiled().to(self.device)
+        self.epoch = self.begun = self.attempt = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        recipe = self.recipe
         self.engine, self.engine_reason = engine_for(
             recipe.config,
             choice=recipe.engine,
@@ -65,15 +74,20 @@ class Trainer:
             device=recipe.device,
             threads=self.threads,
         )
-        self.device = _device(recipe.device)
-        mask = self.task.train_mask
-        self.train_pairs = Pairs.of(self.task, mask).tiled().to(self.device)
-        self.test_pairs = Pairs.of(self.task, ~mask).tiled().to(self.device)
-        self.weights = {
-            name: w.to(self.device).requires_grad_() for name, w in _first_weights(recipe).items()
-        }
+        first = _first_weights(recipe, recipe.seed + 1000 * self.attempt)
+        self.weights = {name: w.to(self.device).requires_grad_() for name, w in first.items()}
         self.stepper = Stepper(self.weights, recipe.optimiser)
-        self.epoch = 0
+
+    def begin_anew(self) -> None:
+        """Go on from the initial weights of the next attempt (seed + 1000 an attempt) and a new optimiser."""
+        self.attempt += 1
+        self.begun = self.epoch
+        self._begin()
+
+    @property
+    def age(self) -> int:
+        """Steps since the weights were new: what schedules and warm-up count."""
+        return self.epoch - self.begun
 
     @property
     def torch_threads(self) -> int:
@@ -88,7 +102,7 @@ class Trainer:
         batch = self.engine.gradients(self.weights, self._pairs_of_step())
         if not math.isfinite(batch.loss):
             raise TrainingError(f"the training loss is {batch.loss} at step {self.epoch}")
-        self.stepper.step(self.epoch)
+        self.stepper.step(self.age)
         self.epoch += 1
         return batch
 
@@ -150,9 +164,9 @@ def _device(name: str) -> torch.device:
         raise InputError(f"device {name!r}: expected cpu, cuda or mps: {reason}") from error
 
 
-def _first_weights(recipe: Recipe) -> dict[str, Tensor]:
+def _first_weights(recipe: Recipe, seed: int) -> dict[str, Tensor]:
     shape = recipe.network
-    network = Transformer.initialised(recipe.config, seed=recipe.seed)
+    network = Transformer.initialised(recipe.config, seed=seed)
     scale = dict.fromkeys(network.weights, shape.init_scale)
     if shape.initialisation == "transformer_lens":
         for name in scale:
