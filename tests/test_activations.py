@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modscope.activations as module
-from modscope.activations import in_order, record
+from modscope.activations import record
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.orders import in_order
 from modscope.task import ModularTask
 
 SWITCHES: list[dict[str, object]] = [

@@ -20,10 +20,11 @@ ALLOWED: dict[str, set[str]] = {
     "runs": {"task", "model", "losses", "checkpoints"},
     "training": {"task", "model", "losses", "checkpoints", "runs"},
     "signal": set(),
+    "orders": set(),
     "activations": {"task", "model", "losses"},
-    "analysis": {"task", "model", "losses", "activations", "signal"},
+    "analysis": {"task", "model", "losses", "orders", "activations", "signal"},
     "findings": {"task", "model", "losses", "activations", "signal", "analysis"},
-    "viewer": {"task", "model", "losses", "checkpoints", "runs", "activations", "signal"},
+    "viewer": {"task", "model", "losses", "checkpoints", "runs", "orders", "activations", "signal"},
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
     "report": {
         "task",

@@ -21,7 +21,7 @@ _HOMES = {
     "Transformer": "modscope.model",
     "TransformerConfig": "modscope.model",
     "record": "modscope.activations",
-    "in_order": "modscope.activations",
+    "in_order": "modscope.orders",
     "grid": "modscope.viewer",
     "heatmap": "modscope.viewer",
     "show": "modscope.viewer",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests import planted
 
-from modscope.activations import Activations, in_order, record
+from modscope.activations import Activations, record
 from modscope.analysis.attention import (
     log_odds_additivity,
     pattern_statistics,
@@ -20,6 +20,7 @@ from modscope.analysis.attention import (
 )
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.orders import in_order
 from modscope.signal import spectrum
 from modscope.task import ModularTask
 

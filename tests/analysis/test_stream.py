@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modscope.activations import Activations, in_order, record
+from modscope.activations import Activations, record
 from modscope.analysis.phasors import center_phasors, envelope_fit, phase_agreement
 from modscope.analysis.stream import rebuilt_stream, stream_model
 from modscope.analysis.stream_budget import error_budget
@@ -16,6 +16,7 @@ from modscope.analysis.stream_scores import scores_of_parts
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.orders import in_order
 from modscope.task import ModularTask, Split
 
 

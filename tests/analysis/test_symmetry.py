@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope import signal
-from modscope.activations import Activations, in_order, record
+from modscope.activations import Activations, record
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.symmetry import (
     circulant_defects,
@@ -22,6 +22,7 @@ from modscope.analysis.symmetry import (
 )
 from modscope.errors import InputError
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.orders import in_order
 from modscope.task import ModularTask
 
 

@@ -18,9 +18,10 @@ import pytest
 import torch
 import uvicorn
 
-from modscope.activations import in_order, record
+from modscope.activations import record
 from modscope.errors import CheckpointError, InputError, UnknownName
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.orders import in_order
 from modscope.runs import Run
 from modscope.runs.folder import RunFolder
 from modscope.task import ModularTask

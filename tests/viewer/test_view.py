@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modscope.activations import in_order, record
+from modscope.activations import record
 from modscope.model import Transformer, TransformerConfig
+from modscope.orders import in_order
 from modscope.runs import Run
 from modscope.runs.folder import RunFolder
 from modscope.task import ModularTask

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from modscope.activations import Activations, in_order
+from modscope.activations import Activations
 from modscope.analysis.controls import white_noise_like
 from modscope.analysis.terms import CONSTANT
 from modscope.errors import InputError, UnknownName
+from modscope.orders import in_order
 from modscope.signal import wave_defect
 
 __all__ = ["RELATIONS", "group_defects", "relation_defects"]

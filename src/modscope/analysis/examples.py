@@ -52,8 +52,8 @@ def examples(acts: Activations) -> xr.Dataset:
 
 
 def _ordered(columns: dict[str, np.ndarray], acts: Activations) -> xr.Dataset:
-    from modscope.activations import in_order
     from modscope.errors import InputError
+    from modscope.orders import in_order
 
     n = np.arange(acts.task.p)
     attrs = {"p": acts.task.p, "operation": acts.task.operation}

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 import xarray as xr
 
-from modscope.activations import feature_axes, in_order
+from modscope.activations import feature_axes
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Transformer
+from modscope.orders import in_order
 from modscope.runs import Run
 
 __all__ = ["Catalogue", "Layout", "Offer", "Pick"]
