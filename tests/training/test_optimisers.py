@@ -149,6 +149,6 @@ def test_nothing_is_settled_while_the_rate_moves_or_by_two_evaluations():
     moving, rare = Settling(), Settling()
     for i in range(20):
         moving.add(50 * i, Batch(1e-7, 1.0), weight_norm=30.0, decay_time=200.0 + i)
-        rare.add(50 * i, Batch(1e-7, 1.0), weight_norm=30.0, decay_time=50.0)
+        rare.add(100 * i, Batch(1e-7, 1.0), weight_norm=30.0, decay_time=50.0)
     assert not moving.settled
     assert not rare.settled

@@ -4,7 +4,8 @@ A network is settled when it generalises and its clean-up has ended: every test 
 over the last decay time the root of the summed squared weights has moved by less than half a hundredth of itself and the
 test loss by less than a quarter. The decay time is 1 / (learning rate * weight decay) steps, the time in
 which weight decay alone shrinks a weight by the factor e: 1,000 steps for the published recipe. While a schedule
-moves the rate nothing is settled: the rate must have been the same all that time, and at least three evaluations.
+moves the rate nothing is settled: the rate must have been the same all that time. It is 100 steps and three
+evaluations at least: at high rates a short rest between two falls is not the end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from modscope.training.recipe import Recipe
 
 __all__ = ["Settling", "reason_to_stop"]
 
-NORM_MOVES, LOSS_MOVES, ENOUGH, EVALUATIONS = 0.005, 0.25, 1.0, 3
+NORM_MOVES, LOSS_MOVES, ENOUGH, STEPS, EVALUATIONS = 0.005, 0.25, 1.0, 100.0, 3
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Settling:
 
     def add(self, epoch: int, test: Batch, *, weight_norm: float, decay_time: float) -> None:
         """Take note of an evaluation; without weight decay (an infinite decay time) nothing ever settles."""
-        self.window = decay_time
+        self.window = max(decay_time, STEPS)
         self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm, decay_time))
         self.measures = [measure for measure in self.measures if measure[0] >= epoch - 2 * self.window]
 
