@@ -127,38 +127,56 @@ def line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def kind_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
-    """What the settled networks of the cases have become."""
-    usual: dict[str, str] = {}
-    for name, all_runs in runs.items():
-        settled = [run for run in all_runs if run.finished == "settled"]
-        if not settled or not name.startswith(("quick", "published")):
-            continue
-        found, keys = [], []
-        for run in settled:
-            acts = record(run.model(), run.task)
-            found.append(findings(acts))
-            keys.append(len(analysis.key_frequencies(acts).frequencies))
-        verdicts = {finding.id: Counter(f[finding.id].verdict for f in found) for finding in found[0]}
-        if not usual or name.startswith("published"):
-            usual = {claim: counts.most_common(1)[0][0] for claim, counts in verdicts.items()}
-        other = {
-            claim: sum(count for verdict, count in counts.items() if verdict != usual[claim])
-            for claim, counts in verdicts.items()
-            if verdicts[claim].keys() != {"not applicable"}
-        }
-        unlike = [f"{claim} ({count})" for claim, count in other.items() if count]
-        shares = [shares_of(f) for f in found]
-        yield line(
-            name,
-            str(len(settled)),
-            f"{min(keys)} / {median(keys):.0f} / {max(keys)}",
-            *(
-                ranged([share[part] for share in shares])
-                for part in ("rectified sum", "product in attention", "pizza")
-            ),
-            ", ".join(unlike) or "none",
+@dataclass(frozen=True)
+class Kind:
+    """What the settled networks of a case have become."""
+
+    found: list[Findings]
+    keys: list[int]
+
+    @classmethod
+    def of(cls, runs: list[Run]) -> Kind:
+        settled = [record(run.model(), run.task) for run in runs if run.finished == "settled"]
+        return cls(
+            [findings(acts) for acts in settled],
+            [len(analysis.key_frequencies(acts).frequencies) for acts in settled],
         )
+
+    def verdicts(self) -> dict[str, Counter[str]]:
+        """How often each claim got each verdict."""
+        names = [finding.id for finding in self.found[0]]
+        return {name: Counter(found[name].verdict for found in self.found) for name in names}
+
+    def row(self, name: str, usual: dict[str, str]) -> str:
+        """One line of the table of kinds; usual: the verdicts that it is compared with."""
+        unlike = {
+            claim: sum(count for verdict, count in counts.items() if verdict != usual[claim])
+            for claim, counts in self.verdicts().items()
+        }
+        shares = [shares_of(found) for found in self.found]
+        parts = ("rectified sum", "product in attention", "pizza")
+        return line(
+            name,
+            str(len(self.found)),
+            f"{min(self.keys)} / {median(self.keys):.0f} / {max(self.keys)}",
+            *(ranged([share[part] for share in shares]) for part in parts),
+            ", ".join(f"{claim} ({count})" for claim, count in unlike.items() if count) or "none",
+        )
+
+
+def kind_rows(cases: list[Case], runs: dict[str, list[Run]]) -> Iterator[str]:
+    """The kinds of `quick` networks beside those of the published recipe on the same operation."""
+    for operation in ("add", "subtract"):
+        named = [case.name for case in cases if case.operation == operation]
+        published = [name for name in named if name.startswith("published")]
+        if not published:
+            continue
+        reference = Kind.of(runs[published[0]])
+        usual = {claim: counts.most_common(1)[0][0] for claim, counts in reference.verdicts().items()}
+        yield reference.row(published[0], usual)
+        for name in named:
+            if name.startswith("quick"):
+                yield Kind.of(runs[name]).row(name, usual)
 
 
 def shares_of(found: Findings) -> dict[str, float]:
@@ -221,7 +239,7 @@ def main() -> None:
             )
         )
         print("|---|---|---|---|---|---|---|")
-        for text in kind_rows(runs):
+        for text in kind_rows([case for case in cases if case.name in runs], runs):
             print(text, flush=True)
 
 

@@ -394,3 +394,10 @@ def test_code_fresh_from_the_compiler_and_from_its_cache_give_the_same_bits(tmp_
         command = ["-m", "modscope", "train", "--recipe", str(recipe), "--out", str(tmp_path / name)]
         subprocess.run([sys.executable, *command], env=environment, check=True, capture_output=True)
     assert_same_bits(tmp_path / "compiled", tmp_path / "loaded")
+
+
+@pytest.mark.slow
+def test_quick_settles_where_commuting_is_no_help(tmp_path: Path) -> None:
+    run = train(preset("quick").changed({"task.operation": "subtract", "task.p": 97}), tmp_path / "run")
+    assert run.finished == "settled"
+    assert float(run.losses.test_loss[-1]) < 1e-5
