@@ -1,17 +1,15 @@
 """What each acceleration does to grokking: steps to test losses, to being settled, and the network that comes out.
 
-    python benchmarks/accelerations.py runs/accelerations [--only quick,published] [--table] [--kind]
+    python benchmarks/accelerations.py runs/accelerations [--only quick,published] [--table]
 
 Trains every case into run folders, one network a core (one that has ended is not trained again), then prints the
-table of docs/training.md from the folders. Steps are counted where the test loss is evaluated (every 25). With
---kind also what the networks of a case have become: key frequencies, mechanism, and the findings whose verdict is
-another than that of most networks of the published recipe.
+table of docs/training.md from the folders. Steps are counted where the test loss is evaluated (every 25). What the
+networks have become is asked by kinds.py.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from modscope import analysis, record
-from modscope.findings import Findings, findings
 from modscope.runs import Run
 from modscope.training.presets import preset
 from modscope.training.recipe import Recipe
@@ -50,6 +46,10 @@ class Case:
             recipe = preset(self.preset).changed(BRIEF | self.changes | own)
             yield f"{self.name.replace(' ', '_').replace(',', '')}/seed{seed}", recipe
 
+    def runs(self, folder: Path) -> list[Run]:
+        """Those of its runs that are in a folder, ended or not."""
+        return [Run.open(folder / name) for name, _ in self.recipes() if (folder / name).is_dir()]
+
 
 CASES = (
     Case("quick, add 113", "quick", seeds=range(8)),
@@ -58,6 +58,10 @@ CASES = (
     Case("quick, subtract 97", "quick", seeds=range(8), p=97, operation="subtract"),
     Case("published, add 113", changes={"stop.steps": 14_000}, seeds=range(8)),
     Case("published, subtract 113", changes={"stop.steps": 20_000}, seeds=range(8), operation="subtract"),
+    Case("published, add 97", changes={"stop.steps": 14_000}, seeds=range(8), p=97),
+    Case(
+        "published, subtract 97", changes={"stop.steps": 20_000}, seeds=range(8), p=97, operation="subtract"
+    ),
     Case("learning rate 3e-3", changes={"optimiser.learning_rate": 3e-3, "stop.steps": 6000}),
     Case("learning rate 5e-3", changes=SHORT | {"optimiser.learning_rate": 5e-3}),
     Case("learning rate 1e-2", changes=SHORT | {"optimiser.learning_rate": 1e-2}, seeds=range(8)),
@@ -105,9 +109,10 @@ def spread(values: list[int | None], count: int) -> str:
     return text if len(reached) == count else f"{text} ({len(reached)} of {count})"
 
 
-def row(case: Case, runs: list[Run], failed: int) -> str:
-    """One line of the table of steps."""
-    count = len(runs) + failed
+def row(case: Case, opened: list[Run]) -> str:
+    """One line of the table of steps; a run that is not at its end counts as one that did not get there."""
+    runs = [run for run in opened if run.finished not in ("", INTERRUPTED)]
+    count = len(opened)
     settled = [int(run.epochs[-1]) if run.finished == "settled" else None for run in runs]
     last = [float(run.losses.test_loss.dropna("epoch")[-1]) for run in runs]
     number = [frequencies_above(run, 0.01) for run in runs]
@@ -127,74 +132,6 @@ def line(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What the settled networks of a case have become."""
-
-    found: list[Findings]
-    keys: list[int]
-
-    @classmethod
-    def of(cls, runs: list[Run]) -> Kind:
-        settled = [record(run.model(), run.task) for run in runs if run.finished == "settled"]
-        return cls(
-            [findings(acts) for acts in settled],
-            [len(analysis.key_frequencies(acts).frequencies) for acts in settled],
-        )
-
-    def verdicts(self) -> dict[str, Counter[str]]:
-        """How often each claim got each verdict."""
-        names = [finding.id for finding in self.found[0]]
-        return {name: Counter(found[name].verdict for found in self.found) for name in names}
-
-    def row(self, name: str, usual: dict[str, str]) -> str:
-        """One line of the table of kinds; usual: the verdicts that it is compared with."""
-        unlike = {
-            claim: sum(count for verdict, count in counts.items() if verdict != usual[claim])
-            for claim, counts in self.verdicts().items()
-        }
-        shares = [shares_of(found) for found in self.found]
-        parts = ("rectified sum", "product in attention", "pizza")
-        return line(
-            name,
-            str(len(self.found)),
-            f"{min(self.keys)} / {median(self.keys):.0f} / {max(self.keys)}",
-            *(ranged([share[part] for share in shares]) for part in parts),
-            ", ".join(f"{claim} ({count})" for claim, count in unlike.items() if count) or "none",
-        )
-
-
-def kind_rows(cases: list[Case], runs: dict[str, list[Run]]) -> Iterator[str]:
-    """The kinds of `quick` networks beside those of the published recipe on the same operation."""
-    for operation in ("add", "subtract"):
-        named = [case.name for case in cases if case.operation == operation]
-        published = [name for name in named if name.startswith("published")]
-        if not published:
-            continue
-        reference = Kind.of(runs[published[0]])
-        usual = {claim: counts.most_common(1)[0][0] for claim, counts in reference.verdicts().items()}
-        yield reference.row(published[0], usual)
-        for name in named:
-            if name.startswith("quick"):
-                yield Kind.of(runs[name]).row(name, usual)
-
-
-def shares_of(found: Findings) -> dict[str, float]:
-    """The shares of the mechanisms, and of pizza; none where the claim is not applicable."""
-    numbers = found["which-mechanism"].numbers
-    return {
-        "rectified sum": numbers.get("rectified sum", np.nan),
-        "product in attention": numbers.get("product in attention", np.nan),
-        "pizza": numbers.get("pizza, share of the circles' weight", np.nan),
-    }
-
-
-def ranged(values: list[float]) -> str:
-    if all(np.isnan(values)):
-        return "-"
-    return f"{100 * np.nanmin(values):.0f} to {100 * np.nanmax(values):.0f} %"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -204,7 +141,6 @@ def main() -> None:
         "--only", default="", help="names of cases, or beginnings of them, with commas between"
     )
     parser.add_argument("--table", action="store_true", help="print what has been trained; train nothing")
-    parser.add_argument("--kind", action="store_true", help="also say what kind of networks they are")
     arguments = parser.parse_args()
     wanted = [name.strip() for name in arguments.only.split(",")]
     cases = [case for case in CASES if any(case.name.startswith(name) for name in wanted)]
@@ -214,15 +150,7 @@ def main() -> None:
             print(f"{ended.folder.relative_to(arguments.out)}: {ended.line}", flush=True)
             if ended.finished == INTERRUPTED:
                 raise SystemExit("interrupted; the same command goes on")
-    runs, rows = {}, []
-    for case in cases:
-        opened = [
-            Run.open(arguments.out / name) for name, _ in case.recipes() if (arguments.out / name).is_dir()
-        ]
-        ended_runs = [run for run in opened if run.finished not in ("", INTERRUPTED)]
-        if opened:
-            runs[case.name] = ended_runs
-            rows.append(row(case, ended_runs, len(opened) - len(ended_runs)))
+    rows = [row(case, runs) for case in cases if (runs := case.runs(arguments.out))]
     print(
         "\n"
         + line(
@@ -231,16 +159,6 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|")
     print("\n".join(rows))
-    if arguments.kind:
-        print(
-            "\n"
-            + line(
-                "case", "settled", "key frequencies", "rectified sum", "product", "pizza", "other verdicts"
-            )
-        )
-        print("|---|---|---|---|---|---|---|")
-        for text in kind_rows([case for case in cases if case.name in runs], runs):
-            print(text, flush=True)
 
 
 if __name__ == "__main__":
