@@ -146,10 +146,12 @@ def main() -> None:
     cases = [case for case in CASES if any(case.name.startswith(name) for name in wanted)]
     recipes = {arguments.out / name: recipe for case in cases for name, recipe in case.recipes()}
     if not arguments.table:
+        stopped = False
         for ended in train_each(recipes):
             print(f"{ended.folder.relative_to(arguments.out)}: {ended.line}", flush=True)
-            if ended.finished == INTERRUPTED:
-                raise SystemExit("interrupted; the same command goes on")
+            stopped |= ended.finished == INTERRUPTED
+        if stopped:
+            raise SystemExit("interrupted; the same command goes on")
     rows = [row(case, runs) for case in cases if (runs := case.runs(arguments.out))]
     print(
         "\n"

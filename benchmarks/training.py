@@ -33,7 +33,7 @@ from modscope.shipped import shipped_network
 from modscope.training.presets import preset
 from modscope.training.recipe import Recipe
 from modscope.training.running import train
-from modscope.training.seeds import train_seeds
+from modscope.training.seeds import pace, train_seeds
 from modscope.training.trainer import Trainer, available_threads
 from pairs import Comparison, compare
 
@@ -244,8 +244,9 @@ def report_grokking(threads: int, their_seconds: float) -> None:
             )
         for what, changes in (("to test loss < .01", {"stop.test_loss": 0.01}), ("until settled", {})):
             folder = Path(scratch) / f"seeds{len(changes)}"
-            *_, last = train_seeds(preset("quick").changed(changes), range(8), folder)
-            print(f"  --seeds 0:8, quick, {what}: {last}", flush=True)
+            start = time.perf_counter()
+            ended = list(train_seeds(preset("quick").changed(changes), range(8), folder))
+            print(f"  --seeds 0:8, quick, {what}: {pace(ended, time.perf_counter() - start)}", flush=True)
 
 
 def main() -> None:

@@ -29,16 +29,16 @@ class UnknownName(InputError, KeyError):  # noqa: N818 - reads as a sentence whe
 
     >>> raise UnknownName.of("hook", "mlp_pots", ["mlp_pre", "mlp_post"])
     Traceback (most recent call last):
-    modscope.errors.UnknownName: unknown hook 'mlp_pots': expected one of mlp_pre, mlp_post; did you mean 'mlp_post'?
+    modscope.errors.UnknownName: unknown hook 'mlp_pots' (did you mean 'mlp_post'?): expected one of mlp_pre, mlp_post
     """
 
     @classmethod
     def of(cls, kind: str, given: object, choices: Iterable[object]) -> UnknownName:
         names = [str(choice) for choice in choices]
-        text = f"unknown {kind} {given!r}: expected one of {', '.join(names)}"
         same = [name for name in names if name.lower() == str(given).lower()]
         nearest = same or difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
-        return cls(text + (f"; did you mean {nearest[0]!r}?" if nearest else ""))
+        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+        return cls(f"unknown {kind} {given!r}{hint}: expected one of {', '.join(names)}")
 
     def __str__(self) -> str:
         # KeyError would print the repr of the text.

@@ -221,7 +221,8 @@ def test_the_epochs_of_a_run_file(states: str, epochs: str, tmp_path: Path) -> N
 def test_states_without_their_epochs_and_by_epoch(tmp_path: Path) -> None:
     networks = many(2)
     nameless = open_checkpoint(saved({"state_dicts": [lens_state(n) for n in networks]}, tmp_path / "a.pt"))
-    assert (nameless.epoch, nameless.epochs) == (None, ())
+    assert (nameless.epoch, nameless.epochs) == (1, (0, 1))
+    assert "numbered from 0" in " ".join(nameless.notes)
     assert same_logits(nameless.model, networks[1])
     by_epoch = {"state_dicts": {0: lens_state(networks[0]), 500: lens_state(networks[1])}}
     assert open_checkpoint(saved(by_epoch, tmp_path / "b.pt")).epochs == (0, 500)
@@ -293,7 +294,7 @@ def test_a_run_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nearest is of epoch 5"):
         open_checkpoint(tmp_path, epoch=6)
     for broken, message in (
-        ({}, "lists no checkpoints"),
+        ({}, "expected a list of checkpoints"),
         ({"checkpoints": []}, "no checkpoint yet"),
         ({"checkpoints": [{"epoch": 5, "file": "../x.safetensors"}]}, "outside of the run folder"),
         ({"checkpoints": [{"epoch": 5, "file": "6.safetensors"}]}, "which is not there"),

@@ -250,7 +250,7 @@ def test_coordinates_off_the_axis_stay() -> None:
 def test_bad_requests_say_what_there_is() -> None:
     x = stack(5, 1)
     with pytest.raises(
-        UnknownName, match="unknown axis 'neurons': expected one of a, b, neuron; did you mean 'neuron'"
+        UnknownName, match=r"unknown axis 'neurons' \(did you mean 'neuron'\?\): expected one of a, b, neuron"
     ):
         spectrum(x, "neurons")
     with pytest.raises(InputError, match="expected a number from 0 to 2"):

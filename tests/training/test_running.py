@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.small import assert_same_bits, environment_of_a_process, small, wait_until
 from typer.testing import CliRunner
 
-import modscope.runs.folder as run_folder
+from modscope.checkpoints import open_checkpoint
 from modscope.cli import app
 from modscope.errors import CheckpointError, InputError, RunError, TrainingError, UnknownName
 from modscope.runs import Run, RunFolder
@@ -27,39 +28,7 @@ from modscope.training.fast import FastEngine
 from modscope.training.presets import PRESETS, preset
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
-from modscope.training.seeds import train_each
 from modscope.training.trainer import Trainer
-
-SMALL = {
-    "task.p": 7,
-    "network.d_model": 8,
-    "network.n_heads": 2,
-    "network.d_mlp": 16,
-    "stop.steps": 60,
-    "stop.settled": False,
-    "keep.losses": 5,
-    "keep.test": 10,
-    "keep.resume": 20,
-    "optimiser.learning_rate_schedule": (),
-    "threads": 1,
-}
-
-
-def small(**changes: object) -> Recipe:
-    return preset("quick").changed(
-        SMALL | {name.replace("__", "."): value for name, value in changes.items()}
-    )
-
-
-def last_weights(folder: Path) -> dict[str, torch.Tensor]:
-    run = Run.open(folder)
-    return run.model().weights
-
-
-def assert_same_bits(one: Path, two: Path) -> None:
-    first, second = last_weights(one), last_weights(two)
-    for name, weight in first.items():
-        assert torch.equal(weight, second[name]), name
 
 
 @pytest.mark.parametrize(
@@ -99,7 +68,7 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(tmp_path):
         arguments = ["train", "--resume", str(folder)] if (folder / "manifest.json").exists() else begin
         process = subprocess.Popen(
             [sys.executable, "-m", "modscope", *arguments],
-            env={**os.environ, "PYTHONPATH": str(Path(run_folder.__file__).parents[2])},
+            env=environment_of_a_process(),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
@@ -114,13 +83,6 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(tmp_path):
     assert_same_bits(tmp_path / "whole", folder)
     whole = (tmp_path / "whole" / "losses.csv").read_text()
     assert (folder / "losses.csv").read_text() == whole
-
-
-def wait_until(happened, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "nothing happened"
-        time.sleep(0.02)
 
 
 def test_an_interruption_between_steps_keeps_the_last_step(tmp_path):
@@ -288,8 +250,25 @@ def test_a_recipe_starts_from_its_preset(tmp_path):
         (["--lr", "0"], "learning_rate = 0.0: expected a number above 0"),
         (["--engine", "fats"], "did you mean 'fast'"),
         (["--batch", "5000"], "there are 3830 training pairs"),
-        (["--device", "tpu0"], "expected cpu, cuda or mps"),
+        (["--device", "tpu0"], "expected one of cpu, cuda, mps"),
         (["--seeds", "4:4"], "there is none"),
+        (["--seeds", "1,2,1"], "one is there twice"),
+        (["--seeds", "0:2", "--seed", "5"], "--seed and --threads do not go with it"),
+        (
+            ["--preset", "quick", "--lr", "1e-3"],
+            "would change nothing: optimiser.learning_rate_schedule says 0.03",
+        ),
+        (["--batch", "-1"], "optimiser.batch = -1: expected 0 or a number above it"),
+        (["--threads", "-1"], "threads = -1: expected 0 or a number above it"),
+        (["--weight-decay", "-1"], "optimiser.weight_decay = -1.0: expected 0"),
+        (["--test-loss", "-1"], "stop.test_loss = -1.0: expected 0"),
+        (["--lr", "nan"], "learning_rate = nan: expected a finite number"),
+        (["--set", "optimiser.learning_rate=Infinity"], "learning_rate = inf: expected a finite number"),
+        (["--set", "optimiser.betas=[0.9, 1.5]"], "betas[1] = 1.5: expected a number from 0 to below 1"),
+        (["--seed", "99999999999999999999"], "seed = 99999999999999999999: expected a whole number from 0"),
+        (["--set", "optimiser.learning_rate_schedule=[0.1, 2]"], "schedule[0] = 0.1: expected a list"),
+        (["--set", "optimiser.learning_rate_schedule=[[5, 1], [5, 2]]"], "expected steps in ascending order"),
+        (["--set", "optimiser.weight_decay_schedule=[[0, 1], [5, -1]]"], "schedule has -1 in it"),
         (["--recipe", "nowhere.toml"], "no such file"),
     ],
 )
@@ -324,18 +303,6 @@ def test_piped_training_says_only_how_it_ended(tmp_path):
     assert result.stdout.strip() == str(tmp_path / "run")
 
 
-def test_several_seeds_are_those_trained_alone(tmp_path):
-    path = tmp_path / "recipe.toml"
-    path.write_text(small().to_toml())
-    result = CliRunner().invoke(
-        app, ["train", "--recipe", str(path), "--seeds", "1:3", "--out", str(tmp_path / "many")]
-    )
-    assert result.exit_code == 0, result.output
-    assert "networks in" in result.stderr
-    train(small(seed=2), tmp_path / "alone")
-    assert_same_bits(tmp_path / "alone", tmp_path / "many" / "seed2")
-
-
 def test_without_numba_the_plain_engine_trains_and_says_why(tmp_path):
     (tmp_path / "recipe.toml").write_text(small().to_toml())
     program = (
@@ -357,14 +324,6 @@ def test_without_numba_the_plain_engine_trains_and_says_why(tmp_path):
     assert run.environment["numba"] == "not installed"
 
 
-def test_one_of_several_runs_that_fails_does_not_end_the_others(tmp_path):
-    lost = small(optimiser__learning_rate=1e30)
-    ended = {e.folder.name: e for e in train_each({tmp_path / "lost": lost, tmp_path / "well": small()})}
-    assert (ended["lost"].finished, ended["well"].finished) == ("failed", "steps")
-    assert "no longer a number" in ended["lost"].line or "is nan" in ended["lost"].line
-    assert Run.open(tmp_path / "well").epochs[-1] == 60
-
-
 def test_foreign_run_files_open_as_runs(tmp_path):
     recipe = small(keep__every=20, keep__log=0)
     own = train(recipe, tmp_path / "own")
@@ -377,6 +336,18 @@ def test_foreign_run_files_open_as_runs(tmp_path):
     assert run.epochs == own.epochs
     np.testing.assert_array_equal(run.weights("W_E"), own.weights("W_E"))
     assert run.losses.train_loss.values.tolist() == [2.0, 1.0]
+
+
+def test_foreign_states_without_epochs_are_numbered_and_too_few_epochs_are_said(tmp_path):
+    weights = Trainer(small()).network().weights
+    for name, epochs, found in (("none", [], (0, 1, 2)), ("few", [10, 20], (10, 20))):
+        torch.save(
+            {"state_dicts": [dict(weights)] * 3, "epochs": epochs, "config": {"p": 7}},
+            tmp_path / f"{name}.pth",
+        )
+        checkpoint = open_checkpoint(tmp_path / f"{name}.pth", epoch=found[0])
+        assert checkpoint.epochs == found
+        assert any("numbered from 0" in note or "cannot be chosen" in note for note in checkpoint.notes)
 
 
 def test_saved_files_are_plain_safetensors(tmp_path):

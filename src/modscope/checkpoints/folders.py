@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from modscope.checkpoints.reading import SUFFIXES, read_table
 from modscope.errors import CheckpointError, InputError
 
-__all__ = ["Found", "config_beside", "inside", "weights_in"]
+__all__ = ["MANIFEST", "Found", "before", "config_beside", "inside", "read_manifest", "weights_in"]
 
 MANIFEST = "manifest.json"
 _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
@@ -19,11 +19,15 @@ _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
 
 @dataclass(frozen=True)
 class Found:
-    """A file of weights, the epoch still to be looked for in it, and a note where others were passed over."""
+    """A file of weights, the epoch still to be looked for in it, and a note where others were passed over.
+
+    offer: what else can be opened if this file cannot.
+    """
 
     path: Path
     epoch: int | None = None
     note: str | None = None
+    offer: str = ""
 
 
 def weights_in(folder: Path, epoch: int | None) -> Found:
@@ -33,7 +37,7 @@ def weights_in(folder: Path, epoch: int | None) -> Found:
     one whose name ends in the epoch asked for, or that is called final, last, end or model.
     """
     if (folder / MANIFEST).is_file():
-        return Found(_of_run(folder, epoch))
+        return _of_run(folder, epoch)
     files = sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
     if not files:
         raise InputError(f"{folder}: no file of weights ({', '.join(SUFFIXES)}) in this folder")
@@ -55,21 +59,44 @@ def _number(file: Path) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def _of_run(folder: Path, epoch: int | None) -> Path:
-    listed = read_table(folder / MANIFEST).get("checkpoints")
-    if not isinstance(listed, list) or not all(isinstance(entry, Mapping) for entry in listed):
-        raise CheckpointError(f"{folder}: {MANIFEST} lists no checkpoints")
-    files = {entry.get("epoch"): str(entry.get("file")) for entry in listed}
+def _of_run(folder: Path, epoch: int | None) -> Found:
+    files = {entry["epoch"]: entry["file"] for entry in read_manifest(folder)["checkpoints"]}
     if not files:
         raise CheckpointError(f"{folder}: the run has no checkpoint yet")
-    if epoch is None:
-        return _file_inside(folder, list(files.values())[-1])
-    if epoch not in files:
-        nearest = min(files, key=lambda known: abs(int(known or 0) - epoch))
+    wanted = max(files) if epoch is None else epoch
+    if wanted not in files:
+        nearest = min(files, key=lambda known: abs(known - wanted))
         raise InputError(
             f"epoch {epoch}: the run has {len(files)} checkpoints; the nearest is of epoch {nearest}"
         )
-    return _file_inside(folder, files[epoch])
+    return Found(_file_inside(folder, files[wanted]), offer=before(files, wanted))
+
+
+def before(epochs: Iterable[int], epoch: int) -> str:
+    """The end of a sentence that offers the checkpoint before one; empty where that is the first.
+
+    >>> before([0, 100, 200], 200)
+    '; the checkpoint before it is of epoch 100'
+    """
+    earlier = [known for known in epochs if known < epoch]
+    return f"; the checkpoint before it is of epoch {max(earlier)}" if earlier else ""
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of a run folder says, its checkpoints by ascending epoch.
+
+    Raises CheckpointError where it does not list them.
+    """
+    manifest = read_table(folder / MANIFEST)
+    listed = manifest.get("checkpoints")
+    if not isinstance(listed, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and isinstance(entry.get("file"), str)
+        for entry in listed
+    ):
+        raise CheckpointError(
+            f"{folder / MANIFEST}: expected a list of checkpoints, each with epoch and file"
+        )
+    return manifest | {"checkpoints": sorted(listed, key=lambda entry: entry["epoch"])}
 
 
 def _file_inside(folder: Path, name: str) -> Path:

@@ -157,7 +157,10 @@ def open_checkpoint(
     if not given.exists():
         raise InputError(f"{given}: no such file or folder")
     found = weights_in(given, epoch) if given.is_dir() else Found(given, epoch)
-    contents = read_file(found.path)
+    try:
+        contents = read_file(found.path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{found.offer}") from error
     notes = [found.note] if found.note else []
     if METADATA_KEY in contents.metadata and mapping is None:
         return _own(contents, p, found.epoch, notes)

@@ -91,12 +91,19 @@ def _many(contents: Contents, states_key: str, epochs_key: str, last_epoch: int 
     else:
         dicts = list(found)
         stated = contents.data.get(epochs_key)
-        epochs = list(stated) if isinstance(stated, list | tuple) else [None] * len(dicts)
+        epochs = list(stated) if isinstance(stated, list | tuple) else []
         if len(epochs) > len(dicts):
             notes.append(
                 f"{states_key} has {len(dicts)} of the {len(epochs)} states that {epochs_key} lists: taken to be the last"
             )
             epochs = epochs[-len(dicts) :]
+        if not epochs and len(dicts) > 1:
+            notes.append(f"{states_key} has {len(dicts)} states without epochs: they are numbered from 0")
+            epochs = list(range(len(dicts)))
+        elif len(epochs) < len(dicts):
+            notes.append(
+                f"{states_key} has {len(dicts)} states, {epochs_key} lists {len(epochs)}: the others cannot be chosen"
+            )
         epochs += [None] * (len(dicts) - len(epochs))
     states = tuple(
         State(epoch, _tensors(one, contents, f"{states_key}[{i}]"), f"{states_key}[{i}]")

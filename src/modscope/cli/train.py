@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from modscope.errors import InputError
 
 if TYPE_CHECKING:
     from modscope.training.recipe import Recipe
+    from modscope.training.running import Status
 
 __all__ = ["train"]
 
@@ -33,19 +35,28 @@ _FLAGS = {
 
 
 def train(
-    out: Annotated[Path | None, typer.Option(help="The run folder to make.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder to make; needed, unless with --resume.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="nanda, transformer_lens, pizza or quick; nanda if nothing is said.")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe as TOML; flags come before it.")] = None,
-    p: Annotated[int | None, typer.Option(help="The modulus.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="A recipe as TOML, instead of a preset; other options change it.")
+    ] = None,
+    p: Annotated[int | None, typer.Option(help="The modulus; the presets have 113, pizza 59.")] = None,
     operation: Annotated[
         str | None, typer.Option(help="add, subtract, multiply, x^2+xy+y^2 or random.")
     ] = None,
-    fraction: Annotated[float | None, typer.Option(help="Share of the pairs that is trained on.")] = None,
+    fraction: Annotated[
+        float | None, typer.Option(help="Share of the pairs that is trained on: 0.3, pizza 0.8.")
+    ] = None,
     split_seed: Annotated[int | None, typer.Option(help="Seed of the split.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the initial weights.")] = None,
-    seeds: Annotated[str | None, typer.Option(help="Several runs, e.g. 0:8, one thread each.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Several runs, 0:8 or 3,5,8, into OUT/seed0, ...: one thread each, all cores."),
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr", help="Learning rate.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="Weight decay.")] = None,
     batch: Annotated[int | None, typer.Option(help="Pairs a step; 0 for all.")] = None,
@@ -55,12 +66,15 @@ def train(
         bool | None, typer.Option("--settled/--no-settled", help="Stop when nothing changes any more.")
     ] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Any setting of a recipe: optimiser.grokfast=2.")
+        list[str] | None,
+        typer.Option("--set", help="Any setting of recipe.toml, e.g. optimiser.grokfast=2; may be repeated."),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="auto, fast, exact or plain.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; 0 for as many as there are cores.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder; with it only --steps.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No live curve.")] = False,
 ) -> None:
     """Train a network and keep everything: losses, checkpoints, versions.
@@ -71,14 +85,18 @@ def train(
     flags = {name: value for name, value in locals().items() if name in _FLAGS and value is not None}
     if resume is not None:
         other = [name for name in flags if name != "steps"]
-        if other or out or seeds or set_ or recipe or preset:
+        if other or out or seeds or set_ or recipe or preset or settled is not None:
             raise InputError(
                 "--resume goes on with the recipe of its folder: only --steps can be given with it"
             )
-        _resume(resume, steps or 0, quiet)
+        _resume(resume, steps, quiet)
         return
     if out is None:
         raise InputError("no folder to write to: give --out DIR, or --resume DIR to go on with a run")
+    if seeds is not None and (seed is not None or threads not in (None, 1)):
+        raise InputError(
+            "--seeds trains each of its seeds on one thread: --seed and --threads do not go with it"
+        )
     wanted = _recipe(preset, recipe, flags, set_ or [], settled)
     if seeds is not None:
         _several(wanted, seeds, out, quiet)
@@ -121,12 +139,32 @@ def _one(recipe: Recipe, out: Path, quiet: bool) -> None:
     _say_where(out, run.finished)
 
 
-def _resume(folder: Path, steps: int, quiet: bool) -> None:
+def _resume(folder: Path, steps: int | None, quiet: bool) -> None:
     from modscope.cli.live import live_training
+    from modscope.runs import Run
     from modscope.training.running import resume as resume_run
 
-    with live_training(quiet=quiet) as watch:
-        run = resume_run(folder, watch=watch, steps=steps)
+    if steps is not None and steps <= 0:
+        raise InputError(f"--steps {steps}: expected a number above 0")
+    seeds = sorted(path.parent.name for path in folder.glob("*/manifest.json"))
+    if seeds and not Run.is_folder(folder):
+        raise InputError(
+            f"{folder}: holds several runs, {', '.join(seeds)}: give the one to go on with, or the command "
+            "that made them again"
+        )
+    began = False
+    with live_training(quiet=quiet) as show:
+
+        def watch(status: Status) -> None:
+            nonlocal began
+            began = True
+            show(status)
+
+        run = resume_run(folder, watch=watch, steps=steps or 0)
+    if not began:
+        print(
+            f"it has ended already, at step {run.epochs[-1]} ({run.finished}): left as it is", file=sys.stderr
+        )
     _say_where(folder, run.finished)
 
 
@@ -137,10 +175,22 @@ def _say_where(folder: Path, finished: str) -> None:
     print(folder)
 
 
-def _several(recipe: Recipe, seeds: str, out: Path, quiet: bool) -> None:
-    from modscope.training.seeds import parsed_seeds, train_seeds
+def _several(recipe: Recipe, text: str, out: Path, quiet: bool) -> None:
+    from modscope.cli.several import several_trainings
+    from modscope.training.running import INTERRUPTED
+    from modscope.training.seeds import FAILED, pace, parsed_seeds, train_seeds
 
-    for line in train_seeds(recipe, parsed_seeds(seeds), out):
-        if not quiet:
-            print(line, file=sys.stderr)
+    seeds, start = parsed_seeds(text), time.monotonic()
+    all_ended = []
+    with several_trainings(len(seeds), quiet=quiet) as (stands, ends):
+        for ended in train_seeds(recipe, seeds, out, watch=stands):
+            all_ended.append(ended)
+            ends(ended)
+    if any(ended.finished == INTERRUPTED for ended in all_ended):
+        print("stopped; the same command goes on", file=sys.stderr)
+        raise typer.Exit(130)
+    if not quiet:
+        print(pace(all_ended, time.monotonic() - start), file=sys.stderr)
     print(out)
+    if any(ended.finished == FAILED for ended in all_ended):
+        raise typer.Exit(1)

@@ -25,7 +25,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from modscope.checkpoints import save_safetensors
-from modscope.checkpoints.reading import read_table
+from modscope.checkpoints.folders import MANIFEST, read_manifest
 from modscope.errors import InputError, RunError
 from modscope.model import Network
 from modscope.task import ModularTask
@@ -33,8 +33,7 @@ from modscope.task import ModularTask
 __all__ = ["COLUMNS", "RunFolder", "read_losses"]
 
 COLUMNS = ("epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
-MANIFEST, LOSSES, RESUME, RECIPE, ENVIRONMENT = (
-    "manifest.json",
+LOSSES, RESUME, RECIPE, ENVIRONMENT = (
     "losses.csv",
     "resume.safetensors",
     "recipe.toml",
@@ -83,8 +82,8 @@ class RunFolder:
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder}: no run to resume here: there is no {MANIFEST} in it")
         run = cls(folder, _locked(folder))
-        manifest = read_table(folder / MANIFEST)
-        run._checkpoints = list(manifest.get("checkpoints", []))
+        manifest = read_manifest(folder)
+        run._checkpoints = list(manifest["checkpoints"])
         run._begun_anew = list(manifest.get("begun_anew", []))
         run._finished = str(manifest.get("finished", ""))
         for left_over in folder.glob("**/.*.part"):
@@ -140,8 +139,15 @@ class RunFolder:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
                 return tensors, json.loads((file.metadata() or {})["state"])
         except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-            last = f"; {self._checkpoints[-1]['file']} is the last checkpoint" if self._checkpoints else ""
-            raise RunError(f"{path}: cannot be read to go on with the run{last}: {error}") from error
+            rest = f"; {self._checkpoints[-1]['file']} is the last checkpoint" if self._checkpoints else ""
+            raise RunError(
+                f"{path}: is damaged ({error}), so training cannot go on from it{rest}; "
+                "what is there can be opened, and a new folder trained into"
+            ) from error
+
+    def write_recipe(self, recipe: str) -> None:
+        """Replace recipe.toml, where a run goes on with another last step."""
+        self._write(RECIPE, recipe)
 
     def append_losses(self, rows: Iterable[Mapping[str, float | None]]) -> None:
         """Append lines to losses.csv; a value that is None stays empty."""
@@ -152,7 +158,8 @@ class RunFolder:
     def cut_after(self, epoch: int) -> None:
         """Forget losses and checkpoints beyond an epoch: they will be made again."""
         path = self.path / LOSSES
-        kept = [line for line in _whole_lines(path) if _epoch_of(line) <= epoch]
+        columns = read_losses(path)["epoch"]
+        kept = [line for line, of in zip(_whole_lines(path), columns, strict=True) if of <= epoch]
         self._write(LOSSES, "".join([",".join(COLUMNS) + "\n", *kept]))
         self._checkpoints = [entry for entry in self._checkpoints if entry["epoch"] <= epoch]
         self._begun_anew = [begun for begun in self._begun_anew if begun <= epoch]
@@ -226,14 +233,15 @@ def _whole_lines(path: Path) -> list[str]:
     return [line for line in lines if line.endswith("\n") and line.count(",") == len(COLUMNS) - 1]
 
 
-def _epoch_of(line: str) -> int:
-    return int(line.split(",", 1)[0])
-
-
 def read_losses(path: Path) -> dict[str, list[float]]:
-    """The columns of a losses file; an empty cell is NaN."""
+    """The columns of a losses file; an empty cell is NaN. Raises RunError for a line that is not numbers."""
     columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
     for row in csv.reader(_whole_lines(path)):
-        for name, cell in zip(COLUMNS, row, strict=True):
-            columns[name].append(float(cell) if cell else math.nan)
+        try:
+            values = [float(cell) if cell else math.nan for cell in row]
+            int(row[0])
+        except ValueError as error:
+            raise RunError(f"{path}: expected numbers in every line, not {','.join(row)!r}") from error
+        for name, value in zip(COLUMNS, values, strict=True):
+            columns[name].append(value)
     return columns

@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
-from modscope.checkpoints.folders import inside
+from modscope.checkpoints.folders import MANIFEST, before, inside, read_manifest
 from modscope.checkpoints.reading import read_file, read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
-from modscope.runs.folder import ENVIRONMENT, LOSSES, MANIFEST, RECIPE, read_losses
+from modscope.runs.folder import ENVIRONMENT, LOSSES, RECIPE, read_losses
 from modscope.task import ModularTask
 
 __all__ = ["Run"]
@@ -53,9 +53,9 @@ class Run:
     path: Path
     task: ModularTask
     epochs: tuple[int, ...]
-    losses: xr.Dataset
-    recipe: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    losses: xr.Dataset = field(repr=False)
+    recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, Any] = field(default_factory=dict, repr=False)
     finished: str = ""
     begun_anew: tuple[int, ...] = ()
     _network_at: Callable[[int], Network] = field(repr=False, compare=False, kw_only=True)
@@ -78,8 +78,8 @@ class Run:
 
     @classmethod
     def _of_folder(cls, folder: Path) -> Run:
-        manifest = read_table(folder / MANIFEST)
-        files = {int(entry["epoch"]): inside(folder, str(entry["file"])) for entry in manifest["checkpoints"]}
+        manifest = read_manifest(folder)
+        files = {entry["epoch"]: inside(folder, entry["file"]) for entry in manifest["checkpoints"]}
         if not files:
             raise RunError(f"{folder}: the run has no checkpoint yet")
 
@@ -165,9 +165,7 @@ def _opened(files: Mapping[int, Path], epoch: int) -> Saved:
     try:
         return read_safetensors(files[epoch])
     except (CheckpointError, InputError) as error:
-        before = [known for known in files if known < epoch]
-        offer = f"; the checkpoint before it is of epoch {max(before)}" if before else ""
-        raise CheckpointError(f"{error}{offer}") from error
+        raise CheckpointError(f"{error}{before(files, epoch)}") from error
 
 
 def _first_readable(files: Mapping[int, Path]) -> Saved:

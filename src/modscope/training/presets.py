@@ -34,7 +34,7 @@ PRESETS: Mapping[str, Recipe] = {
     # tensors that overshoot. The few networks that come to rest with test pairs wrong begin anew.
     "quick": Recipe(
         optimiser=Optimiser(
-            learning_rate=1e-2,
+            learning_rate=3e-2,
             learning_rate_schedule=((0, 3e-2), (500, 2.1e-2), (1000, 1.45e-2), (1500, 1e-2)),
             update_clipping=True,
             brake_below=1.25e-2,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, UnknownName
 from modscope.model import TransformerConfig
 from modscope.task import ModularTask, Split
+from modscope.training.settings import built
 
 __all__ = ["Keep", "NetworkShape", "Optimiser", "Recipe", "Schedule", "Stop", "TaskShape"]
 
@@ -59,7 +59,7 @@ class Optimiser:
 
     warmup: the rate is learning_rate * min(step / warmup, 1), so step 0 moves nothing, as published.
     batch: pairs a step, or 0 for all of them. Schedules are ((step, value), ...), linear between the points
-    and constant beyond them; they take the place of learning_rate and weight_decay.
+    and constant beyond them; learning_rate and weight_decay are then their first values.
     orthogonal_steps: for that many first steps the part of each tensor's gradient along the tensor is removed
     (Prieto et al. 2025, orthogonal gradient). loss "stablemax": the same paper's softmax that cannot collapse.
     grokfast: adds that multiple of the moving average of gradients, of decay grokfast_decay (Lee et al. 2024).
@@ -165,9 +165,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """The recipe that `to_dict`, or a TOML file of the same tables, described; what is left out has defaults."""
-        built = _built(cls, values, "")
-        assert isinstance(built, Recipe)
-        return built
+        return built(cls, values)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Recipe:
@@ -206,7 +204,22 @@ class Recipe:
             if name not in inside:
                 raise UnknownName.of("setting", path, _paths(plain))
             inside[name] = value
+        for name in ("learning_rate", "weight_decay"):
+            match values.get(f"optimiser.{name}_schedule"):
+                case [[_, first], *_] if f"optimiser.{name}" not in values:
+                    plain["optimiser"][name] = first
         return Recipe.from_dict(plain)
+
+    def unlike(self, other: Recipe) -> list[str]:
+        """The settings in which another recipe differs, as "stop.steps = 600, not 700" with this one's value first.
+
+        >>> Recipe().unlike(Recipe(seed=3))
+        ['seed = 0, not 3']
+        """
+        mine, others = _flattened(self.to_dict()), _flattened(other.to_dict())
+        return [
+            f"{path} = {mine[path]!r}, not {others[path]!r}" for path in mine if mine[path] != others[path]
+        ]
 
     def with_seed(self, seed: int) -> Recipe:
         """The same recipe with another initialisation."""
@@ -227,54 +240,6 @@ def _flattened(values: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _built(cls: type, values: Mapping[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(cls)
-    known = {f.name for f in fields(cls)}
-    arguments = {}
-    for name, value in values.items():
-        path = f"{where}{name}"
-        if name not in known:
-            raise UnknownName.of("setting", path, [f"{where}{k}" for k in sorted(known)])
-        arguments[name] = _converted(hints[name], value, path)
-    return cls(**arguments)
-
-
-def _converted(hint: Any, value: Any, path: str) -> Any:
-    """The value as the type that the field has; an error names the field."""
-    if is_dataclass(hint):
-        if not isinstance(value, Mapping):
-            raise InputError(f"{path} = {value!r}: expected a table")
-        return _built(typing.cast(type, hint), value, f"{path}.")
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        if value not in typing.get_args(hint):
-            raise UnknownName.of(path, value, typing.get_args(hint))
-        return value
-    if origin is tuple:
-        return _tuple(hint, value, path)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if hint is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
-        raise InputError(f"{path} = {value!r}: expected {_NAMES.get(hint, hint.__name__)}")
-    return value
-
-
-_NAMES: Mapping[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-
-
-def _tuple(hint: Any, value: Any, path: str) -> tuple[Any, ...]:
-    inner = typing.get_args(hint)
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise InputError(f"{path} = {value!r}: expected a list")
-    if len(inner) == 2 and inner[1] is Ellipsis:
-        return tuple(_converted(inner[0], item, path) for item in value)
-    if len(value) != len(inner):
-        raise InputError(f"{path} = {value!r}: expected {len(inner)} values")
-    return tuple(_converted(kind, item, path) for kind, item in zip(inner, value, strict=True))
-
-
 def _check(recipe: Recipe) -> None:
     """All that can be known to be wrong before a step is taken."""
     task = recipe.modular_task
@@ -290,16 +255,9 @@ def _check(recipe: Recipe) -> None:
         raise InputError(
             f"optimiser.batch = {optimiser.batch}: there are {train} training pairs; 0 takes all"
         )
-    if optimiser.brake_below < 0:
-        raise InputError(
-            f"optimiser.brake_below = {optimiser.brake_below:g}: expected a rate, or 0 for never"
-        )
-    if recipe.stop.begin_anew < 0:
-        raise InputError(
-            f"stop.begin_anew = {recipe.stop.begin_anew}: expected a number of steps, or 0 for never"
-        )
     for name, value in {
         "optimiser.learning_rate": optimiser.learning_rate,
+        "optimiser.epsilon": optimiser.epsilon,
         "stop.steps": recipe.stop.steps,
         "keep.losses": keep.losses,
         "keep.test": keep.test,
@@ -308,9 +266,45 @@ def _check(recipe: Recipe) -> None:
     }.items():
         if not value > 0:
             raise InputError(f"{name} = {value!r}: expected a number above 0")
-    for name, schedule in {
-        "optimiser.learning_rate_schedule": optimiser.learning_rate_schedule,
-        "optimiser.weight_decay_schedule": optimiser.weight_decay_schedule,
+    for name, value in {
+        "optimiser.weight_decay": optimiser.weight_decay,
+        "optimiser.batch": optimiser.batch,
+        "optimiser.warmup": optimiser.warmup,
+        "optimiser.orthogonal_steps": optimiser.orthogonal_steps,
+        "optimiser.grokfast": optimiser.grokfast,
+        "optimiser.brake_below": optimiser.brake_below,
+        "stop.test_loss": recipe.stop.test_loss,
+        "stop.begin_anew": recipe.stop.begin_anew,
+        "keep.every": keep.every,
+        "keep.log": keep.log,
+        "threads": recipe.threads,
     }.items():
-        if list(schedule) != sorted(schedule):
-            raise InputError(f"{name} = {schedule!r}: expected steps in ascending order")
+        if value < 0:
+            raise InputError(f"{name} = {value!r}: expected 0 or a number above it")
+    for name, share in {
+        "optimiser.betas[0]": optimiser.betas[0],
+        "optimiser.betas[1]": optimiser.betas[1],
+        "optimiser.grokfast_decay": optimiser.grokfast_decay,
+    }.items():
+        if not 0 <= share < 1:
+            raise InputError(f"{name} = {share!r}: expected a number from 0 to below 1")
+    for name, seed in {"seed": recipe.seed, "task.split_seed": recipe.task.split_seed}.items():
+        if not 0 <= seed < 2**62:
+            raise InputError(f"{name} = {seed}: expected a whole number from 0 to below 2**62")
+    _check_schedule("optimiser.learning_rate", optimiser.learning_rate_schedule, optimiser.learning_rate)
+    _check_schedule("optimiser.weight_decay", optimiser.weight_decay_schedule, optimiser.weight_decay)
+
+
+def _check_schedule(name: str, schedule: Schedule, constant: float) -> None:
+    if not schedule:
+        return
+    steps, values = zip(*schedule, strict=True)
+    if list(steps) != sorted(set(steps)) or steps[0] < 0:
+        raise InputError(f"{name}_schedule = {list(map(list, schedule))}: expected steps in ascending order")
+    if min(values) < 0:
+        raise InputError(f"{name}_schedule has {min(values):g} in it: expected no number below 0")
+    if values[0] != constant:
+        raise InputError(
+            f"{name} = {constant:g} would change nothing: {name}_schedule says {values[0]:g} at first; "
+            f"change that, or take it away ({name}_schedule = [])"
+        )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,13 +18,14 @@ from modscope._version import __version__
 from modscope.checkpoints.reading import read_table
 from modscope.errors import RunError, TrainingError
 from modscope.runs import Run, RunFolder
-from modscope.runs.folder import RECIPE
+from modscope.runs.folder import RECIPE, RESUME
 from modscope.training.engines import Batch
+from modscope.training.interruption import interruption
 from modscope.training.recipe import Keep, Recipe
-from modscope.training.stopping import Settling, reason_to_stop
+from modscope.training.stopping import STEPS, Settling, reason_to_stop
 from modscope.training.trainer import Trainer, quiet_machine
 
-__all__ = ["INTERRUPTED", "Status", "checkpoint_is_due", "resume", "train"]
+__all__ = ["INTERRUPTED", "Status", "checkpoint_is_due", "has_ended", "resume", "train"]
 
 INTERRUPTED = "interrupted"
 _FLUSH_SECONDS = 1.0
@@ -37,6 +35,7 @@ _FLUSH_SECONDS = 1.0
 class Status:
     """How training stands after a recorded step. test is of the last evaluation; finished says why it ended.
 
+    steps_per_second: since this process began, 0 where that is not known yet or no longer matters.
     begun_anew: the epochs at which training began again from other initial weights.
     """
 
@@ -51,11 +50,23 @@ class Status:
 
 
 Watch = Callable[[Status], None]
+Stop = Callable[[], bool]
 
 
-def train(recipe: Recipe, folder: str | os.PathLike[str], *, watch: Watch = lambda status: None) -> Run:
+def _nobody(status: Status) -> None:
+    """Watches nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+def train(
+    recipe: Recipe, folder: str | os.PathLike[str], *, watch: Watch = _nobody, stop: Stop = _never
+) -> Run:
     """Train from nothing into a new run folder; returns the run when it ends or is interrupted.
 
+    watch is called with each recorded step; stop is asked between steps whether to stop, as after Ctrl-C.
     Raises InputError for a folder in use, TrainingError where the loss is no longer a number.
     """
     trainer = Trainer(recipe)
@@ -63,23 +74,35 @@ def train(recipe: Recipe, folder: str | os.PathLike[str], *, watch: Watch = lamb
     recipe = replace(recipe, threads=trainer.threads, engine=trainer.engine.name)
     trainer.recipe = recipe
     with RunFolder.create(folder, recipe=recipe.to_toml(), environment=environment(trainer)) as place:
-        _Training(trainer, place, watch).run()
+        _Training(trainer, place, watch, stop).run()
     return Run.open(folder)
 
 
-def resume(folder: str | os.PathLike[str], *, watch: Watch = lambda status: None, steps: int = 0) -> Run:
+def resume(
+    folder: str | os.PathLike[str], *, watch: Watch = _nobody, stop: Stop = _never, steps: int = 0
+) -> Run:
     """Go on with a run, however it ended, to the bits it would have had without the interruption.
 
-    steps: a later last step than the recipe's. A run that has ended by its own rules stays as it is.
+    steps: a later last step than the recipe's. A run that `has_ended` stays as it is, and so does one whose state is
+    missing or damaged: that raises RunError.
     """
     with RunFolder.reopen(folder) as place:
-        recipe = Recipe.from_dict(_recipe_values(Path(folder)))
-        if steps:
-            recipe = replace(recipe, stop=replace(recipe.stop, steps=steps))
-        training = _Training(Trainer(recipe), place, watch)
-        training.go_back_to_last_state()
-        training.run()
+        if not has_ended(place, steps):
+            recipe = Recipe.from_dict(_recipe_values(Path(folder)))
+            if steps:
+                recipe = replace(recipe, stop=replace(recipe.stop, steps=steps))
+            training = _Training(Trainer(recipe), place, watch, stop)
+            training.go_back_to_last_state()
+            place.write_recipe(recipe.to_toml())
+            training.run()
     return Run.open(folder)
+
+
+def has_ended(folder: RunFolder, steps: int = 0) -> bool:
+    """Whether a run needs no more steps: it ended by one of its rules, and no later last step makes it longer."""
+    if folder.finished in ("", INTERRUPTED):
+        return False
+    return not (folder.finished == STEPS and steps > folder.epochs[-1])
 
 
 def _recipe_values(folder: Path) -> dict[str, Any]:
@@ -127,8 +150,8 @@ def checkpoint_is_due(keep: Keep, epoch: int) -> bool:
 class _Training:
     """One process's share of a run: a trainer, the folder it writes to, and who watches."""
 
-    def __init__(self, trainer: Trainer, folder: RunFolder, watch: Watch) -> None:
-        self.trainer, self.folder, self.watch = trainer, folder, watch
+    def __init__(self, trainer: Trainer, folder: RunFolder, watch: Watch, stop: Stop) -> None:
+        self.trainer, self.folder, self.watch, self.stop = trainer, folder, watch, stop
         self.recipe = trainer.recipe
         self.settling = Settling()
         self.rows: list[dict[str, float | None]] = []
@@ -139,6 +162,12 @@ class _Training:
         """Continue from what `resume.safetensors` holds; from nothing where the process died before it."""
         kept = self.folder.read_resume()
         if kept is None:
+            # The state of step 0 is written before the first step is taken.
+            if any(self.folder.epochs):
+                raise RunError(
+                    f"{self.folder.path}: there is no {RESUME} in it, without which training cannot go on; "
+                    f"its checkpoints up to epoch {self.folder.epochs[-1]} stay as they are"
+                )
             self.folder.cut_after(-1)
             return
         tensors, state = kept
@@ -149,17 +178,24 @@ class _Training:
         self.trainer.attempt, self.trainer.begun = len(begun), (begun or [0])[-1]
 
     def run(self) -> None:
-        with quiet_machine(self.trainer.torch_threads), _interruption() as interrupted:
+        with quiet_machine(self.trainer.torch_threads), interruption() as interrupted:
             start, first = time.monotonic(), self.trainer.epoch
             while True:
-                reason = self._record_and_judge() or (INTERRUPTED if interrupted() else "")
+                reason = self._record_and_judge()
+                if not reason and (interrupted() or self.stop()):
+                    reason = INTERRUPTED
                 if reason:
                     break
                 batch = self._advance()
                 epoch = self.trainer.epoch - 1
+                if (
+                    epoch == first
+                ):  # the first step may have waited for the compiler, which says nothing of the pace
+                    start = time.monotonic()
                 if epoch % self.recipe.keep.losses == 0:
-                    speed = (self.trainer.epoch - first) / max(time.monotonic() - start, 1e-9)
-                    self._note(epoch, batch, speed)
+                    pace = (epoch - first) / max(time.monotonic() - start, 1e-9)
+                    self._note(epoch, batch)
+                    self._show(epoch, batch, self.test, pace)
             self._end(reason)
 
     def _advance(self) -> Batch:
@@ -209,7 +245,7 @@ class _Training:
         every, age = self.recipe.stop.begin_anew, self.trainer.age
         return bool(every and age and age % every == 0)
 
-    def _note(self, epoch: int, batch: Batch, speed: float) -> None:
+    def _note(self, epoch: int, batch: Batch) -> None:
         test = self.measured.get("test")
         self.rows.append(
             {
@@ -223,14 +259,13 @@ class _Training:
         )
         if time.monotonic() - self.flushed > _FLUSH_SECONDS:
             self._flush()
-        self._show(epoch, batch, self.test, speed)
 
     def _show(
-        self, epoch: int, train: Batch, test: Batch | None, speed: float = 0.0, finished: str = ""
+        self, epoch: int, train: Batch, test: Batch | None, pace: float = 0.0, finished: str = ""
     ) -> None:
         begun = tuple(self.folder.begun_anew)
         reason = self.trainer.engine_reason
-        self.watch(Status(epoch, train, test, speed, reason, self.recipe, finished, begun))
+        self.watch(Status(epoch, train, test, pace, reason, self.recipe, finished, begun))
 
     def _flush(self) -> None:
         self.folder.append_losses(self.rows)
@@ -265,28 +300,7 @@ class _Training:
         scores = trainer.scores()
         if reason != INTERRUPTED:
             self._write_checkpoint()
-            self._note(trainer.epoch, scores["train"], 0.0)
+            self._note(trainer.epoch, scores["train"])
             self._flush()
         self.folder.finish(reason)
         self._show(trainer.epoch, scores["train"], scores["test"], finished=reason)
-
-
-@contextlib.contextmanager
-def _interruption() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come: asked between steps, so a step is whole. A second Ctrl-C does not wait."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    came: list[int] = []
-
-    def note(number: int, _: object) -> None:
-        if came:
-            raise KeyboardInterrupt
-        came.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from modscope.training.engines import Batch
 from modscope.training.recipe import Recipe
 
-__all__ = ["Settling", "reason_to_stop"]
+__all__ = ["STEPS", "Settling", "reason_to_stop"]
 
-NORM_MOVES, LOSS_MOVES, ENOUGH, STEPS, EVALUATIONS = 0.005, 0.25, 1.0, 100.0, 3
+STEPS = "steps"
+NORM_MOVES, LOSS_MOVES, ENOUGH, REST, EVALUATIONS = 0.005, 0.25, 1.0, 100.0, 3
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Settling:
 
     def add(self, epoch: int, test: Batch, *, weight_norm: float, decay_time: float) -> None:
         """Take note of an evaluation; without weight decay (an infinite decay time) nothing ever settles."""
-        self.window = max(decay_time, STEPS)
+        self.window = max(decay_time, REST)
         self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm, decay_time))
         self.measures = [measure for measure in self.measures if measure[0] >= epoch - 2 * self.window]
 
@@ -63,4 +64,4 @@ def reason_to_stop(recipe: Recipe, epoch: int, test: Batch | None, settling: Set
         return f"test loss below {stop.test_loss:g}"
     if test is not None and stop.settled and settling.settled:
         return "settled"
-    return "steps" if epoch >= stop.steps else ""
+    return STEPS if epoch >= stop.steps else ""

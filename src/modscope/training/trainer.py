@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError, TrainingError
+from modscope.errors import InputError, TrainingError, UnknownName
 from modscope.model import Transformer
 from modscope.training.engines import Batch, engine_for
 from modscope.training.optimisers import Stepper
@@ -18,6 +18,8 @@ from modscope.training.recipe import Recipe
 from modscope.training.tables import Pairs
 
 __all__ = ["Trainer", "available_threads", "quiet_machine"]
+
+DEVICES = ("cpu", "cuda", "mps")
 
 
 def available_threads() -> int:
@@ -146,7 +148,7 @@ class Trainer:
         for name, value in state.items():
             part, _, rest = name.partition(".")
             parts[part][rest] = value
-        if parts["weights"].keys() != self.weights.keys():
+        if {n: w.shape for n, w in parts["weights"].items()} != {n: w.shape for n, w in self.weights.items()}:
             raise TrainingError("the state to go on from is of another network")
         with torch.no_grad():
             for name, weight in self.weights.items():
@@ -161,7 +163,9 @@ def _device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"device {name!r}: expected cpu, cuda or mps: {reason}") from error
+        if name.partition(":")[0] not in DEVICES:
+            raise UnknownName.of("device", name, DEVICES) from error
+        raise InputError(f"device {name!r} cannot be used here: {reason}") from error
 
 
 def _first_weights(recipe: Recipe, seed: int) -> dict[str, Tensor]:

@@ -1,0 +1,111 @@
+"""What resuming must not do: lose what is there, or go on from something else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.training.small import small
+from typer.testing import CliRunner
+
+from modscope.cli import app
+from modscope.errors import CheckpointError, ModscopeError, RunError, TrainingError
+from modscope.runs import Run
+from modscope.shipped import shipped_network
+from modscope.training.running import resume, train
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+def test_a_run_that_has_ended_stays_as_it_is(tmp_path):
+    train(small(), tmp_path / "run")
+    before = contents(tmp_path / "run")
+    resume(tmp_path / "run")
+    resume(tmp_path / "run", steps=50)
+    result = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run")])
+    assert result.exit_code == 0
+    assert "it has ended already, at step 60 (steps)" in result.stderr
+    assert contents(tmp_path / "run") == before
+
+
+def test_the_network_that_ships_stays_as_it_is(tmp_path):
+    """A run folder without the state to go on from; deleting a damaged one leaves the same."""
+    shutil.copytree(shipped_network().source.parents[1], tmp_path / "run")
+    before = contents(tmp_path / "run")
+    assert resume(tmp_path / "run").finished == "settled"
+    assert contents(tmp_path / "run") == before
+
+
+def test_without_its_state_a_run_is_not_trained_again_from_nothing(tmp_path):
+    train(small(), tmp_path / "run")
+    (tmp_path / "run" / "resume.safetensors").unlink()
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunError, match=r"there is no resume\.safetensors.*up to epoch 60 stay"):
+        resume(tmp_path / "run", steps=80)
+    assert contents(tmp_path / "run") == before
+
+
+def test_killed_before_its_first_state_was_written_a_run_begins_from_nothing(tmp_path):
+    train(small(stop__steps=1), tmp_path / "run")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    first = [entry for entry in manifest["checkpoints"] if entry["epoch"] == 0]
+    (tmp_path / "run" / "manifest.json").write_text(
+        json.dumps(manifest | {"checkpoints": first, "finished": ""})
+    )
+    (tmp_path / "run" / "resume.safetensors").unlink()
+    assert resume(tmp_path / "run").epochs == (0, 1)
+
+
+def test_a_later_last_step_is_written_into_the_recipe(tmp_path):
+    train(small(), tmp_path / "run")
+    assert resume(tmp_path / "run", steps=80).recipe["stop"]["steps"] == 80
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "kind", "message"),
+    [
+        ("resume.safetensors", b"\x00" * 100, RunError, "is damaged.*can be opened"),
+        ("manifest.json", b'{"checkpoints": 3}', CheckpointError, "expected a list of checkpoints"),
+        ("losses.csv", b"epoch\n1,what,,,,\n", RunError, "expected numbers in every line, not '1,what,,,,'"),
+    ],
+)
+def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path, file, damage, kind, message):
+    train(small(), tmp_path / "run")
+    (tmp_path / "run" / file).write_bytes(damage)
+    before = contents(tmp_path / "run")
+    with pytest.raises(kind, match=message) as caught:
+        resume(tmp_path / "run", steps=80)
+    assert isinstance(caught.value, ModscopeError)
+    assert contents(tmp_path / "run") == before
+
+
+def test_a_state_of_a_network_of_another_size_is_refused(tmp_path):
+    train(small(), tmp_path / "run")
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("p = 7", "p = 11"))
+    with pytest.raises(TrainingError, match="is of another network"):
+        resume(tmp_path / "run", steps=80)
+
+
+def test_a_report_on_a_run_whose_last_checkpoint_is_damaged_offers_the_one_before(tmp_path):
+    run = train(small(keep__every=20, keep__log=0), tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / f"epoch_{run.epochs[-1]:06d}.safetensors"
+    last.write_bytes(last.read_bytes()[:500])
+    result = CliRunner().invoke(app, ["report", str(tmp_path / "run"), "--no-open"])
+    assert result.exit_code != 0
+    assert "the checkpoint before it is of epoch 40" in str(result.exception)
+
+
+def test_one_who_watches_and_fails_does_not_cost_the_end_of_a_run(tmp_path):
+    def watch(status) -> None:
+        if status.finished:
+            raise OSError("the terminal is gone")
+
+    with pytest.raises(OSError, match="terminal"):
+        train(small(), tmp_path / "run", watch=watch)
+    run = Run.open(tmp_path / "run")
+    assert (run.finished, run.epochs[-1], int(run.losses.epoch[-1])) == ("steps", 60, 60)
