@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from memory import own_peak_megabytes
 from modscope.checkpoints import Checkpoint, open_checkpoint
 from modscope.findings import findings
 from modscope.model import Transformer
@@ -46,16 +46,6 @@ def check(checkpoint: Checkpoint) -> None:
         effect, _ = theirs[finding.id]
         np.testing.assert_allclose(effect, finding.effect.value, rtol=2e-3, atol=2e-3, err_msg=finding.id)
     print(f"{len(found)} effects agree: {', '.join(f'{f.id} {f.effect}' for f in found[:4])}, ...")
-
-
-def own_peak_megabytes() -> float:
-    """The peak memory of this process; Linux counts it from the start of the program, other systems from its fork."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def peak_megabytes(side: str, path: Path, threads: int) -> float:

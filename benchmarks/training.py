@@ -18,7 +18,6 @@ import argparse
 import importlib.metadata
 import importlib.util
 import math
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from memory import own_peak_megabytes
 from modscope.shipped import shipped_network
 from modscope.training.presets import preset
 from modscope.training.recipe import Recipe
@@ -204,8 +204,7 @@ def memory_of_steps(side: str, threads: int) -> float:
     torch.set_num_threads(trainer.torch_threads if side == "ours" else threads)
     for _ in range(10):
         step()
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return own_peak_megabytes()
 
 
 def report_memory(threads: int) -> None:

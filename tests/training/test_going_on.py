@@ -28,7 +28,7 @@ def test_a_run_that_has_ended_stays_as_it_is(tmp_path):
     resume(tmp_path / "run", steps=50)
     result = CliRunner().invoke(app, ["train", "--resume", str(tmp_path / "run")])
     assert result.exit_code == 0
-    assert "it has ended already, at step 60 (steps)" in result.stderr
+    assert "it has ended already, at step 60 (last step)" in result.stderr
     assert contents(tmp_path / "run") == before
 
 
@@ -108,4 +108,4 @@ def test_one_who_watches_and_fails_does_not_cost_the_end_of_a_run(tmp_path):
     with pytest.raises(OSError, match="terminal"):
         train(small(), tmp_path / "run", watch=watch)
     run = Run.open(tmp_path / "run")
-    assert (run.finished, run.epochs[-1], int(run.losses.epoch[-1])) == ("steps", 60, 60)
+    assert (run.finished, run.epochs[-1], int(run.losses.epoch[-1])) == ("last step", 60, 60)

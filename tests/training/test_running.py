@@ -319,7 +319,7 @@ def test_without_numba_the_plain_engine_trains_and_says_why(tmp_path):
     arguments = ["train", "--recipe", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run")]
     subprocess.run([sys.executable, "-c", program, *arguments], check=True, capture_output=True)
     run = Run.open(tmp_path / "run")
-    assert (run.finished, run.recipe["engine"]) == ("steps", "plain")
+    assert (run.finished, run.recipe["engine"]) == ("last step", "plain")
     assert "numba cannot be used here" in run.environment["engine"]
     assert run.environment["numba"] == "not installed"
 

@@ -37,7 +37,7 @@ def test_several_seeds_are_those_trained_alone(tmp_path):
 def test_one_of_several_runs_that_fails_does_not_end_the_others(tmp_path):
     lost = small(optimiser__learning_rate=1e30)
     ended = {e.folder.name: e for e in train_each({tmp_path / "lost": lost, tmp_path / "well": small()})}
-    assert (ended["lost"].finished, ended["well"].finished) == ("failed", "steps")
+    assert (ended["lost"].finished, ended["well"].finished) == ("failed", "last step")
     assert "no longer a number" in ended["lost"].line or "is nan" in ended["lost"].line
     assert Run.open(tmp_path / "well").epochs[-1] == 60
 
@@ -46,7 +46,7 @@ def test_those_that_are_trained_say_how_they_stand(tmp_path):
     told: list[Progress] = []
     recipe = small().changed({"stop.steps": 4000, "task.p": 23})
     ended = list(train_seeds(recipe, [0, 1], tmp_path, watch=told.append))
-    assert {one.finished for one in ended} == {"steps"}
+    assert {one.finished for one in ended} == {"last step"}
     assert {one.seed for one in told} == {0, 1}
     assert all(0 <= one.epoch < one.steps == 4000 for one in told)
 
@@ -58,7 +58,7 @@ def test_runs_of_another_recipe_are_refused_and_left_as_they_are(tmp_path):
         list(train_seeds(small(stop__steps=70), [0, 1], tmp_path / "runs"))
     assert before == {path: path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     (again,) = train_seeds(small(), [0], tmp_path / "runs")
-    assert (again.finished, again.trained) == ("steps", False)
+    assert (again.finished, again.trained) == ("last step", False)
     with pytest.raises(InputError, match="holds a run itself"):
         list(train_seeds(small(), [0], tmp_path / "runs" / "seed0"))
 

@@ -69,7 +69,7 @@ def test_a_run_is_drawn_to_its_end(tmp_path):
     recipe = recipe_file(tmp_path, stop__steps=900)
     code, drawn = in_terminal(["train", "--recipe", recipe, "--out", str(tmp_path / "run")])
     assert (code, "Traceback" in drawn) == (0, False), drawn
-    assert Run.open(tmp_path / "run").finished == "steps"
+    assert Run.open(tmp_path / "run").finished == "last step"
     panel = last_panel(drawn)
     assert {len(line) for line in panel} == {len(panel[0])}
     assert len(panel[0]) <= 80
@@ -77,7 +77,7 @@ def test_a_run_is_drawn_to_its_end(tmp_path):
     assert "p = 7, add, seed 0: fast engine, 1 thread" in panel[0]
     assert "1000 steps" in panel[-4]
     assert "step 900" in panel[-3]
-    assert "the last step" in panel[-2]
+    assert "last step" in panel[-2]
     assert str(tmp_path / "run") in drawn.replace("\r\n", "")
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from modscope.training.stopping import STEPS
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -87,13 +85,9 @@ class _Lines:
 def _summary(status: Status) -> str:
     test = f", test loss {status.test.loss:.3g}, accuracy {status.test.accuracy:.4f}" if status.test else ""
     return (
-        f"step {status.epoch}: train loss {status.train.loss:.3g}{test}; {_reason(status)}{_anew(status)}; "
+        f"step {status.epoch}: train loss {status.train.loss:.3g}{test}; {status.finished}{_anew(status)}; "
         f"{status.engine.partition(':')[0]}"
     )
-
-
-def _reason(status: Status) -> str:
-    return "the last step" if status.finished == STEPS else status.finished
 
 
 def _anew(status: Status) -> str:
@@ -155,7 +149,7 @@ class _Panel:
     def _outlook(self, status: Status) -> str:
         """Why it is over, or how fast it goes and how long it can still take."""
         if status.finished:
-            return _reason(status)
+            return status.finished
         if not status.steps_per_second:
             return ""
         left = (status.recipe.stop.steps - status.epoch) / status.steps_per_second

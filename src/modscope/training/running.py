@@ -17,6 +17,7 @@ import numpy as np
 from modscope._version import __version__
 from modscope.checkpoints.reading import read_table
 from modscope.errors import RunError, TrainingError
+from modscope.provenance import source_commit
 from modscope.runs import Run, RunFolder
 from modscope.runs.folder import RECIPE, RESUME
 from modscope.training.engines import Batch
@@ -116,6 +117,7 @@ def environment(trainer: Trainer) -> dict[str, Any]:
     libraries = ("torch", "numpy", "numba", "llvmlite", "safetensors")
     return {
         "modscope": __version__,
+        "commit": source_commit(),
         "engine": trainer.engine_reason,
         "threads": trainer.threads,
         "python": platform.python_version(),

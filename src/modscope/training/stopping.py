@@ -18,7 +18,7 @@ from modscope.training.recipe import Recipe
 
 __all__ = ["STEPS", "Settling", "reason_to_stop"]
 
-STEPS = "steps"
+STEPS = "last step"
 NORM_MOVES, LOSS_MOVES, ENOUGH, REST, EVALUATIONS = 0.005, 0.25, 1.0, 100.0, 3
 
 
