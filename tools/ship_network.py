@@ -48,8 +48,10 @@ def ship(run: Run) -> None:
     listed = []
     for epoch in [*telling_epochs(run), run.epochs[-1]]:
         network, last = run.model(epoch), epoch == run.epochs[-1]
-        losses = run.losses.sel(epoch=epoch, method="nearest")
-        train_loss, test_loss = float(losses.train_loss), float(losses.test_loss)
+        train_loss, test_loss = (
+            float(run.losses[name].dropna("epoch").sel(epoch=epoch, method="nearest"))
+            for name in ("train_loss", "test_loss")
+        )
         record = {
             "epoch": epoch,
             "recipe": dict(run.recipe),
