@@ -40,6 +40,10 @@ def test_one_of_several_runs_that_fails_does_not_end_the_others(tmp_path):
     assert (ended["lost"].finished, ended["well"].finished) == ("failed", "last step")
     assert "no longer a number" in ended["lost"].line or "is nan" in ended["lost"].line
     assert Run.open(tmp_path / "well").epochs[-1] == 60
+    (tmp_path / "well" / "manifest.json").write_text("{}")
+    again = {e.folder.name: e for e in train_each({tmp_path / "well": small(), tmp_path / "new": small()})}
+    assert (again["well"].finished, again["new"].finished) == ("failed", "last step")
+    assert "expected a list of checkpoints" in again["well"].line
 
 
 def test_those_that_are_trained_say_how_they_stand(tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modscope.checkpoints.reading import read_table
-from modscope.errors import InputError, TrainingError
+from modscope.errors import InputError, ModscopeError, TrainingError
 from modscope.runs import Run
 from modscope.runs.folder import RECIPE
 from modscope.training.interruption import interruption
@@ -82,7 +82,7 @@ def train_each(
     """Train each recipe into its folder, one thread each; yields how each one ended, as it ends.
 
     A run that has not ended is gone on with, one that has is left as it is, so the same call continues after an
-    interruption. A run whose loss is no longer a number is said to have failed and the others go on. After
+    interruption. A run that fails, such as by a loss that is no longer a number, is said to have and the others go on. After
     Ctrl-C or SIGTERM those that train stop between two steps and are yielded, and no other is begun. Raises InputError
     before anything is trained where a folder holds a run of another recipe.
     """
@@ -234,7 +234,7 @@ def _train_one(recipe: Recipe, folder: Path, stop: Any, told: Any) -> Ended:
             run = resume(folder, watch=wire.watch, stop=wire.stopped)
         else:
             run = train(recipe, folder, watch=wire.watch, stop=wire.stopped)
-    except TrainingError as error:
+    except ModscopeError as error:
         return Ended(folder, FAILED, f"seed {recipe.seed}: {error}")
     begun = f" (begun anew at step {', '.join(map(str, run.begun_anew))})" if run.begun_anew else ""
     return Ended(
