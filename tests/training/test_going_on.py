@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -11,8 +12,9 @@ from tests.training.small import small
 from typer.testing import CliRunner
 
 from modscope.cli import app
-from modscope.errors import CheckpointError, ModscopeError, RunError, TrainingError
+from modscope.errors import CheckpointError, InputError, ModscopeError, RunError
 from modscope.runs import Run
+from modscope.runs.folder import COLUMNS
 from modscope.shipped import shipped_network
 from modscope.training.running import resume, train
 
@@ -70,6 +72,13 @@ def test_a_later_last_step_is_written_into_the_recipe(tmp_path):
     [
         ("resume.safetensors", b"\x00" * 100, RunError, "is damaged.*can be opened"),
         ("manifest.json", b'{"checkpoints": 3}', CheckpointError, "expected a list of checkpoints"),
+        (
+            "manifest.json",
+            b'{"checkpoints": [], "begun_anew": 5}',
+            CheckpointError,
+            "begun_anew = 5: expected",
+        ),
+        ("environment.json", b"{", InputError, "environment.json: not readable as JSON"),
         ("losses.csv", b"epoch\n1,what,,,,\n", RunError, "expected numbers in every line, not '1,what,,,,'"),
     ],
 )
@@ -83,12 +92,80 @@ def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path, file, damage, 
     assert contents(tmp_path / "run") == before
 
 
-def test_a_state_of_a_network_of_another_size_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text.replace("p = 7", "p = 11"), r"recipe\.toml: is not .* task\.p = 11, not 7"),
+        (lambda text: text.replace("seed = 0\n", "seed = 5\n", 1), "seed = 5, not 0"),
+        (
+            lambda text: text.replace("weight_decay = 1.0", "weight_decay = 2.0"),
+            "weight_decay = 2.0, not 1.0",
+        ),
+        (lambda text: text.replace('"adamw"', '"muon"'), "optimiser.name = 'muon', not 'adamw'"),
+        (lambda text: "", "preset = '', not 'quick'"),
+        (lambda text: text[: text.index("d_model")], "network.d_model = 128, not 8"),
+    ],
+)
+def test_a_run_goes_on_by_the_recipe_that_it_was_trained_with_alone(tmp_path, edit, message):
     train(small(), tmp_path / "run")
     recipe = tmp_path / "run" / "recipe.toml"
-    recipe.write_text(recipe.read_text().replace("p = 7", "p = 11"))
-    with pytest.raises(TrainingError, match="is of another network"):
+    assert edit(recipe.read_text()) != recipe.read_text()
+    recipe.write_text(edit(recipe.read_text()))
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunError, match=message):
         resume(tmp_path / "run", steps=80)
+    assert contents(tmp_path / "run") == before
+
+
+def test_when_to_stop_and_what_to_keep_may_be_edited(tmp_path):
+    train(small(), tmp_path / "run")
+    recipe = tmp_path / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("test = 10", "test = 5"))
+    run = resume(tmp_path / "run", steps=80)
+    assert (run.recipe["keep"]["test"], run.epochs[-1]) == (5, 80)
+
+
+@pytest.mark.parametrize("text", ["", ",".join(COLUMNS) + "\n", None])
+def test_losses_that_are_missing_are_said(tmp_path, text):
+    train(small(), tmp_path / "run")
+    losses = tmp_path / "run" / "losses.csv"
+    losses.unlink() if text is None else losses.write_text(text)
+    before = contents(tmp_path / "run")
+    with pytest.raises(RunError, match=r"losses\.csv: has no losses in it, and the state .* is of step 60"):
+        resume(tmp_path / "run", steps=80)
+    assert contents(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("left", [["checkpoints"], ["checkpoints", "environment.json", "recipe.toml"]])
+def test_a_folder_whose_making_was_ended_is_made_again(tmp_path, left):
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    for name in [*left, "lock"]:
+        if name != "checkpoints":
+            (folder / name).write_text("")
+    assert train(small(), folder).finished == "last step"
+
+
+def test_a_folder_with_a_recipe_of_ones_own_is_not_one_whose_making_was_ended(tmp_path):
+    (tmp_path / "recipe.toml").write_text(small().to_toml())
+    with pytest.raises(InputError, match="is not empty"):
+        train(small(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.toml"]
+
+
+def test_a_disk_that_is_full_at_once_leaves_a_folder_to_begin_in(tmp_path, monkeypatch):
+    real = Path.write_bytes
+
+    def write(path: Path, data: bytes) -> int:
+        if "losses.csv" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    with pytest.raises(RunError, match="No space left"):
+        train(small(), tmp_path / "run")
+    monkeypatch.undo()
+    assert train(small(), tmp_path / "run").finished == "last step"
 
 
 def test_a_report_on_a_run_whose_last_checkpoint_is_damaged_offers_the_one_before(tmp_path):

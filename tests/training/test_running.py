@@ -101,6 +101,26 @@ def test_an_interruption_between_steps_keeps_the_last_step(tmp_path):
     assert_same_bits(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_an_end_of_the_terminal_stops_a_run_and_what_was_asked_to_be_ignored_is_ignored(tmp_path):
+    def hang_up(status) -> None:
+        if status.epoch == 20 and not status.finished:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    assert train(small(), tmp_path / "stopped", watch=hang_up).finished == "interrupted"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert train(small(), tmp_path / "nohup", watch=hang_up).finished == "last step"
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_who_asks_can_stop_a_run_between_two_steps(tmp_path):
+    steps = iter(range(1000))
+    run = train(small(), tmp_path / "run", stop=lambda: next(steps) == 25)
+    assert (run.finished, resume(tmp_path / "run").finished) == ("interrupted", "last step")
+
+
 def safetensors_metadata(path: Path) -> dict[str, str]:
     header = path.read_bytes()
     return json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
@@ -154,6 +174,17 @@ def test_a_network_with_wrong_test_pairs_begins_anew_from_the_next_weights(tmp_p
     assert float(run.losses.test_loss.sel(epoch=80)) == pytest.approx(
         float(later.losses.test_loss.sel(epoch=0))
     )
+
+
+def test_what_began_anew_says_so_wherever_it_is_opened(tmp_path):
+    run = train(small().changed(ANEW), tmp_path / "run")
+    assert run.losses.attrs["begun_anew"] == run.weights("W_E").attrs["begun_anew"] == [40, 80, 120]
+    first = Trainer(small().changed(ANEW | {"seed": small().seed + 1000})).weights
+    assert all(torch.equal(weight, first[name]) for name, weight in run.model(40).weights.items())
+    note = "training began anew at step 40, 80, 120: epochs before the last of these are of other networks"
+    assert run.notes == (note,)
+    assert note in open_checkpoint(tmp_path / "run").notes
+    assert train(small(), tmp_path / "other").notes == ()
 
 
 @pytest.mark.parametrize("stopped", [40, 41, 60, 97])
@@ -258,6 +289,7 @@ def test_a_recipe_starts_from_its_preset(tmp_path):
             ["--preset", "quick", "--lr", "1e-3"],
             "would change nothing: optimiser.learning_rate_schedule says 0.03",
         ),
+        (["--set", "preset=pizza"], "give it with --preset"),
         (["--batch", "-1"], "optimiser.batch = -1: expected 0 or a number above it"),
         (["--threads", "-1"], "threads = -1: expected 0 or a number above it"),
         (["--weight-decay", "-1"], "optimiser.weight_decay = -1.0: expected 0"),

@@ -77,6 +77,25 @@ def test_what_is_given_up_by_the_caller_is_not_trained_on(tmp_path):
     assert Run.open(tmp_path / "long").finished in ("", "interrupted")
 
 
+def test_a_script_that_would_start_itself_again_is_told_why_it_cannot(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from modscope.training.presets import preset\n"
+        "from modscope.training.seeds import train_seeds\n"
+        f"list(train_seeds(preset('quick'), [0, 1], Path({str(tmp_path / 'runs')!r})))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=environment_of_a_process(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert 'needs `if __name__ == "__main__":`' in done.stderr.strip().splitlines()[-1]
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_ctrl_c_stops_those_under_way_begins_no_other_and_the_same_command_goes_on(tmp_path, terminal):
     """In a terminal every process gets the signal; from `kill` the first one alone."""

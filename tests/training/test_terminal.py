@@ -81,6 +81,12 @@ def test_a_run_is_drawn_to_its_end(tmp_path):
     assert str(tmp_path / "run") in drawn.replace("\r\n", "")
 
 
+def test_the_reason_for_a_slower_engine_is_shown(tmp_path):
+    recipe = recipe_file(tmp_path, network__activation="gelu")
+    _, drawn = in_terminal(["train", "--recipe", recipe, "--out", str(tmp_path / "run")])
+    assert "plain engine: the compiled kernel knows ReLU, not gelu: slower" in " ".join(last_panel(drawn))
+
+
 def test_ctrl_c_leaves_the_run_to_be_gone_on_with(tmp_path):
     recipe = recipe_file(tmp_path, stop__steps=2_000_000, keep__log=0)
     losses = tmp_path / "run" / "losses.csv"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,17 @@ from typing import Any
 from modscope.checkpoints.reading import SUFFIXES, read_table
 from modscope.errors import CheckpointError, InputError
 
-__all__ = ["MANIFEST", "Found", "before", "config_beside", "inside", "read_manifest", "weights_in"]
+__all__ = [
+    "MANIFEST",
+    "Found",
+    "anew_notes",
+    "before",
+    "config_beside",
+    "inside",
+    "read_manifest",
+    "runs_in",
+    "weights_in",
+]
 
 MANIFEST = "manifest.json"
 _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
@@ -39,6 +49,8 @@ def weights_in(folder: Path, epoch: int | None) -> Found:
     if (folder / MANIFEST).is_file():
         return _of_run(folder, epoch)
     files = sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
+    if not files and (runs := runs_in(folder)):
+        raise InputError(f"{folder}: holds several runs, {', '.join(runs)}: give one of them")
     if not files:
         raise InputError(f"{folder}: no file of weights ({', '.join(SUFFIXES)}) in this folder")
     if len(files) == 1:
@@ -82,6 +94,23 @@ def before(epochs: Iterable[int], epoch: int) -> str:
     return f"; the checkpoint before it is of epoch {max(earlier)}" if earlier else ""
 
 
+def runs_in(folder: Path) -> list[str]:
+    """The names of the run folders that are in a folder."""
+    return sorted(manifest.parent.name for manifest in folder.glob(f"*/{MANIFEST}"))
+
+
+def anew_notes(begun: Sequence[int]) -> list[str]:
+    """What is to be said of a run that began again from other initial weights at some epochs; nothing of others.
+
+    >>> anew_notes([300, 600])
+    ['training began anew at step 300, 600: epochs before the last of these are of other networks']
+    """
+    if not begun:
+        return []
+    steps = ", ".join(map(str, begun))
+    return [f"training began anew at step {steps}: epochs before the last of these are of other networks"]
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """What the manifest of a run folder says, its checkpoints by ascending epoch.
 
@@ -96,7 +125,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{folder / MANIFEST}: expected a list of checkpoints, each with epoch and file"
         )
-    return manifest | {"checkpoints": sorted(listed, key=lambda entry: entry["epoch"])}
+    begun = manifest.get("begun_anew", [])
+    if not isinstance(begun, list) or not all(isinstance(epoch, int) for epoch in begun):
+        raise CheckpointError(f"{folder / MANIFEST}: begun_anew = {begun!r}: expected a list of epochs")
+    listed = sorted(listed, key=lambda entry: entry["epoch"])
+    return manifest | {"checkpoints": listed, "begun_anew": begun}
 
 
 def _file_inside(folder: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modscope.checkpoints.assembling import assembled
-from modscope.checkpoints.folders import Found, config_beside, weights_in
+from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout, recognised
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
 from modscope.checkpoints.own import METADATA_KEY, saved_network
@@ -271,6 +271,8 @@ def _own(contents: Contents, p: int | None, epoch: int | None, notes: list[str])
     network, task, record = saved.model, saved.task, saved.record
     if p not in (None, task.p):
         raise InputError(f"p = {p}: {contents.path} is a network for p = {task.p}")
+    begun = record.get("begun_anew")
+    notes += anew_notes(begun if isinstance(begun, list) else [])
     own_epoch = record.get("epoch", record.get("step"))
     if epoch is not None and epoch != own_epoch:
         raise InputError(f"epoch {epoch}: {contents.path} holds one network, of epoch {own_epoch}")

@@ -21,6 +21,7 @@ def demo(
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
 ) -> None:
     """Train a network from nothing until it has understood addition, and show what it has become."""
+    from modscope.cli.opening import command
     from modscope.cli.report import report
 
     if shipped:
@@ -35,7 +36,11 @@ def demo(
     with live_training() as watch:
         run = train(recipe, folder, watch=watch)
     if run.finished == INTERRUPTED:
-        print(f"stopped; go on with: modscope train --resume {folder}", file=sys.stderr)
+        print(
+            f"stopped; go on with: {command()} train --resume {folder}\n"
+            f"and then look at it: {command()} report {folder}",
+            file=sys.stderr,
+        )
         raise typer.Exit(130)
     typer.echo(f"The run is in {folder}, {len(run.epochs)} checkpoints from step 0 to {run.epochs[-1]}.")
     report(path=folder, as_json=False, out=folder / "report.html", no_open=no_open)

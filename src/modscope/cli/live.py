@@ -76,7 +76,7 @@ class _Lines:
 
     def show(self, status: Status) -> None:
         if not self.said and status.engine.startswith("plain"):
-            print(status.engine, file=sys.stderr)
+            print(f"{status.engine}: slower", file=sys.stderr)
         self.said = True
         if status.finished:
             print(_summary(status), file=sys.stderr)
@@ -141,6 +141,8 @@ class _Panel:
             text.append(f"  test loss {status.test.loss:.2e}", style="bold yellow")
             text.append(f"  accuracy {status.test.accuracy:.3f}")
         text.append(f"\n{clock(time.monotonic() - self.started)}  {self._outlook(status)}{_anew(status)}")
+        if status.engine.startswith("plain"):
+            text.append(f"\n{status.engine}: slower", style="dim")
         recipe = status.recipe
         engine = status.engine.partition(":")[0]
         title = f"p = {recipe.task.p}, {recipe.task.operation}, seed {recipe.seed}: {engine}"

@@ -11,7 +11,12 @@ from modscope.errors import InputError
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
 
-__all__ = ["frequency_list", "opened_checkpoint", "use_one_thread"]
+__all__ = ["command", "frequency_list", "opened_checkpoint", "use_one_thread"]
+
+
+def command() -> str:
+    """How this command line was called, for sentences that say what to type next."""
+    return os.environ.get("MODSCOPE_COMMAND", "modscope")
 
 
 def opened_checkpoint(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modscope.cli.live import clock
+from modscope.training.running import INTERRUPTED
 
 if TYPE_CHECKING:
     from modscope.training.seeds import Ended, Progress
@@ -42,7 +43,7 @@ def several_trainings(
 
         def ended(one: Ended) -> None:
             board.running.pop(one.folder, None)
-            board.ended += 1
+            board.ended += one.finished != INTERRUPTED
             live.console.print(one.line, highlight=False, soft_wrap=True)
             live.update(board.text())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modscope.cli.opening import command
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise InputError(f"--set {text}: expected NAME=VALUE")
+    if name == "preset":
+        raise InputError(f"--set {text}: a preset is a whole recipe: give it with --preset")
     try:
         return name, json.loads(value)
     except ValueError:
@@ -141,17 +144,10 @@ def _one(recipe: Recipe, out: Path, quiet: bool) -> None:
 
 def _resume(folder: Path, steps: int | None, quiet: bool) -> None:
     from modscope.cli.live import live_training
-    from modscope.runs import Run
     from modscope.training.running import resume as resume_run
 
     if steps is not None and steps <= 0:
         raise InputError(f"--steps {steps}: expected a number above 0")
-    seeds = sorted(path.parent.name for path in folder.glob("*/manifest.json"))
-    if seeds and not Run.is_folder(folder):
-        raise InputError(
-            f"{folder}: holds several runs, {', '.join(seeds)}: give the one to go on with, or the command "
-            "that made them again"
-        )
     began = False
     with live_training(quiet=quiet) as show:
 
@@ -170,7 +166,7 @@ def _resume(folder: Path, steps: int | None, quiet: bool) -> None:
 
 def _say_where(folder: Path, finished: str) -> None:
     if finished == "interrupted":
-        print(f"stopped; go on with: modscope train --resume {folder}", file=sys.stderr)
+        print(f"stopped; go on with: {command()} train --resume {folder}", file=sys.stderr)
         raise typer.Exit(130)
     print(folder)
 

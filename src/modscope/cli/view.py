@@ -73,7 +73,8 @@ def _opened(path: Path | None, *, mapping: Path | None, config: Path | None, p: 
             raise InputError(
                 f"{path} is a run folder, which says these itself: leave --mapping, --config and -p away"
             )
-        return RunPage(Run.open(path), path.resolve().name)
+        run = Run.open(path)
+        return RunPage(run, path.resolve().name, run.notes)
     checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping)
     return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes)
 

@@ -25,7 +25,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from modscope.checkpoints import save_safetensors
-from modscope.checkpoints.folders import MANIFEST, read_manifest
+from modscope.checkpoints.folders import MANIFEST, read_manifest, runs_in
+from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, RunError
 from modscope.model import Network
 from modscope.task import ModularTask
@@ -63,11 +64,11 @@ class RunFolder:
         folder = Path(path)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file: expected a folder that is new or empty")
-        if folder.is_dir() and any(entry.name != "lock" for entry in folder.iterdir()):
+        if folder.is_dir() and not _holds_nothing(folder):
             what = "holds another run" if (folder / MANIFEST).exists() else "is not empty"
             raise InputError(f"{folder}: {what}: give a new folder, or --resume to go on with a run")
         with _reported(folder):
-            (folder / "checkpoints").mkdir(parents=True)
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
         run = cls(folder, _locked(folder))
         run._write(ENVIRONMENT, json.dumps(environment, indent=1))
         run._write(RECIPE, recipe)
@@ -80,11 +81,15 @@ class RunFolder:
         """An existing run folder, to go on with."""
         folder = Path(path)
         if not (folder / MANIFEST).is_file():
-            raise InputError(f"{folder}: no run to resume here: there is no {MANIFEST} in it")
+            runs = ", ".join(runs_in(folder))
+            why = f"the runs in it are {runs}" if runs else f"there is no {MANIFEST} in it"
+            raise InputError(f"{folder}: no run to resume here: {why}")
         run = cls(folder, _locked(folder))
         manifest = read_manifest(folder)
+        if (folder / ENVIRONMENT).is_file():
+            read_table(folder / ENVIRONMENT)  # a damaged file is said before anything is done
         run._checkpoints = list(manifest["checkpoints"])
-        run._begun_anew = list(manifest.get("begun_anew", []))
+        run._begun_anew = list(manifest["begun_anew"])
         run._finished = str(manifest.get("finished", ""))
         for left_over in folder.glob("**/.*.part"):
             left_over.unlink(missing_ok=True)
@@ -155,6 +160,10 @@ class RunFolder:
         with _reported(self.path / LOSSES), (self.path / LOSSES).open("a", encoding="ascii") as file:
             file.write("".join(lines))
 
+    def last_epoch_of_losses(self) -> int:
+        """The last epoch in losses.csv; -1 where there is none."""
+        return int(max(read_losses(self.path / LOSSES)["epoch"], default=-1))
+
     def cut_after(self, epoch: int) -> None:
         """Forget losses and checkpoints beyond an epoch: they will be made again."""
         path = self.path / LOSSES
@@ -195,6 +204,15 @@ class RunFolder:
             except OSError:
                 beside.unlink(missing_ok=True)
                 raise
+
+
+def _holds_nothing(folder: Path) -> bool:
+    """Whether a folder is empty, or is one in which `create` was ended before it came to the manifest."""
+    names = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".part")}
+    if names <= {"lock"}:
+        return True
+    made = {"lock", "checkpoints", ENVIRONMENT, RECIPE, LOSSES}
+    return {"lock", "checkpoints"} <= names <= made and not any((folder / "checkpoints").iterdir())
 
 
 def _cell(value: float | None) -> str:

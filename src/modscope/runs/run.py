@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
-from modscope.checkpoints.folders import MANIFEST, before, inside, read_manifest
+from modscope.checkpoints.folders import MANIFEST, anew_notes, before, inside, read_manifest
 from modscope.checkpoints.reading import read_file, read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
@@ -47,7 +47,7 @@ class Run:
 
     path: the folder or file. epochs: those that can be read, ascending; an epoch is a step of the optimiser.
     recipe, environment: what the folder says of itself; empty for foreign files. begun_anew: the epochs at which
-    training began again from other initial weights (`Stop.begin_anew`).
+    training began again from other initial weights (`Stop.begin_anew`); it is an attribute of losses and weights too.
     """
 
     path: Path
@@ -90,11 +90,11 @@ class Run:
             folder,
             _first_readable(files).task,
             tuple(sorted(files)),
-            _losses(read_losses(folder / LOSSES)),
+            _losses(read_losses(folder / LOSSES)).assign_attrs(begun_anew=manifest["begun_anew"]),
             _table(folder / RECIPE),
             _table(folder / ENVIRONMENT),
             str(manifest.get("finished", "")),
-            tuple(int(epoch) for epoch in manifest.get("begun_anew", ())),
+            tuple(manifest["begun_anew"]),
             _network_at=network_at,
         )
 
@@ -108,6 +108,11 @@ class Run:
             _foreign_losses(checkpoint.source),
             _network_at=checkpoint.network_at if checkpoint.epochs else lambda _: checkpoint.model,
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known of the run before its epochs are compared."""
+        return tuple(anew_notes(self.begun_anew))
 
     def model(self, epoch: int | None = None) -> Network:
         """The network at one of the epochs; the last one if none is named."""
@@ -131,9 +136,8 @@ class Run:
         short = name.split(".")[-1]
         axes = _AXES.get(short, tuple(f"{short}_{i}" for i in range(weight.ndim)))
         data = xr.core.indexing.LazilyIndexedArray(stack)
-        return xr.DataArray(
-            xr.Variable(("epoch", *axes), data), coords={"epoch": list(self.epochs)}, name=short
-        )
+        variable = xr.Variable(("epoch", *axes), data, attrs=self.losses.attrs)
+        return xr.DataArray(variable, coords={"epoch": list(self.epochs)}, name=short)
 
 
 class _Stack(xr.backends.BackendArray):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that is asked between two steps."""
+"""Ctrl-C, SIGTERM and the end of the terminal as a question that is asked between two steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["interruption"]
 
 @contextlib.contextmanager
 def interruption() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C or SIGTERM has come: asked between steps, so a step is whole. A second one does not wait.
+    """Whether Ctrl-C, SIGTERM or SIGHUP has come: asked between steps, so a step is whole. A second does not wait.
 
     Only the main thread of a process hears of signals; elsewhere the answer is always no.
     """
@@ -26,7 +26,10 @@ def interruption() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # Who started this process may have said that one of them is not for it, as nohup does.
+    heard = [number for number in heard if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield lambda: bool(came)
     finally:

@@ -306,5 +306,5 @@ def _check_schedule(name: str, schedule: Schedule, constant: float) -> None:
     if values[0] != constant:
         raise InputError(
             f"{name} = {constant:g} would change nothing: {name}_schedule says {values[0]:g} at first; "
-            f"change that, or take it away ({name}_schedule = [])"
+            f"change that, or take it away (--set {name}_schedule=[])"
         )

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from modscope._version import __version__
 from modscope.checkpoints.reading import read_table
-from modscope.errors import RunError, TrainingError
+from modscope.errors import InputError, RunError, TrainingError
 from modscope.provenance import source_commit
 from modscope.runs import Run, RunFolder
-from modscope.runs.folder import RECIPE, RESUME
+from modscope.runs.folder import LOSSES, RECIPE, RESUME
 from modscope.training.engines import Batch
 from modscope.training.interruption import interruption
 from modscope.training.recipe import Keep, Recipe
@@ -87,13 +88,16 @@ def resume(
     steps: a later last step than the recipe's. A run that `has_ended` stays as it is, and so does one whose state is
     missing or damaged: that raises RunError.
     """
+    if steps < 0:
+        raise InputError(f"steps = {steps}: expected a number above 0, or 0 for the recipe's own")
     with RunFolder.reopen(folder) as place:
         if not has_ended(place, steps):
             recipe = Recipe.from_dict(_recipe_values(Path(folder)))
             if steps:
                 recipe = replace(recipe, stop=replace(recipe.stop, steps=steps))
+            state = _state_to_go_on_from(place, recipe)
             training = _Training(Trainer(recipe), place, watch, stop)
-            training.go_back_to_last_state()
+            training.go_back(state)
             place.write_recipe(recipe.to_toml())
             training.run()
     return Run.open(folder)
@@ -104,6 +108,40 @@ def has_ended(folder: RunFolder, steps: int = 0) -> bool:
     if folder.finished in ("", INTERRUPTED):
         return False
     return not (folder.finished == STEPS and steps > folder.epochs[-1])
+
+
+def _state_to_go_on_from(
+    folder: RunFolder, recipe: Recipe
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `resume.safetensors` holds; None where the process died before it wrote the first one.
+
+    Raises RunError where it is missing later, or is of another recipe (when to stop and what to keep may differ), or
+    where losses that come before it are missing.
+    """
+    kept = folder.read_resume()
+    if kept is None:
+        # The state of step 0 is written before the first step is taken.
+        if any(folder.epochs):
+            raise RunError(
+                f"{folder.path}: there is no {RESUME} in it, without which training cannot go on; "
+                f"its checkpoints up to epoch {folder.epochs[-1]} stay as they are"
+            )
+        return None
+    _, state = kept
+    before = Recipe.from_dict(state["recipe"])
+    unlike = recipe.unlike(replace(before, stop=recipe.stop, keep=recipe.keep))
+    if unlike:
+        raise RunError(
+            f"{folder.path / RECIPE}: is not the recipe that this run was trained with: {'; '.join(unlike)}"
+        )
+    epoch, last = int(state["epoch"]), folder.last_epoch_of_losses()
+    if last < epoch - before.keep.losses:
+        missing = f"ends at step {last}" if last >= 0 else "has no losses in it"
+        raise RunError(
+            f"{folder.path / LOSSES}: {missing}, and the state to go on from is of step {epoch}: "
+            "put it back, or train into a new folder"
+        )
+    return kept
 
 
 def _recipe_values(folder: Path) -> dict[str, Any]:
@@ -160,16 +198,9 @@ class _Training:
         self.flushed = time.monotonic()
         self.test: Batch | None = None
 
-    def go_back_to_last_state(self) -> None:
-        """Continue from what `resume.safetensors` holds; from nothing where the process died before it."""
-        kept = self.folder.read_resume()
+    def go_back(self, kept: tuple[dict[str, Tensor], dict[str, Any]] | None) -> None:
+        """Continue from the tensors and the state that were kept, or from nothing."""
         if kept is None:
-            # The state of step 0 is written before the first step is taken.
-            if any(self.folder.epochs):
-                raise RunError(
-                    f"{self.folder.path}: there is no {RESUME} in it, without which training cannot go on; "
-                    f"its checkpoints up to epoch {self.folder.epochs[-1]} stay as they are"
-                )
             self.folder.cut_after(-1)
             return
         tensors, state = kept
@@ -230,6 +261,7 @@ class _Training:
             self.folder.begin_anew(epoch)
             self.settling.measures.clear()
             self._evaluate()
+            self._write_checkpoint()
         return reason
 
     def _evaluate(self) -> None:
@@ -293,7 +325,11 @@ class _Training:
 
     def _write_resume(self) -> None:
         self._flush()
-        state = {"epoch": self.trainer.epoch, "settling": self.settling.measures}
+        state = {
+            "epoch": self.trainer.epoch,
+            "settling": self.settling.measures,
+            "recipe": self.recipe.to_dict(),
+        }
         self.folder.write_resume(self.trainer.state(), state)
 
     def _end(self, reason: str) -> None:

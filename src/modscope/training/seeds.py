@@ -190,7 +190,13 @@ def _follow_parent(*signals: signal.Signals) -> None:
 
 def _manager(context: Any) -> SyncManager:
     manager = SyncManager(ctx=context)
-    manager.start(_follow_parent, (signal.SIGINT, signal.SIGTERM))
+    try:
+        manager.start(_follow_parent, (signal.SIGINT, signal.SIGTERM))
+    except EOFError as error:
+        raise TrainingError(
+            "other processes could not be started: a script that trains several runs needs "
+            '`if __name__ == "__main__":` before it does'
+        ) from error
     return manager
 
 
