@@ -289,6 +289,7 @@ def test_a_recipe_starts_from_its_preset(tmp_path):
             ["--preset", "quick", "--lr", "1e-3"],
             "would change nothing: optimiser.learning_rate_schedule says 0.03",
         ),
+        (["--set", "keep.steps=[5, -1]"], "keep.steps = -1: expected 0 or a number above it"),
         (["--set", "preset=pizza"], "give it with --preset"),
         (["--batch", "-1"], "optimiser.batch = -1: expected 0 or a number above it"),
         (["--threads", "-1"], "threads = -1: expected 0 or a number above it"),

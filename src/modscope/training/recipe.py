@@ -276,6 +276,7 @@ def _check(recipe: Recipe) -> None:
         "stop.test_loss": recipe.stop.test_loss,
         "stop.begin_anew": recipe.stop.begin_anew,
         "keep.every": keep.every,
+        "keep.steps": min(keep.steps, default=0),
         "keep.log": keep.log,
         "threads": recipe.threads,
     }.items():
