@@ -44,7 +44,7 @@ class Case:
         for seed in self.seeds:
             own = {"task.p": self.p, "task.operation": self.operation, "seed": seed, "threads": 1}
             recipe = preset(self.preset).changed(BRIEF | self.changes | own)
-            yield f"{self.name.replace(' ', '_').replace(',', '')}/seed{seed}", recipe
+            yield f"{self.name.replace(' ', '_')}/seed{seed}", recipe
 
     def runs(self, folder: Path) -> list[Run]:
         """Those of its runs that are in a folder, ended or not."""
@@ -52,21 +52,19 @@ class Case:
 
 
 CASES = (
-    Case("quick, add 113", "quick", seeds=range(8)),
-    Case("quick, subtract 113", "quick", seeds=range(8), operation="subtract"),
-    Case("quick, add 97", "quick", seeds=range(8), p=97),
-    Case("quick, subtract 97", "quick", seeds=range(8), p=97, operation="subtract"),
-    Case("published, add 113", changes={"stop.steps": 14_000}, seeds=range(8)),
-    Case("published, subtract 113", changes={"stop.steps": 20_000}, seeds=range(8), operation="subtract"),
-    Case("published, add 97", changes={"stop.steps": 14_000}, seeds=range(8), p=97),
-    Case(
-        "published, subtract 97", changes={"stop.steps": 20_000}, seeds=range(8), p=97, operation="subtract"
-    ),
+    Case("quick add 113", "quick", seeds=range(8)),
+    Case("quick subtract 113", "quick", seeds=range(8), operation="subtract"),
+    Case("quick add 97", "quick", seeds=range(8), p=97),
+    Case("quick subtract 97", "quick", seeds=range(8), p=97, operation="subtract"),
+    Case("published add 113", changes={"stop.steps": 14_000}, seeds=range(8)),
+    Case("published subtract 113", changes={"stop.steps": 20_000}, seeds=range(8), operation="subtract"),
+    Case("published add 97", changes={"stop.steps": 14_000}, seeds=range(8), p=97),
+    Case("published subtract 97", changes={"stop.steps": 20_000}, seeds=range(8), p=97, operation="subtract"),
     Case("learning rate 3e-3", changes={"optimiser.learning_rate": 3e-3, "stop.steps": 6000}),
     Case("learning rate 5e-3", changes=SHORT | {"optimiser.learning_rate": 5e-3}),
     Case("learning rate 1e-2", changes=SHORT | {"optimiser.learning_rate": 1e-2}, seeds=range(8)),
     Case(
-        "learning rate 1e-2, subtract",
+        "learning rate 1e-2 subtract",
         changes=SHORT | {"optimiser.learning_rate": 1e-2},
         seeds=range(8),
         operation="subtract",
