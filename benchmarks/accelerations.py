@@ -115,9 +115,10 @@ def row(case: Case, opened: list[Run]) -> str:
     last = [float(run.losses.test_loss.dropna("epoch")[-1]) for run in runs]
     number = [frequencies_above(run, 0.01) for run in runs]
     rules = next(case.recipes())[1].stop
+    anew = sum(bool(run.begun_anew) for run in runs)
     return line(
         case.name,
-        str(count),
+        f"{count} ({anew} begun anew)" if anew else str(count),
         spread([first_below(run, 0.01) for run in runs], count),
         spread([first_below(run, 1e-4) for run in runs], count) if not rules.test_loss else "-",
         spread(settled, count) if not rules.test_loss else "-",

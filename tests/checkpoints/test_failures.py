@@ -62,6 +62,8 @@ def test_what_is_not_a_file_of_weights(tmp_path: Path) -> None:
     refused(tmp_path / "net.txt", "ends in .pt", InputError)
     (tmp_path / "net.pt").write_text("p,loss\n113,0.5\n")
     refused(tmp_path / "net.pt", "not written by torch.save")
+    (tmp_path / "net.pt").write_bytes(bytes(range(256)) * 12)
+    refused(tmp_path / "net.pt", r"cut short, or not written by torch\.save$")
     (tmp_path / "net.safetensors").write_bytes(b"abc")
     refused(tmp_path / "net.safetensors", "not a whole safetensors file")
 

@@ -98,7 +98,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         struct.error,
     ) as error:
         raise CheckpointError(
-            f"{path}: cut short, or not written by torch.save: {_first_line(error)}"
+            f"{path}: cut short, or not written by torch.save: {_first_sentence(error)}"
         ) from error
     if isinstance(data, Tensor):
         raise CheckpointError(
@@ -138,11 +138,13 @@ def _unpickling_reason(path: Path, error: Exception) -> str:
             "d = torch.load(PATH, weights_only=False, map_location='cpu'), then for a whole network "
             "torch.save(d.state_dict(), NEW), for a dict d.pop('config') or whichever entry it is, and torch.save(d, NEW)"
         )
-    return f"{path}: cut short, or not written by torch.save: {_first_line(error)}"
+    # What torch says here is how to load it all the same, which is the last thing to do.
+    return f"{path}: cut short, or not written by torch.save"
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+def _first_sentence(error: Exception) -> str:
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line.split(". ")[0].rstrip(".")
 
 
 def all_tensors(data: Any) -> Iterator[tuple[str, Tensor]]:
