@@ -1,7 +1,7 @@
 """The rate of each tensor, taken back while its gradient turns round from one step to the next.
 
 With all pairs in every step nothing is random: a gradient that points against the one before it says that the step
-overshot. At high rates this comes before every spike of the loss (in the unembedding first, some ten steps
+overshot. At high rates this comes before every spike of the loss (in the unembedding first, some steps
 ahead), and a rate that is halved there ends it. The rule of signs is that of Rprop (Riedmiller and Braun 1993),
 here for whole tensors.
 """
