@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from modscope.activations import Activations, record
-from modscope.analysis.exponents import as_addition
 from modscope.analysis.neurons import neuron_waves, output_phases
-from modscope.analysis.symmetry import even_fractions
+from modscope.analysis.plane.exponents import as_addition
+from modscope.analysis.plane.symmetry import even_fractions
 from modscope.errors import InputError
 from modscope.losses import losses
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from modscope.activations import record
 from modscope.analysis.circle import circle_of, primitive_root
 from modscope.analysis.clusters import clusters, neuron_fve
-from modscope.analysis.energy import (
+from modscope.analysis.frequencies import energy_shares, gini, inverse_participation_ratio, relations
+from modscope.analysis.logits import logit_fit
+from modscope.analysis.plane.energy import (
     energy_by_hook,
     even_fraction,
     even_fraction_by_hook,
     frequency_plane,
     pair_energy,
 )
-from modscope.analysis.frequencies import energy_shares, gini, inverse_participation_ratio, relations
-from modscope.analysis.logits import logit_fit
 from modscope.analysis.restriction import (
     MASKS,
     excluded_logits,
@@ -279,7 +279,7 @@ def test_a_large_network_is_looked_at_hook_by_hook(monkeypatch: pytest.MonkeyPat
     network = Transformer.initialised(TransformerConfig(11, d_model=8, n_heads=2, d_mlp=12))
     kept = record(network, ModularTask(11))
     whole = energy_by_hook(kept), even_fraction_by_hook(kept)
-    monkeypatch.setattr("modscope.analysis.energy._KEPT_BYTES", 0)
+    monkeypatch.setattr("modscope.analysis.plane.energy._KEPT_BYTES", 0)
     acts = record(network, ModularTask(11)).load("mlp_post")
     assert (energy_by_hook(acts), even_fraction_by_hook(acts)) == whole
     assert kept.kept == kept.joint_hooks

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.activations import Activations, record
-from modscope.analysis.marginals import checked_frequencies, marginals, phasors_of
+from modscope.analysis.plane.marginals import checked_frequencies, marginals, phasors_of
 from modscope.errors import InputError
 from modscope.model import Transformer, TransformerConfig
 from modscope.task import ModularTask

@@ -14,8 +14,8 @@ from tests import planted
 from modscope.activations import record
 from modscope.analysis.circuits import isolated_circle, turned_logits
 from modscope.analysis.keys import key_frequencies
-from modscope.analysis.marginals import marginals
 from modscope.analysis.mechanism import Mechanism, circle_curve, envelopes, mechanism
+from modscope.analysis.plane.marginals import marginals
 from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.checkpoints import open_checkpoint
 from modscope.errors import InputError

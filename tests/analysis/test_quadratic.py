@@ -8,7 +8,7 @@ import torch
 
 from modscope.activations import Activations, record
 from modscope.analysis.controls import permuted_tokens
-from modscope.analysis.quadratic import (
+from modscope.analysis.plane.quadratic import (
     coefficient_plane,
     compare_hooks,
     feature_terms,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from modscope import signal
 from modscope.activations import Activations, record
 from modscope.analysis.controls import permuted_tokens, untrained
-from modscope.analysis.symmetry import (
+from modscope.analysis.plane.symmetry import (
     circulant_defects,
     covariance_defect,
     even_fractions,

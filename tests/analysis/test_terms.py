@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.activations import Activations, record
-from modscope.analysis.energy import pair_energy
-from modscope.analysis.terms import line_means, term_energy
+from modscope.analysis.plane.energy import pair_energy
+from modscope.analysis.plane.terms import line_means, term_energy
 from modscope.errors import UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.signal import fourier_basis

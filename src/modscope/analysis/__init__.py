@@ -33,17 +33,8 @@ from modscope.analysis.circuits import (
 )
 from modscope.analysis.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
-from modscope.analysis.energy import (
-    PairEnergy,
-    energy_by_hook,
-    even_fraction,
-    even_fraction_by_hook,
-    frequency_plane,
-    pair_energy,
-)
 from modscope.analysis.equivalence import group_defects, relation_defects
 from modscope.analysis.examples import examples, worst_examples
-from modscope.analysis.exponents import as_addition
 from modscope.analysis.frequencies import (
     MAPS,
     Relations,
@@ -59,7 +50,6 @@ from modscope.analysis.inputs import head_frequencies, reversal_errors, token_ho
 from modscope.analysis.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
 from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.maps import LinearMap, linear_maps, map_gains, spectral_matmul, tap_coherence
-from modscope.analysis.marginals import Marginals, marginals
 from modscope.analysis.measures import MEASURES, Measure, measure_table
 from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.neurons import (
@@ -71,13 +61,32 @@ from modscope.analysis.neurons import (
     phase_tiling,
 )
 from modscope.analysis.phasors import center_phasors, envelope_fit, phase_agreement
-from modscope.analysis.quadratic import (
+from modscope.analysis.plane.energy import (
+    PairEnergy,
+    energy_by_hook,
+    even_fraction,
+    even_fraction_by_hook,
+    frequency_plane,
+    pair_energy,
+)
+from modscope.analysis.plane.exponents import as_addition
+from modscope.analysis.plane.marginals import Marginals, marginals
+from modscope.analysis.plane.quadratic import (
     coefficient_plane,
     compare_hooks,
     feature_terms,
     terms_by_frequency,
     top_terms,
 )
+from modscope.analysis.plane.symmetry import (
+    circulant_defects,
+    covariance_defect,
+    even_fractions,
+    fixed_point_slopes,
+    fixed_points,
+    swap_shares,
+)
+from modscope.analysis.plane.terms import line_means, term_energy
 from modscope.analysis.quadrature import (
     cluster_running_sum,
     even_phases,
@@ -111,16 +120,7 @@ from modscope.analysis.restriction import (
 from modscope.analysis.stream import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
 from modscope.analysis.stream_budget import error_budget
 from modscope.analysis.summary import Summary, summarise
-from modscope.analysis.symmetry import (
-    circulant_defects,
-    covariance_defect,
-    even_fractions,
-    fixed_point_slopes,
-    fixed_points,
-    swap_shares,
-)
 from modscope.analysis.tables import Table, table_of
-from modscope.analysis.terms import line_means, term_energy
 
 __all__ = [
     "DEFAULT_RULE",

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.marginals import checked_frequencies
-from modscope.analysis.terms import CONSTANT, term_energy
+from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.analysis.plane.terms import CONSTANT, term_energy
 from modscope.errors import InputError, UnknownName
 from modscope.orders import in_order
 from modscope.signal import basis_frequencies, fourier_basis

@@ -9,7 +9,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.controls import white_noise_like
-from modscope.analysis.terms import CONSTANT
+from modscope.analysis.plane.terms import CONSTANT
 from modscope.errors import InputError, UnknownName
 from modscope.orders import in_order
 from modscope.signal import wave_defect

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from modscope.analysis.marginals import checked_frequencies
+from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.residues import modulus
 from modscope.signal import cosine_wave, reversed_copies
 

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.marginals import checked_frequencies
+from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.tables import Table
 from modscope.errors import InputError
 from modscope.residues import harmonic

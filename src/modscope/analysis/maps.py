@@ -14,8 +14,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.marginals import checked_frequencies
-from modscope.analysis.terms import LINES, line_means, term_energy
+from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.analysis.plane.terms import LINES, line_means, term_energy
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Transformer
 from modscope.signal import from_fourier, keep_frequencies, power, spectrum, to_fourier

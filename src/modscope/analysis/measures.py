@@ -11,10 +11,8 @@ from modscope.activations import Activations
 from modscope.analysis.attention import log_odds_additivity, pattern_statistics, product_parts, score_shares
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.equivalence import RELATIONS, group_defects
-from modscope.analysis.exponents import as_addition
 from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows
 from modscope.analysis.maps import map_gains
-from modscope.analysis.marginals import checked_frequencies
 from modscope.analysis.neurons import (
     cluster_summary,
     matched_filters,
@@ -23,8 +21,10 @@ from modscope.analysis.neurons import (
     output_phases,
     phase_tiling,
 )
-from modscope.analysis.quadratic import compare_hooks
-from modscope.analysis.symmetry import circulant_defects, even_fractions, swap_shares
+from modscope.analysis.plane.exponents import as_addition
+from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.analysis.plane.quadratic import compare_hooks
+from modscope.analysis.plane.symmetry import circulant_defects, even_fractions, swap_shares
 from modscope.analysis.tables import Table, table_of
 from modscope.errors import UnknownName
 from modscope.signal import noise_defects

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.marginals import answer_sign, checked_frequencies
+from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.stream import unembedding_phasors
 from modscope.errors import InputError
 from modscope.model import Transformer

@@ -17,8 +17,8 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.circle import circle_of
 from modscope.analysis.clusters import clusters, neuron_fve
-from modscope.analysis.marginals import checked_frequencies
-from modscope.analysis.terms import LINES, term_energy
+from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.analysis.plane.terms import LINES, term_energy
 from modscope.errors import InputError
 from modscope.residues import harmonic, intermodulation
 from modscope.signal import basis_frequencies, fourier_basis, spectrum_at

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.marginals import Marginals
+from modscope.analysis.plane.marginals import Marginals
 from modscope.losses import Scores, by_split, cross_entropy
 from modscope.task import ModularTask
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.analysis.marginals import phasors_of
+from modscope.analysis.plane.marginals import phasors_of
 from modscope.analysis.stream import StreamModel, unembedding_waves
 from modscope.analysis.stream_scores import explained, scores_of_parts
 from modscope.findings.claim import Claim, Outcome

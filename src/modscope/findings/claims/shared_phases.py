@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.marginals import phasors_of
 from modscope.analysis.phasors import phase_agreement
+from modscope.analysis.plane.marginals import phasors_of
 from modscope.analysis.stream import unembedding_phasors
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modscope.analysis.energy import TERMS
+from modscope.analysis.plane.energy import TERMS
 from modscope.analysis.restriction import MASKS
 from modscope.report.look import Look
 from modscope.report.style import GRID, INK, MUTED, PLAIN, TERM_COLOURS, WIDTH, colour_of, percent_tick, svg

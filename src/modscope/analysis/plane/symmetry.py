@@ -15,8 +15,8 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.circle import circle_of
-from modscope.analysis.energy import even_fraction
-from modscope.analysis.terms import CONSTANT, LINES, line_means
+from modscope.analysis.plane.energy import even_fraction
+from modscope.analysis.plane.terms import CONSTANT, LINES, line_means
 from modscope.errors import InputError
 from modscope.signal import spectrum
 
@@ -36,7 +36,7 @@ def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.
     """The share of each hook's energy that is even about c/2, in the order (c, a), c the answer.
 
     Each row loses its mean over a first; even part (Y(a) + Y(c - a))/2; energies over all rows and
-    features (`modscope.analysis.energy.even_fraction`). `even` and `odd` = 1 - even over (hook,). Before
+    features (`modscope.analysis.plane.energy.even_fraction`). `even` and `odd` = 1 - even over (hook,). Before
     attention the wave of one position alone is taken (position a): there it is 0.5, because the
     reflections of all c together turn any wave as often away from itself as onto it. White noise has 0.5
     in expectation. NaN where rows are constant.

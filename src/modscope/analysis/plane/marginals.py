@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modscope.activations import Activations
-from modscope.analysis.terms import line_means
+from modscope.analysis.plane.terms import line_means
 from modscope.errors import InputError
 
 __all__ = ["Marginals", "answer_sign", "checked_frequencies", "marginals", "phasors_of"]

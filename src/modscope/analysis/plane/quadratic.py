@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.terms import term_energy
+from modscope.analysis.plane.terms import term_energy
 from modscope.errors import InputError
 from modscope.signal import basis_frequencies, basis_labels, power, to_fourier
 
