@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from modscope.activations import record
 from modscope.analysis.circle import circle_of, primitive_root
 from modscope.analysis.clusters import clusters, neuron_fve
-from modscope.analysis.frequencies import energy_shares, gini, inverse_participation_ratio, relations
 from modscope.analysis.logits import logit_fit
 from modscope.analysis.plane.energy import (
     energy_by_hook,
@@ -28,6 +27,7 @@ from modscope.analysis.restriction import (
     restricted_loss,
     restriction,
 )
+from modscope.analysis.weights.frequencies import energy_shares, gini, inverse_participation_ratio, relations
 from modscope.errors import InputError, UnknownName
 from modscope.losses import losses
 from modscope.model import Transformer, TransformerConfig

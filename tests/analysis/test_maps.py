@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.activations import Activations, record
-from modscope.analysis.maps import linear_maps, map_gains, spectral_matmul, tap_coherence
+from modscope.analysis.weights.maps import linear_maps, map_gains, spectral_matmul, tap_coherence
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.signal import keep_frequencies

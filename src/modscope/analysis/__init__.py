@@ -35,21 +35,10 @@ from modscope.analysis.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
 from modscope.analysis.equivalence import group_defects, relation_defects
 from modscope.analysis.examples import examples, worst_examples
-from modscope.analysis.frequencies import (
-    MAPS,
-    Relations,
-    component_norms,
-    energy_shares,
-    gini,
-    inverse_participation_ratio,
-    relations,
-    weight_table,
-)
 from modscope.analysis.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
 from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows, wave_table
 from modscope.analysis.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
 from modscope.analysis.logits import LogitFit, logit_fit
-from modscope.analysis.maps import LinearMap, linear_maps, map_gains, spectral_matmul, tap_coherence
 from modscope.analysis.measures import MEASURES, Measure, measure_table
 from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.neurons import (
@@ -121,6 +110,17 @@ from modscope.analysis.stream import StreamModel, rebuilt_stream, stream_model, 
 from modscope.analysis.stream_budget import error_budget
 from modscope.analysis.summary import Summary, summarise
 from modscope.analysis.tables import Table, table_of
+from modscope.analysis.weights.frequencies import (
+    MAPS,
+    Relations,
+    component_norms,
+    energy_shares,
+    gini,
+    inverse_participation_ratio,
+    relations,
+    weight_table,
+)
+from modscope.analysis.weights.maps import LinearMap, linear_maps, map_gains, spectral_matmul, tap_coherence
 
 __all__ = [
     "DEFAULT_RULE",

@@ -12,7 +12,6 @@ from modscope.analysis.attention import log_odds_additivity, pattern_statistics,
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.equivalence import RELATIONS, group_defects
 from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows
-from modscope.analysis.maps import map_gains
 from modscope.analysis.neurons import (
     cluster_summary,
     matched_filters,
@@ -26,6 +25,7 @@ from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.quadratic import compare_hooks
 from modscope.analysis.plane.symmetry import circulant_defects, even_fractions, swap_shares
 from modscope.analysis.tables import Table, table_of
+from modscope.analysis.weights.maps import map_gains
 from modscope.errors import UnknownName
 from modscope.signal import noise_defects
 

@@ -15,9 +15,9 @@ import torch
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.frequencies import weight_table
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import CONSTANT, energy_of_lines, line_means
+from modscope.analysis.weights.frequencies import weight_table
 from modscope.errors import InputError, UnknownName
 from modscope.model import ACTIVATIONS, Transformer
 from modscope.signal import phase_distance, spectrum, spectrum_at

@@ -13,8 +13,8 @@ import torch
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.frequencies import weight_table
 from modscope.analysis.plane.marginals import Marginals, answer_sign, marginals
+from modscope.analysis.weights.frequencies import weight_table
 from modscope.losses import cross_entropy
 from modscope.model import ACTIVATIONS
 

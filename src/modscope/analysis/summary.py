@@ -15,7 +15,11 @@ from modscope.analysis.cautions import cautions
 from modscope.analysis.circle import Circle
 from modscope.analysis.clusters import Clusters
 from modscope.analysis.examples import examples, worst_examples
-from modscope.analysis.frequencies import (
+from modscope.analysis.keys import DEFAULT_RULE, RULES, Evidence, KeyFrequencies, evidence_of, key_frequencies
+from modscope.analysis.logits import LogitFit
+from modscope.analysis.plane.energy import PairEnergy, even_fraction, hooks_in_turn, pair_energy
+from modscope.analysis.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
+from modscope.analysis.weights.frequencies import (
     MAPS,
     Relations,
     energy_shares,
@@ -24,10 +28,6 @@ from modscope.analysis.frequencies import (
     relations,
     weight_table,
 )
-from modscope.analysis.keys import DEFAULT_RULE, RULES, Evidence, KeyFrequencies, evidence_of, key_frequencies
-from modscope.analysis.logits import LogitFit
-from modscope.analysis.plane.energy import PairEnergy, even_fraction, hooks_in_turn, pair_energy
-from modscope.analysis.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
 from modscope.errors import InputError
 from modscope.losses import Scores, accuracies, is_guessing, losses
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.frequencies import energy_shares, gini, inverse_participation_ratio
+from modscope.analysis.weights.frequencies import energy_shares, gini, inverse_participation_ratio
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
