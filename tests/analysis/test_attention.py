@@ -10,7 +10,7 @@ import torch
 from tests import planted
 
 from modscope.activations import Activations, record
-from modscope.analysis.attention import (
+from modscope.analysis.inputs.attention import (
     log_odds_additivity,
     pattern_statistics,
     product_and_sum_of_waves,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modscope.activations import Activations, record
 from modscope.analysis.controls import random_phases
-from modscope.analysis.equivalence import RELATIONS, group_defects, relation_defects
+from modscope.analysis.inputs.equivalence import RELATIONS, group_defects, relation_defects
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.task import ModularTask

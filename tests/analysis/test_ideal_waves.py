@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modscope.analysis.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
+from modscope.analysis.inputs.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
 from modscope.errors import InputError
 from modscope.signal import even_fraction, power
 

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from modscope.activations import Activations, record
-from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows, wave_table
+from modscope.analysis.inputs.waves import (
+    head_frequencies,
+    reversal_errors,
+    token_hooks,
+    wave_rows,
+    wave_table,
+)
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.orders import in_order

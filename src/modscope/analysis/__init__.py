@@ -13,14 +13,6 @@ from modscope.analysis.ablation import (
     ablations,
     intermodulation_set,
 )
-from modscope.analysis.attention import (
-    log_odds_additivity,
-    pattern_statistics,
-    product_and_sum_of_waves,
-    product_parts,
-    score_products,
-    score_shares,
-)
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.circuits import (
     circle_fits,
@@ -33,10 +25,24 @@ from modscope.analysis.circuits import (
 )
 from modscope.analysis.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
-from modscope.analysis.equivalence import group_defects, relation_defects
 from modscope.analysis.examples import examples, worst_examples
-from modscope.analysis.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
-from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows, wave_table
+from modscope.analysis.inputs.attention import (
+    log_odds_additivity,
+    pattern_statistics,
+    product_and_sum_of_waves,
+    product_parts,
+    score_products,
+    score_shares,
+)
+from modscope.analysis.inputs.equivalence import group_defects, relation_defects
+from modscope.analysis.inputs.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
+from modscope.analysis.inputs.waves import (
+    head_frequencies,
+    reversal_errors,
+    token_hooks,
+    wave_rows,
+    wave_table,
+)
 from modscope.analysis.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
 from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.measures import MEASURES, Measure, measure_table

@@ -8,10 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modscope.activations import Activations
-from modscope.analysis.attention import log_odds_additivity, pattern_statistics, product_parts, score_shares
 from modscope.analysis.controls import permuted_tokens, untrained
-from modscope.analysis.equivalence import RELATIONS, group_defects
-from modscope.analysis.inputs import head_frequencies, reversal_errors, token_hooks, wave_rows
+from modscope.analysis.inputs.attention import (
+    log_odds_additivity,
+    pattern_statistics,
+    product_parts,
+    score_shares,
+)
+from modscope.analysis.inputs.equivalence import RELATIONS, group_defects
+from modscope.analysis.inputs.waves import head_frequencies, reversal_errors, token_hooks, wave_rows
 from modscope.analysis.neurons import (
     cluster_summary,
     matched_filters,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.analysis.inputs import reversal_errors
+from modscope.analysis.inputs.waves import reversal_errors
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
