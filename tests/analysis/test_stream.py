@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.activations import Activations, record
-from modscope.analysis.phasors import center_phasors, envelope_fit, phase_agreement
-from modscope.analysis.stream import rebuilt_stream, stream_model
-from modscope.analysis.stream_budget import error_budget
-from modscope.analysis.stream_scores import scores_of_parts
+from modscope.analysis.stream.budget import error_budget
+from modscope.analysis.stream.model import rebuilt_stream, stream_model
+from modscope.analysis.stream.phasors import center_phasors, envelope_fit, phase_agreement
+from modscope.analysis.stream.scores import scores_of_parts
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig

@@ -55,7 +55,6 @@ from modscope.analysis.neurons import (
     output_phases,
     phase_tiling,
 )
-from modscope.analysis.phasors import center_phasors, envelope_fit, phase_agreement
 from modscope.analysis.plane.energy import (
     PairEnergy,
     energy_by_hook,
@@ -112,8 +111,9 @@ from modscope.analysis.restriction import (
     restricted_loss,
     restriction,
 )
-from modscope.analysis.stream import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
-from modscope.analysis.stream_budget import error_budget
+from modscope.analysis.stream.budget import error_budget
+from modscope.analysis.stream.model import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
+from modscope.analysis.stream.phasors import center_phasors, envelope_fit, phase_agreement
 from modscope.analysis.summary import Summary, summarise
 from modscope.analysis.tables import Table, table_of
 from modscope.analysis.weights.frequencies import (

@@ -23,7 +23,7 @@ from modscope.analysis.ablation.tokens import token_ablations
 from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook, ChangedNetwork, Outcome, by_name
 from modscope.analysis.circle import circle_of
 from modscope.analysis.plane.marginals import checked_frequencies
-from modscope.analysis.stream_scores import scores_of_blocks
+from modscope.analysis.stream.scores import scores_of_blocks
 from modscope.analysis.tables import Table
 from modscope.errors import InputError, UnknownName
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from modscope.activations import Activations, record
-from modscope.analysis.stream_scores import scores_of_blocks
+from modscope.analysis.stream.scores import scores_of_blocks
 from modscope.losses import Scores
 from modscope.model import Network
 

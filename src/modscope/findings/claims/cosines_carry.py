@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.analysis.stream_scores import explained, scores_of_parts
+from modscope.analysis.stream.scores import explained, scores_of_parts
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.phasors import phase_agreement
 from modscope.analysis.plane.marginals import phasors_of
-from modscope.analysis.stream import unembedding_phasors
+from modscope.analysis.stream.model import unembedding_phasors
+from modscope.analysis.stream.phasors import phase_agreement
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

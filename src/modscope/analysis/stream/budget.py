@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.stream import as_rows, stream_model, unembedding_waves
-from modscope.analysis.stream_scores import explained, scores_of_blocks, scores_of_parts
+from modscope.analysis.stream.model import as_rows, stream_model, unembedding_waves
+from modscope.analysis.stream.scores import explained, scores_of_blocks, scores_of_parts
 
 __all__ = ["error_budget"]
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
-from modscope.analysis.stream import unembedding_phasors
+from modscope.analysis.stream.model import unembedding_phasors
 from modscope.errors import InputError
 from modscope.model import Transformer
 

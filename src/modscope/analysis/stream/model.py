@@ -18,7 +18,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals, phasors_of
-from modscope.analysis.stream_scores import explained, picture_of, scores_of_blocks, scores_of_parts
+from modscope.analysis.stream.scores import explained, picture_of, scores_of_blocks, scores_of_parts
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores
 from modscope.model import Transformer
