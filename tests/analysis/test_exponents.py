@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from modscope.activations import Activations, record
-from modscope.analysis.neurons import neuron_waves, output_phases
+from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.exponents import as_addition
 from modscope.analysis.plane.symmetry import even_fractions
 from modscope.errors import InputError

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from modscope.activations import record
 from modscope.analysis.circle import circle_of, primitive_root
-from modscope.analysis.clusters import clusters, neuron_fve
 from modscope.analysis.logits import logit_fit
+from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.energy import (
     energy_by_hook,
     even_fraction,

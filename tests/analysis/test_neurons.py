@@ -8,7 +8,7 @@ import torch
 from tests import planted as planted_networks
 
 from modscope.activations import Activations, record
-from modscope.analysis.neurons import (
+from modscope.analysis.neurons.waves import (
     cluster_summary,
     matched_filters,
     neuron_waves,

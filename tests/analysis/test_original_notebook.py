@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import modscope as ms
-from modscope.analysis import neurons
+from modscope.analysis.neurons import waves as neurons
 from modscope.model import Transformer, TransformerConfig
 from modscope.task import ModularTask
 

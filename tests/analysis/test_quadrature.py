@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests import planted
 
 from modscope.activations import Activations, record
-from modscope.analysis.quadrature import (
+from modscope.analysis.neurons.quadrature import (
     cluster_running_sum,
     even_phases,
     ideal_neurons,

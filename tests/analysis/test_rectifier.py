@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from tests import planted
 
 from modscope.activations import Activations, record
-from modscope.analysis.rectifier import (
+from modscope.analysis.neurons.rectifier import (
     block_energy,
     harmonic_proportion,
     harmonic_shares,

@@ -23,7 +23,6 @@ from modscope.analysis.circuits import (
     isolated_circle,
     pizza_logits,
 )
-from modscope.analysis.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
 from modscope.analysis.examples import examples, worst_examples
 from modscope.analysis.inputs.attention import (
@@ -47,7 +46,25 @@ from modscope.analysis.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_freq
 from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.measures import MEASURES, Measure, measure_table
 from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
-from modscope.analysis.neurons import (
+from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
+from modscope.analysis.neurons.quadrature import (
+    cluster_running_sum,
+    even_phases,
+    ideal_neurons,
+    ideal_running_sum,
+    quadrature_error,
+    quadrature_errors,
+    rectified_mean,
+    running_sum,
+)
+from modscope.analysis.neurons.rectifier import (
+    block_energy,
+    harmonic_proportion,
+    harmonic_shares,
+    neuron_harmonics,
+    rectified_cosine,
+)
+from modscope.analysis.neurons.waves import (
     Rule,
     cluster_summary,
     matched_filters,
@@ -81,23 +98,6 @@ from modscope.analysis.plane.symmetry import (
     swap_shares,
 )
 from modscope.analysis.plane.terms import line_means, term_energy
-from modscope.analysis.quadrature import (
-    cluster_running_sum,
-    even_phases,
-    ideal_neurons,
-    ideal_running_sum,
-    quadrature_error,
-    quadrature_errors,
-    rectified_mean,
-    running_sum,
-)
-from modscope.analysis.rectifier import (
-    block_energy,
-    harmonic_proportion,
-    harmonic_shares,
-    neuron_harmonics,
-    rectified_cosine,
-)
 from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.analysis.restriction import (
     MASKS,

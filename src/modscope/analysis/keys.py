@@ -10,8 +10,8 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.logits import LogitFit, logit_fit
+from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, weight_table
 from modscope.errors import UnknownName
 

@@ -17,7 +17,7 @@ from modscope.analysis.inputs.attention import (
 )
 from modscope.analysis.inputs.equivalence import RELATIONS, group_defects
 from modscope.analysis.inputs.waves import head_frequencies, reversal_errors, token_hooks, wave_rows
-from modscope.analysis.neurons import (
+from modscope.analysis.neurons.waves import (
     cluster_summary,
     matched_filters,
     median,

@@ -9,7 +9,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.clusters import Clusters
+from modscope.analysis.neurons.clusters import Clusters
 from modscope.errors import InputError
 from modscope.orders import in_order
 from modscope.signal import mean_over, power

@@ -13,7 +13,7 @@ from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.keys import Evidence as KeyEvidence
 from modscope.analysis.keys import evidence_of, key_frequencies
 from modscope.analysis.mechanism import Mechanism, is_at_chance, mechanism
-from modscope.analysis.neurons import neuron_waves, output_phases
+from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals
 from modscope.analysis.stream.model import StreamModel, stream_model
 from modscope.findings.finding import Verdict

@@ -9,7 +9,7 @@ import numpy as np
 from modscope.activations import Activations
 from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook
 from modscope.analysis.circle import circle_of
-from modscope.analysis.clusters import Clusters, clusters, neuron_fve
+from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 
 __all__ = ["cluster_ablations", "nonlinearity_ablations", "path_ablations", "random_neurons", "with_means"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from modscope.analysis.clusters import EXPLAINED, neuron_fve
+from modscope.analysis.neurons.clusters import EXPLAINED, neuron_fve
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.rectifier import axis_amplitudes
+from modscope.analysis.neurons.rectifier import axis_amplitudes
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modscope.analysis.clusters import EXPLAINED
+from modscope.analysis.neurons.clusters import EXPLAINED
 from modscope.report.look import Look
 from modscope.report.style import GRID, INK, MUTED, WIDTH, colour_of, percent_tick, svg
 

@@ -18,7 +18,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.circle import circle_of
-from modscope.analysis.clusters import clusters, neuron_fve
+from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies, phasors_of
 from modscope.analysis.plane.terms import line_means
 from modscope.errors import InputError

@@ -16,7 +16,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.circle import circle_of
-from modscope.analysis.clusters import clusters, neuron_fve
+from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, term_energy
 from modscope.errors import InputError
