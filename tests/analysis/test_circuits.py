@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests import planted
 
 from modscope.activations import record
-from modscope.analysis.circuits import (
+from modscope.analysis.answer.clock_and_pizza import (
     circle_fits,
     circularity,
     clock_logits,

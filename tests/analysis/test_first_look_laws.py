@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope.activations import record
+from modscope.analysis.answer.logits import logit_fit
+from modscope.analysis.answer.restriction import (
+    MASKS,
+    excluded_logits,
+    key_part,
+    restricted_logits,
+    restricted_loss,
+    restriction,
+)
 from modscope.analysis.circle import circle_of, primitive_root
-from modscope.analysis.logits import logit_fit
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.energy import (
     energy_by_hook,
@@ -18,14 +26,6 @@ from modscope.analysis.plane.energy import (
     even_fraction_by_hook,
     frequency_plane,
     pair_energy,
-)
-from modscope.analysis.restriction import (
-    MASKS,
-    excluded_logits,
-    key_part,
-    restricted_logits,
-    restricted_loss,
-    restriction,
 )
 from modscope.analysis.weights.frequencies import energy_shares, gini, inverse_participation_ratio, relations
 from modscope.errors import InputError, UnknownName

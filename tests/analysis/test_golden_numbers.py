@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modscope.activations import record
-from modscope.analysis.keys import RULES
+from modscope.analysis.answer.keys import RULES
 from modscope.analysis.summary import Summary, summarise
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
 from modscope.checkpoints import open_checkpoint

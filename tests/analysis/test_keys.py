@@ -8,7 +8,7 @@ import torch
 from tests import planted
 
 from modscope.activations import record
-from modscope.analysis.keys import RULES, evidence_of, key_frequencies
+from modscope.analysis.answer.keys import RULES, evidence_of, key_frequencies
 from modscope.analysis.summary import summarise
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, PairMLP, PairMLPConfig

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests import planted
 
 from modscope.activations import record
-from modscope.analysis.circuits import isolated_circle, turned_logits
-from modscope.analysis.keys import key_frequencies
+from modscope.analysis.answer.clock_and_pizza import isolated_circle, turned_logits
+from modscope.analysis.answer.keys import key_frequencies
 from modscope.analysis.mechanism import Mechanism, circle_curve, envelopes, mechanism
 from modscope.analysis.plane.marginals import marginals
 from modscope.analysis.replacement import margins, part_of, replacements

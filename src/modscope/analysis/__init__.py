@@ -13,8 +13,7 @@ from modscope.analysis.ablation import (
     ablations,
     intermodulation_set,
 )
-from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.circuits import (
+from modscope.analysis.answer.clock_and_pizza import (
     circle_fits,
     circularity,
     clock_logits,
@@ -23,6 +22,21 @@ from modscope.analysis.circuits import (
     isolated_circle,
     pizza_logits,
 )
+from modscope.analysis.answer.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
+from modscope.analysis.answer.logits import LogitFit, logit_fit
+from modscope.analysis.answer.restriction import (
+    MASKS,
+    Mask,
+    Restriction,
+    excluded_logits,
+    excluded_loss,
+    excluded_loss_by_frequency,
+    key_part,
+    restricted_logits,
+    restricted_loss,
+    restriction,
+)
+from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
 from modscope.analysis.examples import examples, worst_examples
 from modscope.analysis.inputs.attention import (
@@ -42,8 +56,6 @@ from modscope.analysis.inputs.waves import (
     wave_rows,
     wave_table,
 )
-from modscope.analysis.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
-from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.measures import MEASURES, Measure, measure_table
 from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
@@ -99,18 +111,6 @@ from modscope.analysis.plane.symmetry import (
 )
 from modscope.analysis.plane.terms import line_means, term_energy
 from modscope.analysis.replacement import margins, part_of, replacements
-from modscope.analysis.restriction import (
-    MASKS,
-    Mask,
-    Restriction,
-    excluded_logits,
-    excluded_loss,
-    excluded_loss_by_frequency,
-    key_part,
-    restricted_logits,
-    restricted_loss,
-    restriction,
-)
 from modscope.analysis.stream.budget import error_budget
 from modscope.analysis.stream.model import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
 from modscope.analysis.stream.phasors import center_phasors, envelope_fit, phase_agreement

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from modscope.analysis.answer.keys import KeyFrequencies
+from modscope.analysis.answer.logits import LogitFit
+from modscope.analysis.answer.restriction import Restriction
 from modscope.analysis.circle import Circle
-from modscope.analysis.keys import KeyFrequencies
-from modscope.analysis.logits import LogitFit
-from modscope.analysis.restriction import Restriction
 from modscope.losses import Scores, is_guessing
 
 __all__ = ["cautions"]

@@ -11,14 +11,21 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.answer.keys import (
+    DEFAULT_RULE,
+    RULES,
+    Evidence,
+    KeyFrequencies,
+    evidence_of,
+    key_frequencies,
+)
+from modscope.analysis.answer.logits import LogitFit
+from modscope.analysis.answer.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
 from modscope.analysis.cautions import cautions
 from modscope.analysis.circle import Circle
 from modscope.analysis.examples import examples, worst_examples
-from modscope.analysis.keys import DEFAULT_RULE, RULES, Evidence, KeyFrequencies, evidence_of, key_frequencies
-from modscope.analysis.logits import LogitFit
 from modscope.analysis.neurons.clusters import Clusters
 from modscope.analysis.plane.energy import PairEnergy, even_fraction, hooks_in_turn, pair_energy
-from modscope.analysis.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
 from modscope.analysis.weights.frequencies import (
     MAPS,
     Relations,

@@ -50,7 +50,7 @@ def ablate(
     """Replace parts of a network, run the rest again, and compare with random changes of the same size."""
     from modscope.activations import record
     from modscope.analysis.ablation import ablate_all, ablation_table, ablations
-    from modscope.analysis.keys import evidence_of, key_frequencies
+    from modscope.analysis.answer.keys import evidence_of, key_frequencies
 
     if as_json and as_csv:
         raise InputError("--json and --csv together: expected one of them")

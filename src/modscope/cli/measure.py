@@ -61,7 +61,7 @@ def measure(
         raise InputError("--csv is for one measure, without --json: name it after the path")
 
     from modscope.activations import record
-    from modscope.analysis.keys import evidence_of, key_frequencies
+    from modscope.analysis.answer.keys import evidence_of, key_frequencies
 
     given = _numbers(frequencies)
     checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)

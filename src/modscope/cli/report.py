@@ -50,7 +50,7 @@ def report(
     """Analyse a network: accuracy, key frequencies, clusters of neurons, logits, symmetry, energy."""
     use_one_thread()
     from modscope.activations import record
-    from modscope.analysis.keys import DEFAULT_RULE
+    from modscope.analysis.answer.keys import DEFAULT_RULE
     from modscope.analysis.summary import summarise
     from modscope.findings import findings
     from modscope.report import Look, checkpoint_facts, report_page, write_page

@@ -8,9 +8,9 @@ from math import log
 
 from markupsafe import Markup
 
+from modscope.analysis.answer.logits import offset_profile, sum_profile
 from modscope.analysis.circle import circle_of
 from modscope.analysis.examples import worst_examples
-from modscope.analysis.logits import offset_profile, sum_profile
 from modscope.analysis.specimens import (
     neuron_specimen,
     wave_specimen,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.logits import sum_profile
-from modscope.analysis.restriction import restricted_loss
+from modscope.analysis.answer.logits import sum_profile
+from modscope.analysis.answer.restriction import restricted_loss
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modscope.analysis.answer.restriction import MASKS
 from modscope.analysis.plane.energy import TERMS
-from modscope.analysis.restriction import MASKS
 from modscope.report.look import Look
 from modscope.report.style import GRID, INK, MUTED, PLAIN, TERM_COLOURS, WIDTH, colour_of, percent_tick, svg
 from modscope.report.words import answer, number_text

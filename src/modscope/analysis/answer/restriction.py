@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
+from modscope.analysis.answer.logits import logit_fit, pair_scores, sum_profile
 from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.logits import logit_fit, pair_scores, sum_profile
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores, cross_entropy
 from modscope.signal import basis_frequencies, fourier_basis

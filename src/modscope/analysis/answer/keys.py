@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.answer.logits import LogitFit, logit_fit
 from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.logits import LogitFit, logit_fit
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, weight_table
 from modscope.errors import UnknownName
