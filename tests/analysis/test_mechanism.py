@@ -14,9 +14,9 @@ from tests import planted
 from modscope.activations import record
 from modscope.analysis.answer.clock_and_pizza import isolated_circle, turned_logits
 from modscope.analysis.answer.keys import key_frequencies
-from modscope.analysis.mechanism import Mechanism, circle_curve, envelopes, mechanism
+from modscope.analysis.causes.mechanism import Mechanism, circle_curve, envelopes, mechanism
+from modscope.analysis.causes.replacement import margins, part_of, replacements
 from modscope.analysis.plane.marginals import marginals
-from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.checkpoints import open_checkpoint
 from modscope.errors import InputError
 from modscope.losses import accuracies, losses

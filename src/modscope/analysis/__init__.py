@@ -36,6 +36,8 @@ from modscope.analysis.answer.restriction import (
     restricted_loss,
     restriction,
 )
+from modscope.analysis.causes.mechanism import Mechanism, envelopes, mechanism
+from modscope.analysis.causes.replacement import margins, part_of, replacements
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
 from modscope.analysis.examples import examples, worst_examples
@@ -57,7 +59,6 @@ from modscope.analysis.inputs.waves import (
     wave_table,
 )
 from modscope.analysis.measures import MEASURES, Measure, measure_table
-from modscope.analysis.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.neurons.quadrature import (
     cluster_running_sum,
@@ -110,7 +111,6 @@ from modscope.analysis.plane.symmetry import (
     swap_shares,
 )
 from modscope.analysis.plane.terms import line_means, term_energy
-from modscope.analysis.replacement import margins, part_of, replacements
 from modscope.analysis.stream.budget import error_budget
 from modscope.analysis.stream.model import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
 from modscope.analysis.stream.phasors import center_phasors, envelope_fit, phase_agreement

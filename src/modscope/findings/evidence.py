@@ -11,8 +11,8 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.answer.keys import Evidence as KeyEvidence
 from modscope.analysis.answer.keys import evidence_of, key_frequencies
+from modscope.analysis.causes.mechanism import Mechanism, is_at_chance, mechanism
 from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.mechanism import Mechanism, is_at_chance, mechanism
 from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals
 from modscope.analysis.stream.model import StreamModel, stream_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from modscope.analysis.answer.clock_and_pizza import distance_irrelevance, gradient_symmetricity
-from modscope.analysis.replacement import margins
+from modscope.analysis.causes.replacement import margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

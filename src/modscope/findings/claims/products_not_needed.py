@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.analysis.replacement import input_hook
+from modscope.analysis.causes.replacement import input_hook
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule

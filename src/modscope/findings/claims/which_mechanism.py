@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.replacement import input_hook, margins
+from modscope.analysis.causes.replacement import input_hook, margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Interval, Picture, Rule

@@ -13,8 +13,8 @@ import xarray as xr
 
 from modscope.activations import Activations, record
 from modscope.analysis.answer.clock_and_pizza import isolated_circle
+from modscope.analysis.causes.replacement import MarginalOf, input_hook, margins, replacements
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
-from modscope.analysis.replacement import MarginalOf, input_hook, margins, replacements
 from modscope.analysis.weights.frequencies import Map, weight_table
 from modscope.model import Network
 from modscope.task import ModularTask
