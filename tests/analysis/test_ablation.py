@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests import planted
 
 from modscope.activations import Activations, record
-from modscope.analysis.ablation import (
+from modscope.analysis.causes.ablation import (
     ablate,
     ablate_all,
     ablate_with,
@@ -19,10 +19,10 @@ from modscope.analysis.ablation import (
     ablations,
     intermodulation_set,
 )
-from modscope.analysis.ablation.attention import equalised_pattern, mean_pattern, swapped_pattern
-from modscope.analysis.ablation.filters import other_frequencies
-from modscope.analysis.ablation.tokens import permuted_embeddings
-from modscope.analysis.ablation.trial import ChangedHook
+from modscope.analysis.causes.ablation.attention import equalised_pattern, mean_pattern, swapped_pattern
+from modscope.analysis.causes.ablation.filters import other_frequencies
+from modscope.analysis.causes.ablation.tokens import permuted_embeddings
+from modscope.analysis.causes.ablation.trial import ChangedHook
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig

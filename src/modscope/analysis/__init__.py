@@ -2,17 +2,6 @@
 
 from __future__ import annotations
 
-from modscope.analysis.ablation import (
-    Ablation,
-    AblationResult,
-    ablate,
-    ablate_all,
-    ablate_with,
-    ablation_dataset,
-    ablation_table,
-    ablations,
-    intermodulation_set,
-)
 from modscope.analysis.answer.clock_and_pizza import (
     circle_fits,
     circularity,
@@ -35,6 +24,17 @@ from modscope.analysis.answer.restriction import (
     restricted_logits,
     restricted_loss,
     restriction,
+)
+from modscope.analysis.causes.ablation import (
+    Ablation,
+    AblationResult,
+    ablate,
+    ablate_all,
+    ablate_with,
+    ablation_dataset,
+    ablation_table,
+    ablations,
+    intermodulation_set,
 )
 from modscope.analysis.causes.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.causes.replacement import margins, part_of, replacements

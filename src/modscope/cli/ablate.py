@@ -13,7 +13,7 @@ from modscope.cli.opening import frequency_list, opened_checkpoint
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
-    from modscope.analysis.ablation import AblationResult
+    from modscope.analysis.causes.ablation import AblationResult
 
 __all__ = ["ablate"]
 
@@ -49,8 +49,8 @@ def ablate(
 ) -> None:
     """Replace parts of a network, run the rest again, and compare with random changes of the same size."""
     from modscope.activations import record
-    from modscope.analysis.ablation import ablate_all, ablation_table, ablations
     from modscope.analysis.answer.keys import evidence_of, key_frequencies
+    from modscope.analysis.causes.ablation import ablate_all, ablation_table, ablations
 
     if as_json and as_csv:
         raise InputError("--json and --csv together: expected one of them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.ablation.attention import equalised_pattern
+from modscope.analysis.causes.ablation.attention import equalised_pattern
 from modscope.analysis.causes.replacement import margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench

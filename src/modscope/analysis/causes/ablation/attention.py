@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from modscope.activations import Activations
-from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook
+from modscope.analysis.causes.ablation.trial import SHUFFLED, Ablation, ChangedHook
 
 __all__ = [
     "attention_ablations",

@@ -11,16 +11,23 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.ablation.attention import attention_ablations
-from modscope.analysis.ablation.filters import logit_ablations, neuron_filter_ablations
-from modscope.analysis.ablation.mlp import (
+from modscope.analysis.causes.ablation.attention import attention_ablations
+from modscope.analysis.causes.ablation.filters import logit_ablations, neuron_filter_ablations
+from modscope.analysis.causes.ablation.mlp import (
     cluster_ablations,
     nonlinearity_ablations,
     path_ablations,
     random_neurons,
 )
-from modscope.analysis.ablation.tokens import token_ablations
-from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook, ChangedNetwork, Outcome, by_name
+from modscope.analysis.causes.ablation.tokens import token_ablations
+from modscope.analysis.causes.ablation.trial import (
+    SHUFFLED,
+    Ablation,
+    ChangedHook,
+    ChangedNetwork,
+    Outcome,
+    by_name,
+)
 from modscope.analysis.circle import circle_of
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.stream.scores import scores_of_blocks

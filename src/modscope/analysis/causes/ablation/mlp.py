@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from modscope.activations import Activations
-from modscope.analysis.ablation.trial import SHUFFLED, Ablation, ChangedHook
+from modscope.analysis.causes.ablation.trial import SHUFFLED, Ablation, ChangedHook
 from modscope.analysis.circle import circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 

@@ -8,8 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from modscope.activations import Activations
-from modscope.analysis.ablation.trial import Ablation, ChangedHook
 from modscope.analysis.answer.restriction import MASKS, Mask, excluded_logits, restricted_logits
+from modscope.analysis.causes.ablation.trial import Ablation, ChangedHook
 from modscope.analysis.circle import Circle, circle_of
 from modscope.residues import harmonic, intermodulation
 from modscope.signal import keep_frequencies, remove_frequencies

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from modscope.activations import Activations
-from modscope.analysis.ablation.trial import Ablation, ChangedNetwork
+from modscope.analysis.causes.ablation.trial import Ablation, ChangedNetwork
 from modscope.model import Network, Transformer
 
 __all__ = ["permuted_embeddings", "token_ablations"]

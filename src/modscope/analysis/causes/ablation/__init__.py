@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modscope.analysis.ablation.filters import intermodulation_set
-from modscope.analysis.ablation.registry import (
+from modscope.analysis.causes.ablation.filters import intermodulation_set
+from modscope.analysis.causes.ablation.registry import (
     AblationResult,
     ablate,
     ablate_all,
@@ -12,7 +12,7 @@ from modscope.analysis.ablation.registry import (
     ablation_table,
     ablations,
 )
-from modscope.analysis.ablation.trial import Ablation, Outcome
+from modscope.analysis.causes.ablation.trial import Ablation, Outcome
 
 __all__ = [
     "Ablation",
