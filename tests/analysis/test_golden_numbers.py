@@ -9,7 +9,7 @@ import pytest
 
 from modscope.activations import record
 from modscope.analysis.answer.keys import RULES
-from modscope.analysis.summary import Summary, summarise
+from modscope.analysis.overview.summary import Summary, summarise
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
 from modscope.checkpoints import open_checkpoint
 

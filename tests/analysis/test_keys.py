@@ -9,7 +9,7 @@ from tests import planted
 
 from modscope.activations import record
 from modscope.analysis.answer.keys import RULES, evidence_of, key_frequencies
-from modscope.analysis.summary import summarise
+from modscope.analysis.overview.summary import summarise
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, PairMLP, PairMLPConfig
 from modscope.task import ModularTask

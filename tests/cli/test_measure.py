@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from modscope.analysis.measures import MEASURES
+from modscope.analysis.overview.measures import MEASURES
 from modscope.checkpoints import save_safetensors
 from modscope.cli import main
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig

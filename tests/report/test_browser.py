@@ -9,7 +9,7 @@ import pytest
 from tests import planted
 
 from modscope.activations import record
-from modscope.analysis.summary import summarise
+from modscope.analysis.overview.summary import summarise
 from modscope.findings import findings
 from modscope.report import Look, report_page, write_page
 

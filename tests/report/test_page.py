@@ -12,7 +12,7 @@ import torch
 from markupsafe import escape
 
 from modscope.activations import Activations, record
-from modscope.analysis.summary import Summary, summarise
+from modscope.analysis.overview.summary import Summary, summarise
 from modscope.errors import InputError
 from modscope.findings import Picture, findings
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig

@@ -40,7 +40,6 @@ from modscope.analysis.causes.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.causes.replacement import margins, part_of, replacements
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
-from modscope.analysis.examples import examples, worst_examples
 from modscope.analysis.inputs.attention import (
     log_odds_additivity,
     pattern_statistics,
@@ -58,7 +57,6 @@ from modscope.analysis.inputs.waves import (
     wave_rows,
     wave_table,
 )
-from modscope.analysis.measures import MEASURES, Measure, measure_table
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.neurons.quadrature import (
     cluster_running_sum,
@@ -85,6 +83,9 @@ from modscope.analysis.neurons.waves import (
     output_phases,
     phase_tiling,
 )
+from modscope.analysis.overview.examples import examples, worst_examples
+from modscope.analysis.overview.measures import MEASURES, Measure, measure_table
+from modscope.analysis.overview.summary import Summary, summarise
 from modscope.analysis.plane.energy import (
     PairEnergy,
     energy_by_hook,
@@ -114,7 +115,6 @@ from modscope.analysis.plane.terms import line_means, term_energy
 from modscope.analysis.stream.budget import error_budget
 from modscope.analysis.stream.model import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
 from modscope.analysis.stream.phasors import center_phasors, envelope_fit, phase_agreement
-from modscope.analysis.summary import Summary, summarise
 from modscope.analysis.tables import Table, table_of
 from modscope.analysis.weights.frequencies import (
     MAPS,

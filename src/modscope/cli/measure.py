@@ -50,7 +50,7 @@ def measure(
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
 ) -> None:
     """Measure the waves of a network: before attention, in attention, in neurons and through its maps."""
-    from modscope.analysis.measures import MEASURES
+    from modscope.analysis.overview.measures import MEASURES
 
     if show_names:
         for each in MEASURES.values():
@@ -84,7 +84,7 @@ def _tables(
     acts: Activations, names: Sequence[str], keys: Sequence[int], *, alone: bool
 ) -> Iterator[tuple[str, Table | str]]:
     """Each measure with its table, or with the reason why it does not apply unless it was asked for."""
-    from modscope.analysis.measures import measure_table
+    from modscope.analysis.overview.measures import measure_table
 
     for name in names:
         try:

@@ -51,7 +51,7 @@ def report(
     use_one_thread()
     from modscope.activations import record
     from modscope.analysis.answer.keys import DEFAULT_RULE
-    from modscope.analysis.summary import summarise
+    from modscope.analysis.overview.summary import summarise
     from modscope.findings import findings
     from modscope.report import Look, checkpoint_facts, report_page, write_page
     from modscope.report.words import verdict

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from modscope.activations import Activations
-from modscope.analysis.summary import Summary
+from modscope.analysis.overview.summary import Summary
 from modscope.findings import Findings
 from modscope.report.style import key_colours
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from modscope.analysis.answer.logits import offset_profile, sum_profile
 from modscope.analysis.circle import circle_of
-from modscope.analysis.examples import worst_examples
-from modscope.analysis.specimens import (
+from modscope.analysis.overview.examples import worst_examples
+from modscope.analysis.overview.specimens import (
     neuron_specimen,
     wave_specimen,
 )

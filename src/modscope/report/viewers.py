@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from modscope.analysis.specimens import WaveSpecimen, neuron_pictures, wave_pictures
+from modscope.analysis.overview.specimens import WaveSpecimen, neuron_pictures, wave_pictures
 from modscope.report.look import Look
 from modscope.viewer import View, show
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from modscope.analysis.summary import Summary
+from modscope.analysis.overview.summary import Summary
 
 __all__ = ["answer", "count", "loss_text", "number_text", "order_note", "percent", "subtitle", "verdict"]
 

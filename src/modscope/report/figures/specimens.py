@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from modscope.analysis.specimens import NeuronSpecimen, WaveSpecimen
+from modscope.analysis.overview.specimens import NeuronSpecimen, WaveSpecimen
 from modscope.report.style import MUTED, PLAIN, WIDTH, svg
 from modscope.signal import resample
 

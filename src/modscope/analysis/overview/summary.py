@@ -21,10 +21,10 @@ from modscope.analysis.answer.keys import (
 )
 from modscope.analysis.answer.logits import LogitFit
 from modscope.analysis.answer.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
-from modscope.analysis.cautions import cautions
 from modscope.analysis.circle import Circle
-from modscope.analysis.examples import examples, worst_examples
 from modscope.analysis.neurons.clusters import Clusters
+from modscope.analysis.overview.cautions import cautions
+from modscope.analysis.overview.examples import examples, worst_examples
 from modscope.analysis.plane.energy import PairEnergy, even_fraction, hooks_in_turn, pair_energy
 from modscope.analysis.weights.frequencies import (
     MAPS,
