@@ -72,3 +72,42 @@ def test_imports_point_down(path: Path) -> None:
 def test_no_module_is_a_drawer_for_everything() -> None:
     names = {path.stem for path in SOURCE.rglob("*.py")}
     assert not names & {"utils", "helpers", "common", "misc"}
+
+
+# The wings of analysis along the signal's path: each may import its own rooms, the ground floor and the wings named.
+GROUND = {"circle", "tables", "controls"}
+WINGS: dict[str, set[str]] = {
+    "plane": set(),
+    "weights": {"plane"},
+    "inputs": {"plane"},
+    "stream": {"plane"},
+    "neurons": {"plane", "weights"},
+    "answer": {"plane", "weights", "neurons"},
+    "causes": {"plane", "weights", "inputs", "stream", "neurons", "answer"},
+    "overview": {"plane", "weights", "inputs", "stream", "neurons", "answer", "causes"},
+}
+
+
+def imported_wings(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+            if node.module == "modscope.analysis":
+                names |= {f"modscope.analysis.{alias.name}" for alias in node.names}
+    return {name.split(".")[2] for name in names if name.startswith("modscope.analysis.")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((SOURCE / "analysis").rglob("*.py")),
+    ids=lambda path: str(path.relative_to(SOURCE / "analysis")),
+)
+def test_wings_of_analysis_import_upwards_only(path: Path) -> None:
+    wing = path.relative_to(SOURCE / "analysis").parts[0].removesuffix(".py")
+    if wing == "__init__":
+        return
+    wrong = imported_wings(path) - WINGS.get(wing, set()) - GROUND - {wing}
+    assert not wrong, f"{wing} must not import {', '.join(sorted(wrong))}"
