@@ -9,6 +9,7 @@ trained or not, and what it is worth shows only beside the alternatives (`revers
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import xarray as xr
@@ -135,19 +136,33 @@ def wave_rows(
         found = wave_table(acts, hook, key_frequencies)
         if "pos" not in found.dims:
             raise InputError(f"hook {hook}: expected one before attention, {', '.join(token_hooks(acts))}")
-        if "head" not in found.dims:
-            found = found.expand_dims("head")
-        dim = next(str(d) for d in found.dims if d not in ("pos", "head", "k", "harmonic"))
-        order = ("pos", "head", dim, "k", "harmonic")
-        amplitude, phase = (found[name].transpose(*order).values for name in ("amplitude", "phase"))
-        dc = found.dc.transpose(*order[:3]).values
-        for i in np.ndindex(amplitude.shape):
-            head = i[1] if "head" in acts[hook].dims else None
-            at = (found.k.values[i[3]], found.frequency.values[i[3:]])
-            numbers = (float(amplitude[i]), float(phase[i]), float(dc[i[:3]]))
-            rows.append((hook, str(found["pos"].values[i[0]]), head, i[2], int(at[0]), int(at[1]), *numbers))
+        rows += _rows_of(found, hook)
     columns = ("hook", "pos", "head", "dim", "k", "frequency", "amplitude", "phase", "dc")
     return Table("Waves before attention", columns, tuple(rows))
+
+
+def _rows_of(waves: xr.Dataset, hook: str) -> list[tuple[object, ...]]:
+    """A row for every (pos, head, dim, k, harmonic) of a `wave_table` of one hook, the last changing fastest."""
+    heads: list[object] = list(range(waves.sizes["head"])) if "head" in waves.dims else [None]
+    if "head" not in waves.dims:
+        waves = waves.expand_dims("head")
+    dim = next(str(d) for d in waves.dims if d not in ("pos", "head", "k", "harmonic"))
+    order = ("pos", "head", dim, "k", "harmonic")
+    # plain lists: indexing named arrays number by number costs a hundred times the arithmetic
+    amplitude, phase = (
+        waves[name].transpose(*order).values.ravel().tolist() for name in ("amplitude", "phase")
+    )
+    dc = np.repeat(waves.dc.transpose(*order[:3]).values.ravel(), waves.frequency.size).tolist()
+    named = [
+        (k, f)
+        for k, fs in zip(waves.k.values.tolist(), waves.frequency.values.tolist(), strict=True)
+        for f in fs
+    ]
+    places = product(map(str, waves["pos"].values), heads, range(waves.sizes[dim]), named)
+    return [
+        (hook, pos, head, place, *at, *numbers)
+        for (pos, head, place, at), *numbers in zip(places, amplitude, phase, dc, strict=True)
+    ]
 
 
 def _row_spectrum(acts: Activations, hook: str, names: np.ndarray) -> xr.DataArray:
