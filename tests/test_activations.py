@@ -11,7 +11,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-import modscope.activations as module
+from modscope.activations import of_network as module
 from modscope.activations import record
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig

@@ -2,7 +2,8 @@
 
 ModscopeError
 ├── InputError (also a ValueError)     an argument that cannot be used
-│   └── UnknownName (also a KeyError)  a name that is not among the choices
+│   ├── UnknownName (also a KeyError)  a name that is not among the choices
+│   └── MissingWeight                  a measure that needs a weight, asked of activations alone
 ├── CheckpointError                    a file that is not a usable network
 ├── RunError                           a run folder that cannot be read or written
 └── TrainingError                      training that cannot go on
@@ -13,7 +14,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["CheckpointError", "InputError", "ModscopeError", "RunError", "TrainingError", "UnknownName"]
+__all__ = [
+    "CheckpointError",
+    "InputError",
+    "MissingWeight",
+    "ModscopeError",
+    "RunError",
+    "TrainingError",
+    "UnknownName",
+]
 
 
 class ModscopeError(Exception):
@@ -43,6 +52,10 @@ class UnknownName(InputError, KeyError):  # noqa: N818 - reads as a sentence whe
     def __str__(self) -> str:
         # KeyError would print the repr of the text.
         return str(self.args[0]) if self.args else ""
+
+
+class MissingWeight(InputError):  # noqa: N818 - reads as a sentence where it is raised
+    """A measure that needs a weight or a forward pass, asked of a record that holds activations alone."""
 
 
 class CheckpointError(ModscopeError):

@@ -342,16 +342,23 @@ class Network:
         """Logits [batch, answer] at the read position."""
         return self.run(tokens)["logits"]
 
+    def pair_tokens(self, a: Tensor, b: Tensor) -> Tensor:
+        """The network's input [batch, pos] for residues a [batch] and b [batch]."""
+        columns = [a, b, torch.full_like(a, self.config.p)] if self.config.equals else [a, b]
+        return torch.stack(columns, dim=1)
+
+    def tokens_of_rows(self, rows: range) -> Tensor:
+        """The network's input [len(rows) * p, pos] for the pairs of some rows of a."""
+        p = self.config.p
+        a = torch.arange(rows.start, rows.stop)
+        return self.pair_tokens(a.repeat_interleave(p), torch.arange(p).repeat(len(rows)))
+
     def token_blocks(self, size: int = 16384) -> Iterator[Tensor]:
         """All pairs (a major) as token blocks [<= size, pos], whole rows of a at a time."""
         p = self.config.p
         rows = max(1, size // p)
         for start in range(0, p, rows):
-            a = torch.arange(start, min(start + rows, p))
-            columns = [a.repeat_interleave(p), torch.arange(p).repeat(len(a))]
-            if self.config.equals:
-                columns.append(torch.full((len(a) * p,), p))
-            yield torch.stack(columns, dim=1)
+            yield self.tokens_of_rows(range(start, min(start + rows, p)))
 
     @torch.no_grad()
     def all_logits(self) -> Tensor:

@@ -64,7 +64,7 @@ class Bench:
     def lacks(self, need: str) -> tuple[Verdict, str] | None:
         """The verdict on a claim with this need and why, where the network does not meet it; else None."""
         has: Mapping[str, Callable[[], bool]] = {
-            "attention": lambda: "pattern" in self.acts.hooks,
+            "attention": lambda: "pattern" in self.acts,
             "stream": lambda: isinstance(self.acts.model, Transformer),
             "answer": lambda: self.task.operation in ("add", "subtract"),
             "addition": lambda: self.task.operation == "add",

@@ -96,7 +96,7 @@ def findings(
             raise UnknownName.of("finding", name, CLAIMS)
     acts = _record_of(source)
     if only is None:
-        acts.load(*(hook for hook in _HOOKS if hook in acts.hooks))  # in one pass
+        acts.load(*(hook for hook in _HOOKS if hook in acts))  # in one pass
     bench = Bench(acts, key_frequencies=key_frequencies, seed=seed)
     return Findings(CLAIMS[name].finding(bench) for name in wanted)
 

@@ -187,7 +187,7 @@ def circle_curve(acts: Activations, k: int) -> np.ndarray:
     waves = _answer_waves(p, ks)
     # W_L and W_U times two waves over the answers: logits are never made
     reads: dict[str, Map] = {"mlp_post": "neuron_logit"}
-    if "resid_mid" in acts.hooks:
+    if "resid_mid" in acts:
         reads["resid_mid"] = "unembedding"
     columns = {hook: (weight_table(acts.model, name).T @ waves) for hook, name in reads.items()}
     read = np.concatenate(

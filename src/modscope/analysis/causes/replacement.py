@@ -37,7 +37,7 @@ _OF_NEURONS = ("mean", "answer", "without answer", "linear", "opposite")
 
 def input_hook(acts: Activations) -> str:
     """The activation that the MLP reads: resid_mid, or mlp_pre in a network without a residual stream."""
-    return "resid_mid" if "resid_mid" in acts.hooks else "mlp_pre"
+    return "resid_mid" if "resid_mid" in acts else "mlp_pre"
 
 
 def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
     labels = acts.task.labels
     logits = acts.at("logits").values
     rows = {"none": _judged([(range(acts.task.p), logits)], labels)}
-    if "pattern" in acts.hooks:
+    if "pattern" in acts:
         pattern = acts.at("pattern").values
         mean = np.broadcast_to(pattern.mean(axis=(0, 1), dtype=np.float64), pattern.shape)
         blocks = ((r, x["logits"]) for r, x in acts.resume({"pattern": mean}))

@@ -55,7 +55,7 @@ def pattern_statistics(acts: Activations) -> xr.Dataset:
 
 
 def _attention(acts: Activations, hook: str) -> xr.DataArray:
-    if hook not in acts.hooks:
+    if hook not in acts:
         raise InputError(f"this network has no attention: {hook} does not exist in it")
     return acts.at(hook)
 
@@ -170,8 +170,8 @@ def _constant_pattern_shares(acts: Activations) -> list[float]:
     by_token = {name: acts.at("v", name).rename({"token": name} if name != "=" else {}) for name in names}
     weighted = [mean.sel(key_pos=name, drop=True) * by_token[name] for name in names]
     fixed["z"] = sum(weighted[1:], start=weighted[0]).transpose("a", "b", "head", "d_head")
-    W_O = acts.model.weight("W_O").detach().numpy()
-    bias = acts.model.weight("b_O").detach().numpy() if acts.model.has_weight("b_O") else 0.0
+    W_O = acts.weight("W_O").detach().numpy()
+    bias = acts.weight("b_O").detach().numpy() if acts.has_weight("b_O") else 0.0
     z = fixed["z"].values
     out = z.reshape(*z.shape[:2], -1) @ W_O.reshape(-1, W_O.shape[-1]) + bias
     true_z, true_out = acts.at("z").values, acts.at("attn_out").values

@@ -108,7 +108,7 @@ def group_defects(
     d_model). After it they are the rows of the picture in the order (c, a); `across` is "c", with the rows
     of 32 features drawn at random (`seed`), or an axis of the hook. Raises UnknownName for other axes.
     """
-    hook = acts.model.hook_name(hook)
+    hook = acts.hook_name(hook)
     if hook not in acts.joint_hooks:
         x = acts[hook]
         if "token" not in x.dims:

@@ -29,7 +29,7 @@ RELATIONS = ("reversed and shifted", "not reversed", "not shifted", "permuted")
 def token_hooks(acts: Activations) -> tuple[str, ...]:
     """The hooks that carry a wave over the token for each of a and b: resid_pre, q, k, v, or embed without
     attention."""
-    return tuple(hook for hook in acts.hooks if hook not in acts.joint_hooks and _is_per_position(acts, hook))
+    return tuple(hook for hook in acts if hook not in acts.joint_hooks and _is_per_position(acts, hook))
 
 
 def _is_per_position(acts: Activations, hook: str) -> bool:
@@ -102,7 +102,7 @@ def wave_table(acts: Activations, hook: str, key_frequencies: Sequence[int]) -> 
 
     Raises InputError for a frequency outside 1..p//2, UnknownName for a hook that is not there.
     """
-    p, hook = acts.task.p, acts.model.hook_name(hook)
+    p, hook = acts.task.p, acts.hook_name(hook)
     key = checked_frequencies(key_frequencies, p)
     names = np.array([[k, harmonic(k, 2, p)] for k in key])
     if hook in token_hooks(acts):
@@ -201,7 +201,7 @@ def head_frequencies(acts: Activations, key_frequencies: Sequence[int] | None = 
     no wave at all has NaN and frequency 0. In white noise a frequency has a share of about 2/p.
     Raises InputError for a network without attention.
     """
-    hooks = [hook for hook in ("q", "k", "v") if hook in acts.hooks]
+    hooks = [hook for hook in ("q", "k", "v") if hook in acts]
     if not hooks:
         raise InputError("this network has no heads: q, k and v do not exist without attention")
     p = acts.task.p

@@ -181,8 +181,8 @@ def cluster_running_sum(acts: Activations, k: int, *, output: int | None = None)
 
 
 def _output_weights(acts: Activations, output: int) -> np.ndarray:
-    name = "W_out" if acts.model.has_weight("W_out") else "W_U"
-    weights = acts.model.weight(name).double().numpy()
+    name = "W_out" if acts.has_weight("W_out") else "W_U"
+    weights = acts.weight(name).double().numpy()
     if not 0 <= output < weights.shape[1]:
         raise InputError(f"output {output} of {name}: expected 0 to {weights.shape[1] - 1}")
     return weights[:, output]

@@ -136,7 +136,7 @@ def harmonic_proportion(
     """
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
-    chosen = [acts.model.hook_name(h) for h in hooks] if hooks is not None else _wave_hooks(acts)
+    chosen = [acts.hook_name(h) for h in hooks] if hooks is not None else _wave_hooks(acts)
     at = np.array([ks, [harmonic(k, 2, p) for k in ks]])
     pairs = list(combinations(ks, 2))
     mixed = np.array([intermodulation(j, k, p) for j, k in pairs], int).reshape(-1, 2)
@@ -212,7 +212,7 @@ def harmonic_shares(
     """
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
-    chosen = acts.joint_hooks if hooks is None else [acts.model.hook_name(h) for h in hooks]
+    chosen = acts.joint_hooks if hooks is None else [acts.hook_name(h) for h in hooks]
     seconds = _first_named([harmonic(k, 2, p) for k in ks], set(ks) | {0})
     mixed = {f for j, k in combinations(ks, 2) for f in intermodulation(j, k, p)} - set(ks) - {0}
     mixed -= {harmonic(k, 2, p) for k in ks}
@@ -261,7 +261,7 @@ def block_energy(acts: Activations, key_frequencies: Sequence[int], *, hook: str
     the rest are products of two key frequencies. Before the nonlinearity only the first row and column have
     energy in a sum of waves. The entry (0, 0), the mean, is 0. NaN for a hook that does not vary.
     """
-    p, hook = acts.task.p, acts.model.hook_name(hook)
+    p, hook = acts.task.p, acts.hook_name(hook)
     ks, at = (0, *checked_frequencies(key_frequencies, p)), basis_frequencies(p)
     rows = [fourier_basis(p)[at == k] for k in ks]
     energy, variance = _projected_energy(acts, hook, np.concatenate(rows))

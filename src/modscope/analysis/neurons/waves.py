@@ -183,7 +183,7 @@ def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> x
     at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
     both = _shared(spectrum(means, "n").sel(k=at, drop=True), acts.task.operation)
     R = both.transpose("d_model", "neuron").values
-    W_in = acts.model.weight("W_in").detach().double().numpy()
+    W_in = acts.weight("W_in").detach().double().numpy()
     noise = np.random.default_rng(seed).standard_normal(W_in.shape)
     alive = waves.frequency.values > 0
     result = {}

@@ -181,7 +181,7 @@ def _outputs(acts: Activations, keys: Sequence[int]) -> Table:
     waves = neuron_waves(acts)
     out = output_phases(acts, waves)
     columns = {name: out[name] for name in ("distance", "control", "measured_distance", "share")}
-    if "resid_mid" in acts.hooks:
+    if "resid_mid" in acts:
         filters = matched_filters(acts, waves)
         columns |= {"filter": filters.correlation, "c. filter": filters.control}
     ks = np.unique(waves.frequency.values[waves.frequency.values > 0])

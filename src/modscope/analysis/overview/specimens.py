@@ -62,9 +62,7 @@ def wave_specimen(acts: Activations, hook: str = "resid_post") -> WaveSpecimen:
     first = c / 2 % (n / 2)
     feature = int(pictures.feature.values[0])
     reflected = row[(c - np.arange(n)) % n]
-    return WaveSpecimen(
-        acts.model.hook_name(hook), feature, c, picture, row, reflected, (first, first + n / 2)
-    )
+    return WaveSpecimen(acts.hook_name(hook), feature, c, picture, row, reflected, (first, first + n / 2))
 
 
 def wave_pictures(acts: Activations, hook: str = "resid_post", *, count: int = 12) -> xr.DataArray:

@@ -48,7 +48,7 @@ def coefficient_plane(
 
 
 def _picture(acts: Activations, hook: str) -> xr.DataArray:
-    hook = acts.model.hook_name(hook)
+    hook = acts.hook_name(hook)
     if hook not in acts.joint_hooks:
         raise InputError(f"hook {hook} depends on one token: expected one of {', '.join(acts.joint_hooks)}")
     return acts.at(hook).transpose("a", "b", ...)
@@ -106,7 +106,7 @@ def terms_by_frequency(acts: Activations, hook: str) -> xr.Dataset:
     the units of the hook squared, summed over features. A hook before attention has linear terms only
     (mean over positions a and b). White noise has 4/(p^2 - 1) in each of linear and quadratic (odd p).
     """
-    hook = acts.model.hook_name(hook)
+    hook = acts.hook_name(hook)
     if hook in acts.joint_hooks:
         parts = term_energy(acts, hook)
         energy = parts.energy.sum([d for d in parts.energy.dims if d not in ("line", "k")])

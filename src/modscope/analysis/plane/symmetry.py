@@ -59,10 +59,10 @@ def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.
 
 def _hooks(acts: Activations, hooks: Iterable[str] | None) -> list[str]:
     if hooks is not None:
-        return [acts.model.hook_name(hook) for hook in hooks]
+        return [acts.hook_name(hook) for hook in hooks]
     return [
         hook
-        for hook in acts.hooks
+        for hook in acts
         if hook in acts.joint_hooks or ("pos" in acts[hook].dims and hook != "pos_embed")
     ]
 

@@ -25,7 +25,7 @@ def line_means(acts: Activations, hook: str) -> xr.Dataset:
     float64; streams over rows of a; kept with the record, being small and needed often. Raises UnknownName for a
     hook that does not depend on both tokens.
     """
-    hook = acts.model.hook_name(hook)
+    hook = acts.hook_name(hook)
     if ("line_means", hook) not in acts.derived:
         acts.derived["line_means", hook] = _line_means(acts, hook)
     return acts.derived["line_means", hook].copy()

@@ -129,7 +129,7 @@ def rebuilt_stream(
         "bias only": (bias, n_bias),
         "key bias only": (key_bias, n_cosines),
     }
-    width, answers = acts.model.weight("W_U").shape
+    width, answers = acts.weight("W_U").shape
     if width == len(found.mean) and answers >= found.p:
         waves = unembedding_waves(acts, found, ks)
         models["W_U, gain per k"] = ({"of_answer": waves["gain per frequency"]}, len(ks))
@@ -165,10 +165,10 @@ def unembedding_waves(acts: Activations, found: Marginals, ks: Sequence[int]) ->
 
 def unembedding_phasors(acts: Activations, ks: Sequence[int]) -> np.ndarray:
     """Phasors [k, feature] of each row of W_U over the answers 0..p-1; InputError where it has fewer."""
-    p, answers = acts.task.p, acts.model.weight("W_U").shape[1]
+    p, answers = acts.task.p, acts.weight("W_U").shape[1]
     if answers < p:
         raise InputError(f"W_U has {answers} answers: expected at least p = {p}, to be waves over the answer")
-    return phasors_of(acts.model.weight("W_U").double().numpy().T[: acts.task.p], ks)
+    return phasors_of(acts.weight("W_U").double().numpy().T[: acts.task.p], ks)
 
 
 def as_rows(rows: Mapping[str, tuple[float, Scores, Scores]], axis: str) -> xr.Dataset:

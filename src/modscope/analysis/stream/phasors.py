@@ -28,7 +28,7 @@ def center_phasors(
     Raises InputError where the answer is neither a + b nor a - b.
     """
     ks, sign, p = checked_frequencies(key_frequencies, acts.task.p), answer_sign(acts), acts.task.p
-    hook, w = acts.model.hook_name(hook), 2 * np.pi / p * np.asarray(ks)
+    hook, w = acts.hook_name(hook), 2 * np.pi / p * np.asarray(ks)
     n = np.arange(p)
     total: np.ndarray | None = None
     for block in acts.blocks(hook):
@@ -116,7 +116,7 @@ def phase_agreement(
             "cosine": (("k",), cosine),
         },
         {"k": list(ks), "row": np.arange(p)},
-        attrs={"hook": acts.model.hook_name(hook), "unit": "rad"},
+        attrs={"hook": acts.hook_name(hook), "unit": "rad"},
     )
 
 
@@ -137,7 +137,7 @@ def _row_phasors(acts: Activations, hook: str, ks: Sequence[int], sign: int) -> 
     """Coefficients [k, a, feature] of each row a on e^{i w_k c}, c = a + sign * b; their mean over a is exact."""
     p, k = acts.task.p, np.asarray(ks)
     turn = np.exp(-2j * np.pi / p * sign * (k[:, None] * np.arange(p) % p)) * (2 / p)
-    hook, parts = acts.model.hook_name(hook), []
+    hook, parts = acts.hook_name(hook), []
     for block in acts.blocks(hook):
         x = block[hook].values.astype(np.float64)
         x = x.reshape(len(x), p, -1)

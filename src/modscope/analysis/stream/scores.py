@@ -68,10 +68,10 @@ def scores_of_blocks(blocks: Iterable[tuple[range, np.ndarray]], task: ModularTa
 
 
 def _unembedded(acts: Activations, found: Marginals, parts: Parts) -> Iterator[tuple[range, np.ndarray]]:
-    weights = acts.model.weight("W_U").double().numpy()
+    weights = acts.weight("W_U").double().numpy()
     mean = found.mean @ weights
-    if acts.model.has_weight("b_U"):
-        mean = mean + acts.model.weight("b_U").double().numpy()
+    if acts.has_weight("b_U"):
+        mean = mean + acts.weight("b_U").double().numpy()
     return _filled(found, {name: table @ weights for name, table in parts.items()}, mean)
 
 

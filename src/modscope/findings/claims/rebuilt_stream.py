@@ -26,7 +26,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "cosines only": explained(found, model.cosines()),
         "key bias only": explained(found, model.bias(key_only=True)),
     }
-    if bench.acts.model.weight("W_U").shape[0] == len(found.mean):
+    if bench.acts.weight("W_U").shape[0] == len(found.mean):
         waves = unembedding_waves(bench.acts, found, bench.ks)
         numbers["W_U's own waves, a gain per frequency"] = explained(
             found, {"of_answer": waves["gain per frequency"]}

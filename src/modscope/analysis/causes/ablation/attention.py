@@ -76,7 +76,7 @@ def attention_ablations(acts: Activations) -> Iterator[Ablation]:
 
     None for a network without attention.
     """
-    if "pattern" not in acts.hooks:
+    if "pattern" not in acts:
         return
     heads = range(acts.at("pattern").sizes["head"])
     for name, (change, says) in _PATTERNS.items():

@@ -36,7 +36,7 @@ def nonlinearity_ablations(acts: Activations) -> Iterator[Ablation]:
 
 def path_ablations(acts: Activations) -> Iterator[Ablation]:
     """The last residual stream with the skip path (resid_mid) or the MLP's output at its mean over pairs."""
-    if "resid_post" not in acts.hooks:
+    if "resid_post" not in acts:
         return
 
     def without(hook: str) -> Callable[[], ChangedHook]:
@@ -97,7 +97,7 @@ def cluster_ablations(acts: Activations, key_frequencies: Sequence[int]) -> Iter
 
 def random_neurons(acts: Activations, *, seed: int = 0) -> Iterator[Ablation]:
     """A tenth, and half, of the neurons, drawn at random, held at their mean over pairs."""
-    width = acts.model.weight("W_out" if acts.model.has_weight("W_out") else "W_U").shape[0]
+    width = acts.weight("W_out" if acts.has_weight("W_out") else "W_U").shape[0]
     for count in sorted({max(1, width // 10), max(1, width // 2)}):
         drawn = np.random.default_rng(seed).permutation(width)[:count]
         yield Ablation(

@@ -175,7 +175,7 @@ def ablate_with(
     acts.at("pattern").shape)`. Raises UnknownName for a hook that does not depend on both tokens, InputError
     for another shape.
     """
-    hook = acts.model.hook_name(hook)
+    hook = acts.hook_name(hook)
     if hook not in acts.joint_hooks:
         raise UnknownName.of("hook that depends on both tokens", hook, acts.joint_hooks)
     if np.shape(values) != acts.at(hook).shape:

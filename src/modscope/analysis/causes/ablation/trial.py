@@ -72,7 +72,7 @@ class ChangedHook:
     ) -> None:
         self.acts, self.hook, self.values, self.alternatives = acts, hook, values, alternatives
         # the skip path is what a resumed MLP needs besides
-        acts.load(*(h for h in ("resid_mid", hook) if h in acts.hooks))
+        acts.load(*(h for h in ("resid_mid", hook) if h in acts))
 
     @property
     def before(self) -> np.ndarray:

@@ -1,0 +1,11 @@
+"""Every activation on all p*p inputs, as named arrays, each stored once and computed when asked for.
+
+`face` is what every record can do; `of_network` the record of any network with weights, `one_layer` that of the
+one-layer transformer, which stores what depends on one token once.
+"""
+
+from modscope.activations.axes import feature_axes
+from modscope.activations.face import Activations
+from modscope.activations.recording import record
+
+__all__ = ["Activations", "feature_axes", "record"]

@@ -1,0 +1,200 @@
+"""The record of a network with weights: what can be computed is computed when asked for, in blocks of rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+from modscope.activations.axes import feature_axes, labelled, layer_of
+from modscope.activations.face import Activations
+from modscope.errors import InputError, UnknownName
+from modscope.model import Network, Positions
+from modscope.task import ModularTask
+
+__all__ = ["NetworkRecord"]
+
+_PAIRS_AT_ONCE = 16384
+
+
+class NetworkRecord(Activations):
+    """A record that can run its network: arrays of both tokens are computed when first asked for and kept.
+
+    What the kinds of networks differ in is how they fill a block of pairs (`_block`) and what they know of
+    single tokens (`_token_table`, `_token_row`).
+    """
+
+    def __init__(self, network: Network, task: ModularTask, positions: Positions) -> None:
+        self._network = network
+        self.task = task
+        self.positions = positions
+        self._joint: dict[str, Tensor] = {}
+        self.derived = {}
+
+    @abstractmethod
+    def _block(self, rows: range, wanted: tuple[str, ...], known: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The wanted hooks on the pairs of some rows, [pair, (pos,) feature], given what is known of them."""
+
+    @abstractmethod
+    def _token_table(self, hook: str) -> xr.DataArray:
+        """A hook that depends on one token, with the axes pos (where it has one) and token."""
+
+    @abstractmethod
+    def _token_row(self, hook: str, pos: str) -> xr.DataArray:
+        """A hook that depends on one token, at one position: (token, feature), or (feature,) of a constant."""
+
+    @abstractmethod
+    def _table_bytes(self) -> int: ...
+
+    @property
+    def network(self) -> Network:
+        return self._network
+
+    @property
+    def input_positions(self) -> tuple[str, ...]:
+        return self._network.config.positions
+
+    @property
+    def read_position(self) -> str:
+        return self._network.config.positions[-1]
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        return self._network.hooks
+
+    @property
+    def joint_hooks(self) -> tuple[str, ...]:
+        return self.hooks[self.hooks.index(self._network.first_joint_hook) :]
+
+    def hook_name(self, name: str) -> str:
+        return self._network.hook_name(name)
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        hook = self.hook_name(name)
+        if hook not in self.joint_hooks:
+            return self._token_table(hook)
+        if hook not in self._joint:
+            self.load(hook)
+        return self._named(hook, self._joint[hook])
+
+    def at(self, name: str, pos: str | None = None) -> xr.DataArray:
+        hook = self.hook_name(name)
+        pos = self.read_position if pos is None else pos
+        if pos not in self.input_positions:
+            raise UnknownName.of("position", pos, self.input_positions)
+        if hook not in self.joint_hooks:
+            return self._token_row(hook, pos)
+        x = self[hook]
+        if pos not in x.pos.values:
+            raise InputError(
+                f"{hook} was recorded at {', '.join(map(str, x.pos.values))} only, not at {pos!r}: "
+                'record with positions="all"'
+            )
+        return x.sel(pos=pos, drop=True)
+
+    def load(self, *names: str) -> Activations:
+        wanted = [self.hook_name(name) for name in names] or list(self.joint_hooks)
+        wanted = [hook for hook in wanted if hook in self.joint_hooks and hook not in self._joint]
+        if not wanted:
+            return self
+        p = self.task.p
+        parts: dict[str, Tensor] = {}
+        for rows, block in self._run(wanted):
+            for hook, x in block.items():
+                if len(rows) == p:
+                    parts[hook] = x
+                    continue
+                if hook not in parts:
+                    parts[hook] = torch.empty((p * p, *x.shape[1:]), dtype=x.dtype)
+                parts[hook][rows.start * p : rows.stop * p] = x
+        self._joint |= parts
+        return self
+
+    def forget(self, *names: str) -> None:
+        for hook in [self.hook_name(name) for name in names] or list(self._joint):
+            self._joint.pop(hook, None)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        return tuple(hook for hook in self.joint_hooks if hook in self._joint)
+
+    @property
+    def nbytes(self) -> int:
+        return self._table_bytes() + sum(x.nbytes for x in self._joint.values())
+
+    def blocks(self, *names: str) -> Iterator[dict[str, xr.DataArray]]:
+        wanted = {name: self._joint_hook(name) for name in names}
+        for rows, block in self._run(wanted.values()):
+            named = {name: self._named(hook, block[hook], rows) for name, hook in wanted.items()}
+            yield {name: x.sel(pos=self.read_position, drop=True) for name, x in named.items()}
+
+    @torch.no_grad()
+    def resume(
+        self, replace: Mapping[str, np.ndarray], *, keep: Iterable[str] = ("logits",)
+    ) -> Iterator[tuple[range, dict[str, np.ndarray]]]:
+        if self.positions == "all":
+            raise InputError('a record of every position cannot be resumed: record with positions="read"')
+        given = {}
+        for name, values in replace.items():
+            hook = self._joint_hook(name)
+            given[hook] = self._as_pairs(hook, values)
+        wanted = {name: self.hook_name(name) for name in keep}
+        first = min((self.hooks.index(hook) for hook in given), default=len(self.hooks))
+        p, size = self.task.p, max(1, _PAIRS_AT_ONCE // self.task.p)
+        known = {h: x for h, x in self._joint.items() if self.hooks.index(h) < first} | given
+        for start in range(0, p, size):
+            rows = range(start, min(start + size, p))
+            part = {h: x[rows.start * p : rows.stop * p] for h, x in known.items()}
+            block = self._block(rows, tuple(dict.fromkeys(wanted.values())), part)
+            yield (
+                rows,
+                {n: block[h].numpy().reshape(len(rows), p, *block[h].shape[1:]) for n, h in wanted.items()},
+            )
+
+    def _joint_hook(self, name: str) -> str:
+        hook = self.hook_name(name)
+        if hook not in self.joint_hooks:
+            raise UnknownName.of("hook that depends on both tokens", hook, self.joint_hooks)
+        return hook
+
+    def _as_pairs(self, hook: str, values: np.ndarray) -> Tensor:
+        p = self.task.p
+        x = torch.as_tensor(np.ascontiguousarray(values), dtype=self._network.dtype)
+        if x.shape[:2] != (p, p):
+            raise InputError(f"{hook} of shape {tuple(x.shape)}: expected ({p}, {p}, feature)")
+        return x.flatten(0, 1)
+
+    @torch.no_grad()
+    def _run(self, hooks: Iterable[str]) -> Iterator[tuple[range, dict[str, Tensor]]]:
+        p, wanted = self.task.p, tuple(dict.fromkeys(hooks))
+        size = max(1, _PAIRS_AT_ONCE // p)
+        for start in range(0, p, size):
+            rows = range(start, min(start + size, p))
+            known = {h: x[rows.start * p : rows.stop * p] for h, x in self._joint.items()}
+            yield rows, self._block(rows, wanted, known)
+
+    def attrs(self, hook: str) -> dict[str, object]:
+        layer = layer_of(hook)
+        return super().attrs(hook) | ({} if layer is None else {"layer": layer})
+
+    def _label(self, x: Tensor, dims: tuple[str, ...], hook: str, rows: range | None = None) -> xr.DataArray:
+        coords: dict[str, object] = {"key_pos": list(self.input_positions)}
+        if rows is not None:
+            coords["a"] = np.arange(rows.start, rows.stop)
+        return labelled(x.detach().numpy(), dims, hook, self.attrs(hook), **coords)
+
+    def _named(self, hook: str, x: Tensor, rows: range | None = None) -> xr.DataArray:
+        p = self.task.p
+        count = p if rows is None else len(rows)
+        if self.positions == "all":
+            x = x.reshape(count, p, *x.shape[1:]).movedim(2, 0)
+            positions = self.input_positions
+        else:
+            x = x.reshape(1, count, p, *x.shape[1:])
+            positions = (self.read_position,)
+        named = self._label(x, ("pos", "a", "b", *feature_axes(hook)), hook, rows)
+        return named.assign_coords(pos=list(positions))
