@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "losses": {"task"},
     "model": {"task"},
     "checkpoints": {"task", "model", "losses"},
-    "runs": {"task", "model", "losses", "checkpoints"},
+    "runs": {"task", "model", "losses", "checkpoints", "orders", "activations"},
     "training": {"task", "model", "losses", "checkpoints", "runs"},
     "signal": set(),
     "orders": set(),

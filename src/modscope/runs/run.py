@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from modscope.checkpoints.folders import MANIFEST, anew_notes, before, inside, r
 from modscope.checkpoints.reading import read_file, read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
+from modscope.runs.film import film, lazy_array
 from modscope.runs.folder import ENVIRONMENT, LOSSES, RECIPE, read_losses
 from modscope.task import ModularTask
 
@@ -48,6 +49,9 @@ class Run:
     path: the folder or file. epochs: those that can be read, ascending; an epoch is a step of the optimiser.
     recipe, environment: what the folder says of itself; empty for foreign files. begun_anew: the epochs at which
     training began again from other initial weights (`Stop.begin_anew`); it is an attribute of losses and weights too.
+    losses: train and test loss and accuracy over the steps at which they were written. It has every epoch of the run: where
+    nothing was written at one of them, the nearest step's values stand there, and the coordinates `train_step` and
+    `test_step` say of which step they are. files: the file of each epoch, of our own folders.
     """
 
     path: Path
@@ -58,6 +62,7 @@ class Run:
     environment: Mapping[str, Any] = field(default_factory=dict, repr=False)
     finished: str = ""
     begun_anew: tuple[int, ...] = ()
+    files: Mapping[int, Path] = field(default_factory=dict, repr=False)
     _network_at: Callable[[int], Network] = field(repr=False, compare=False, kw_only=True)
 
     @classmethod
@@ -83,18 +88,28 @@ class Run:
         if not files:
             raise RunError(f"{folder}: the run has no checkpoint yet")
 
+        task = _first_readable(files).task
+
         def network_at(epoch: int) -> Network:
-            return _opened(files, epoch).model
+            network = _opened(files, epoch).model
+            if network.config.p != task.p:
+                raise CheckpointError(
+                    f"{files[epoch]}: is a network for p = {network.config.p}, and the run is of p = {task.p}"
+                )
+            return network
 
         return cls(
             folder,
-            _first_readable(files).task,
+            task,
             tuple(sorted(files)),
-            _losses(read_losses(folder / LOSSES)).assign_attrs(begun_anew=manifest["begun_anew"]),
+            _losses(read_losses(folder / LOSSES), sorted(files)).assign_attrs(
+                begun_anew=manifest["begun_anew"]
+            ),
             _table(folder / RECIPE),
             _table(folder / ENVIRONMENT),
             str(manifest.get("finished", "")),
             tuple(manifest["begun_anew"]),
+            files,
             _network_at=network_at,
         )
 
@@ -104,8 +119,8 @@ class Run:
         return cls(
             checkpoint.source,
             checkpoint.task,
-            tuple(sorted(checkpoint.epochs)) or (0,),
-            _foreign_losses(checkpoint.source),
+            tuple(sorted(checkpoint.epochs)) or (checkpoint.epoch or 0,),
+            _foreign_losses(checkpoint.source, sorted(checkpoint.epochs)),
             _network_at=checkpoint.network_at if checkpoint.epochs else lambda _: checkpoint.model,
         )
 
@@ -130,38 +145,34 @@ class Run:
 
         Slicing reads only the epochs asked for: `run.weights("W_E").isel(epoch=-1)`. Raises UnknownName.
         """
-        first = self.model(self.epochs[0])
-        weight = first.weight(name)
-        stack = _Stack(self, name, (len(self.epochs), *weight.shape), np.dtype(np.float32))
+        first = self.model(self.epochs[0]).weight(name).detach().float().numpy()
         short = name.split(".")[-1]
-        axes = _AXES.get(short, tuple(f"{short}_{i}" for i in range(weight.ndim)))
-        data = xr.core.indexing.LazilyIndexedArray(stack)
-        variable = xr.Variable(("epoch", *axes), data, attrs=self.losses.attrs)
-        return xr.DataArray(variable, coords={"epoch": list(self.epochs)}, name=short)
+        axes = _AXES.get(short, tuple(f"{short}_{i}" for i in range(first.ndim)))
 
+        def values(epoch: int) -> np.ndarray:
+            return self.model(epoch).weight(name).detach().float().numpy()
 
-class _Stack(xr.backends.BackendArray):
-    """The weight of every epoch as one array that reads an epoch's file when it is indexed."""
+        like = xr.DataArray(first, dims=axes, name=short)
+        return lazy_array(values, self.epochs, like, attrs=self.losses.attrs)
 
-    def __init__(self, run: Run, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self.run, self.name, self.shape, self.dtype = run, name, shape, dtype
+    def record(
+        self,
+        hook: str,
+        *,
+        pos: str | None = None,
+        order: tuple[str, str] | None = None,
+        **select: int | str | slice | Sequence[int],
+    ) -> xr.DataArray:
+        """One activation over all epochs, dims (epoch, a, b, feature), an epoch computed when its values are read.
 
-    def __getitem__(self, key: xr.core.indexing.ExplicitIndexer) -> np.typing.ArrayLike:
-        return xr.core.indexing.explicit_indexing_adapter(
-            key, self.shape, xr.core.indexing.IndexingSupport.BASIC, self._basic
-        )
-
-    def _basic(self, key: tuple[Any, ...]) -> np.ndarray:
-        which, rest = key[0], key[1:]
-        if isinstance(which, slice):
-            epochs = self.run.epochs[which]
-            if not epochs:
-                return np.empty((0, *self.shape[1:]), self.dtype)[(slice(None), *rest)]
-            return np.stack([self._at(epoch)[rest] for epoch in epochs])
-        return self._at(self.run.epochs[int(which)])[rest]
-
-    def _at(self, epoch: int) -> np.ndarray:
-        return self.run.model(epoch).weight(self.name).detach().float().numpy()
+        `run.record("mlp_post", neuron=43)`: axes named in `select` are cut first, so that no more is ever kept than
+        one epoch of what is left; numbers, names ("a" of key_pos), slices or lists. What depends on one token is
+        (epoch, pos, token, feature), or without `pos` at the position named. order=("c", "a") makes each row of the
+        pairs a wave in a, c being the answer (`modscope.in_order`). float32.
+        Raises UnknownName for a hook, axis or position that is not there, InputError for an index outside.
+        """
+        array = film(self.model, self.task, self.epochs, hook, position=pos, order=order, select=dict(select))
+        return array.assign_attrs(begun_anew=list(self.begun_anew)) if self.begun_anew else array
 
 
 def _opened(files: Mapping[int, Path], epoch: int) -> Saved:
@@ -185,13 +196,37 @@ def _table(path: Path) -> dict[str, Any]:
     return read_table(path) if path.is_file() else {}
 
 
-def _losses(columns: Mapping[str, list[float]]) -> xr.Dataset:
+_WRITTEN = {"train": ("train_loss", "train_accuracy"), "test": ("test_loss", "test_accuracy", "weight_norm")}
+
+
+def _losses(columns: Mapping[str, list[float]], checkpoints: Sequence[int] = ()) -> xr.Dataset:
+    """The columns by epoch; an epoch of a checkpoint that has no line has the values of the nearest one that does."""
     epochs = np.array(columns["epoch"], dtype=np.int64)
     values = {name: ("epoch", np.array(column)) for name, column in columns.items() if name != "epoch"}
-    return xr.Dataset(values, coords={"epoch": epochs})
+    written = xr.Dataset(values, coords={"epoch": epochs})
+    return _with_epochs(written.isel(epoch=np.unique(epochs, return_index=True)[1]), checkpoints)
 
 
-def _foreign_losses(path: Path) -> xr.Dataset:
+def _with_epochs(losses: xr.Dataset, checkpoints: Sequence[int]) -> xr.Dataset:
+    if not losses.sizes["epoch"]:
+        return losses
+    missing = np.setdiff1d(np.asarray(checkpoints, dtype=np.int64), losses.epoch.values)
+    whole = losses.reindex(epoch=np.union1d(losses.epoch.values, missing))
+    at = np.isin(whole.epoch.values, missing)
+    for split, names in _WRITTEN.items():
+        step = whole.epoch.values.copy()
+        for name in (name for name in names if name in losses):
+            known = losses[name].dropna("epoch")
+            if not known.size:
+                continue
+            nearest = known.sel(epoch=missing, method="nearest")
+            whole[name].values[at] = nearest.values
+            step[at] = nearest.epoch.values
+        whole = whole.assign_coords({f"{split}_step": ("epoch", step)})
+    return whole
+
+
+def _foreign_losses(path: Path, checkpoints: Sequence[int] = ()) -> xr.Dataset:
     """Train and test losses that a file lists for every epoch, or for every few."""
     data = read_file(path).data
     found = {
@@ -206,4 +241,4 @@ def _foreign_losses(path: Path) -> xr.Dataset:
         full = np.full(length, np.nan)
         full[: len(values) * every : every] = values[: len(full[: len(values) * every : every])]
         aligned[name] = ("epoch", full)
-    return xr.Dataset(aligned, coords={"epoch": np.arange(length)})
+    return _with_epochs(xr.Dataset(aligned, coords={"epoch": np.arange(length)}), checkpoints)
