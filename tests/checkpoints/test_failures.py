@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -43,16 +41,6 @@ def changed(**tensors: torch.Tensor | None) -> dict[str, torch.Tensor]:
     return state
 
 
-class Harmful:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
-
-
 def test_what_is_not_a_file_of_weights(tmp_path: Path) -> None:
     refused(tmp_path / "none.pt", "no such file", InputError)
     refused(tmp_path, "no file of weights", InputError)
@@ -81,22 +69,6 @@ def test_what_is_not_a_file_of_weights(tmp_path: Path) -> None:
 )
 def test_files_without_a_state_dict(content: Any, message: str, tmp_path: Path) -> None:
     refused(saved(content, tmp_path / "net.pt"), message)
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_nothing_in_a_file_runs(tmp_path: Path) -> None:
-    trap = tmp_path / "sprung"
-    path = saved({**STATE, "extra": Harmful(trap)}, tmp_path / "net.pt")
-    refused(path, r"holds Python objects .*mkdir.*save it again without them")
-    (tmp_path / "bare.pt").write_bytes(pickle.dumps(Harmful(trap)))
-    refused(tmp_path / "bare.pt", r"holds Python objects|not written by torch.save")
-    assert not trap.exists()
-
-
-def test_a_whole_pickled_module_is_refused(tmp_path: Path) -> None:
-    refused(
-        saved(torch.nn.Linear(2, 3), tmp_path / "net.pt"), r"torch.nn.modules.linear.Linear.*state_dict\(\)"
-    )
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -213,11 +185,6 @@ def test_the_wrong_modulus(tmp_path: Path) -> None:
         ({"diff_vocab": True}, "vocabularies of their own"),
         ({"use_linear": True}, "linear mixer"),
         ({"act_fn": "Tanh"}, "activation function 'Tanh'"),
-        ({"fn_name": "divide"}, "operation 'divide'"),
-        ({"funcs": "lambda x: __import__('os').mkdir('sprung')%59"}, "operation"),
-        ({"group": "SymmetricGroup"}, "operation 'SymmetricGroup'"),
-        ({"frac_train": 30}, "train fraction = 30"),
-        ({"p": "many"}, "p = 'many'"),
         ({"split": {"kind": "numpy"}}, "kind of split 'numpy'"),
         ({"positional_embedding_type": "rotary"}, "rotary"),
     ],
@@ -226,6 +193,28 @@ def test_configs_that_cannot_be_followed(config: dict[str, Any], message: str, t
     path = saved(STATE, tmp_path / "net.pt", config)
     with pytest.raises(CheckpointError, match=message):
         open_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"fn_name": "as usual"}, "operation 'as usual'"),
+        ({"funcs": "lambda x: __import__('os').mkdir('sprung')%59"}, "operation"),
+        ({"group": "baseline"}, "operation 'baseline'"),
+        ({"frac_train": 30}, "train fraction = 30"),
+        ({"p": "many"}, "p = 'many'"),
+    ],
+)
+def test_words_of_a_neighbour_that_mean_something_else_are_passed_over(
+    config: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = saved(STATE, tmp_path / "net.pt", config)
+    assert any(
+        f"passed over: {next(iter(config))}" in note and message in note
+        for note in open_checkpoint(path).notes
+    )
+    with pytest.raises(CheckpointError, match=message):
+        open_checkpoint(path, config=config)
     assert not Path("sprung").exists()
 
 

@@ -161,7 +161,7 @@ def open_checkpoint(
         contents = read_file(found.path)
     except CheckpointError as error:
         raise CheckpointError(f"{error}{found.offer}") from error
-    notes = [found.note] if found.note else []
+    notes = [*([found.note] if found.note else []), *contents.notes]
     if METADATA_KEY in contents.metadata and mapping is None:
         return _own(contents, p, found.epoch, notes)
     settings, mapped = _settings(contents, p, config, mapping, notes)
@@ -189,12 +189,12 @@ def _settings(
     for key in ("config", "cfg", "args", "hparams", "hyper_parameters"):
         inside = contents.data.get(key)
         if isinstance(inside, Mapping):
-            settings = settings.over(settings_from(inside, source=f"{contents.path}: {key}"))
+            settings = settings.over(settings_from(inside, source=key, passed_over=notes))
     if config is None:
         table, beside = config_beside(contents.path)
         if beside is not None:
-            settings = settings.over(settings_from(table, source=beside))
             notes.append(f"config read from {beside.name}")
+            settings = settings.over(settings_from(table, source=beside.name, passed_over=notes))
     return settings, mapped
 
 

@@ -17,43 +17,63 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from modscope.checkpoints.inert import foreign_names, read_inertly
 from modscope.errors import CheckpointError, InputError
 
-__all__ = ["Contents", "all_tensors", "read_file", "read_table"]
+__all__ = ["Contents", "all_tensors", "read_file", "read_table", "refuse_pointer"]
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 HEADER_LIMIT = 64 * 2**20  # bytes of a safetensors header, of a pickle in a torch file or of a JSON file
 TENSOR_LIMIT = 2**31  # numbers in one tensor
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds: nested dicts and lists of tensors and plain values, and safetensors metadata."""
+    """What a file holds: nested dicts and lists of tensors and plain values, and safetensors metadata.
+
+    notes: what has to be said of how it was read.
+    """
 
     path: Path
     data: Mapping[str, Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def read_file(path: Path) -> Contents:
     """The contents of a `.pt`, `.pth` or `.safetensors` file, read without running anything in it.
 
-    Raises CheckpointError where the file is empty, cut short, of another kind, larger inside than outside, or
-    needs more than `torch.load(weights_only=True)`.
+    Python objects in a torch file are read as the values that were stored of them (`checkpoints.inert`), with a note.
+    Raises CheckpointError where the file is empty, cut short, a pointer of Git LFS, of another kind, larger inside than
+    outside, or made to run commands.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise CheckpointError(f"{path}: the file is empty")
+    refuse_pointer(path)
     if path.suffix == ".safetensors":
         contents = _read_safetensors(path)
     elif path.suffix in SUFFIXES:
-        contents = Contents(path, _read_torch(path))
+        contents = _read_torch(path)
     else:
         raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or a folder with one")
     for name, tensor in all_tensors(contents.data):
         _check_extent(path, name, tensor)
     return contents
+
+
+def refuse_pointer(path: Path) -> None:
+    """CheckpointError where a file is the pointer that Git LFS leaves in place of one that was not fetched."""
+    with path.open("rb") as file:
+        start = file.read(300)
+    if start.startswith(_POINTER):
+        size = re.search(rb"^size (\d+)", start, re.MULTILINE)
+        of = f" to a file of {int(size[1])} bytes" if size else ""
+        raise CheckpointError(
+            f"{path}: a Git LFS pointer{of}, not the file itself: fetch it with `git lfs pull`"
+        )
 
 
 def _read_safetensors(path: Path) -> Contents:
@@ -78,13 +98,18 @@ def _read_safetensors(path: Path) -> Contents:
         raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
 
 
-def _read_torch(path: Path) -> Mapping[str, Any]:
+def _read_torch(path: Path) -> Contents:
     zipped = zipfile.is_zipfile(path)
     if zipped:
         _check_archive(path)
+    notes: tuple[str, ...] = ()
     try:
-        # A memory map leaves a file of many epochs on disk until one is asked for.
-        data = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+        try:
+            # A memory map leaves a file of many epochs on disk until one is asked for.
+            data = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
+        except pickle.UnpicklingError:
+            data, met = read_inertly(path, foreign_names(path))
+            notes = _inert_notes(met)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_unpickling_reason(path, error)) from error
     except (
@@ -95,6 +120,9 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         KeyError,
         IndexError,
         TypeError,
+        AttributeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
         struct.error,
     ) as error:
         raise CheckpointError(
@@ -106,7 +134,15 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         )
     if not isinstance(data, Mapping):
         raise CheckpointError(f"{path}: holds a {type(data).__name__}: expected a dict of named tensors")
-    return data
+    return Contents(path, data, notes=notes)
+
+
+def _inert_notes(met: tuple[str, ...]) -> tuple[str, ...]:
+    foreign = [name for name in met if not name.startswith("torch.nn.modules.")]
+    if not met:
+        return ()
+    named = ", ".join((foreign or list(met))[:4]) + (", ..." if len(foreign or met) > 4 else "")
+    return (f"Python objects in the file ({named}) were read as plain values; none of their code was run",)
 
 
 def _check_archive(path: Path) -> None:
@@ -129,14 +165,15 @@ def _check_archive(path: Path) -> None:
 
 
 def _unpickling_reason(path: Path, error: Exception) -> str:
-    named = re.search(r"GLOBAL (\S+)|[Uu]nsupported (?:global|class) (\S+)", str(error))
-    if named:
-        what = f" ({(named[1] or named[2]).rstrip('.,:')})"
+    if re.search(r"[Uu]nsupported (?:global|class)|call reduce|[Cc]an only", str(error)):
         return (
-            f"{path}: holds Python objects{what} beside tensors and plain values; loading them would run code "
-            "from the file, so it is not done. If you trust the file, save it again without them: "
-            "d = torch.load(PATH, weights_only=False, map_location='cpu'), then for a whole network "
-            "torch.save(d.state_dict(), NEW), for a dict d.pop('config') or whichever entry it is, and torch.save(d, NEW)"
+            f"{path}: holds Python objects in a form that cannot be read without running code from the file: nothing was "
+            "run. If you trust the file, load it where its classes are known and save a state dict"
+        )
+    if "persistent" in str(error):
+        return (
+            f"{path}: a whole module in the format of torch before 1.6, which keeps the module's source text: load it "
+            "where its class is known and save `module.state_dict()`"
         )
     # What torch says here is how to load it all the same, which is the last thing to do.
     return f"{path}: cut short, or not written by torch.save"

@@ -6,7 +6,7 @@ A config is data. The text of a function in it is compared with known ones, neve
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -56,6 +56,10 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "epochs": ("num_epochs", "n_epochs", "epochs", "epoch"),
 }
 
+# Tables of a config whose keys mean other things: the p of a dropout, the epochs of a warm-up.
+_OTHER_TABLES = ("split", "optimizer", "optim", "scheduler", "lr_scheduler", "dropout", "wandb", "logging")
+_MOST_TABLES = 64
+
 _OPERATION_WORDS: Mapping[str, tuple[str, ...]] = {
     "add": ("+", "addition", "plus", "a+b", "x+y", "mod_add", "modular_addition", "modadd", "cyclicgroup"),
     "subtract": ("-", "subtraction", "minus", "a-b", "x-y"),
@@ -78,39 +82,73 @@ _ACTIVATION_WORDS = {
 }
 
 
-def settings_from(config: Mapping[str, Any], *, source: object) -> Settings:
-    """The settings that a config states, whichever project wrote it.
+def settings_from(
+    config: Mapping[str, Any], *, source: object, passed_over: list[str] | None = None
+) -> Settings:
+    """The settings that a config states, whichever project wrote it, in it or in the tables within it.
 
-    Raises CheckpointError where it states what the model cannot do (several layers, LayerNorm, two
-    vocabularies) or a value that is not understood.
+    A key of the config itself comes before the same key of a table within. passed_over: a list that takes a
+    sentence for each value that is not understood, as a neighbour's words may mean something else; without it such a
+    value raises CheckpointError. What the model cannot do (an activation, LayerNorm, two vocabularies) always does.
 
     >>> settings_from({"fn_name": "add", "p": 113, "frac_train": 0.3}, source="config").operation
     'add'
     >>> settings_from({"funcs": "lambda x: (x[0]+x[1])%59", "attn_coeff": 0}, source="config").attention_rate
     0.0
+    >>> settings_from({"task": {"p": 23, "op": "add"}, "model_config": {"act_fn": "GELU"}}, source="config").activation
+    'gelu'
     """
-    flat = {**config, **(config["cfg"] if isinstance(config.get("cfg"), Mapping) else {})}
+    tables = _tables(config)
+    flat = {key: value for table in reversed(tables) for key, value in table.items()}
     _refuse_unsupported(flat, source)
-    raw = {name: _first(flat, keys) for name, keys in _KEYS.items()}
+    found: dict[str, Any] = {}
+    for name, read in _READ.items():
+        found[name], wrong = _understood(tables, name, read)
+        # An activation that is stated and not known is a property of the network: no other may stand in for it.
+        if wrong and found[name] is None and (passed_over is None or name == "activation"):
+            raise CheckpointError(f"{source}: {wrong[0]}")
+        if wrong and passed_over is not None:
+            passed_over += [f"{source}: passed over: {sentence}" for sentence in wrong]
     try:
         return Settings(
-            p=_integer(raw["p"], "p"),
-            operation=_operation(raw["operation"]),
-            fraction=_number(raw["fraction"], "train fraction"),
-            seed=_integer(raw["seed"], "seed"),
+            **found,
             split=Split.from_dict(flat["split"]) if isinstance(flat.get("split"), Mapping) else None,
-            convention=_convention(flat),
-            equals=_equals(raw["equals"]),
-            causal=_causal(raw["causal"], flat),
-            attention_rate=_number(raw["attention_rate"], "attention rate"),
-            activation=_activation(raw["activation"]),
-            n_heads=_integer(raw["n_heads"], "n_heads"),
-            d_head=_integer(raw["d_head"], "d_head"),
+            convention=_convention(flat, found["operation"]),
+            causal=_causal(_first(flat, _KEYS["causal"]), flat),
             attention_scale=_attention_scale(flat),
-            epochs=_integer(raw["epochs"], "epochs"),
         )
     except (InputError, TypeError) as error:
         raise CheckpointError(f"{source}: {error}") from error
+
+
+def _tables(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The config and the tables in it, the outer ones first."""
+    tables = [config]
+    for table in tables:
+        # A table that holds itself, or very many, is nobody's config.
+        if len(tables) > _MOST_TABLES:
+            break
+        inner = [(key, value) for key, value in table.items() if isinstance(value, Mapping)]
+        tables += [value for key, value in inner if key not in _OTHER_TABLES]
+    return tables
+
+
+def _understood(
+    tables: list[Mapping[str, Any]], name: str, read: Callable[[Any], Any]
+) -> tuple[Any, list[str]]:
+    """The first value of a setting that is understood, and what is wrong with those before it."""
+    wrong: list[str] = []
+    for table in tables:
+        for key in _KEYS[name]:
+            # A list or a table under such a key means something else.
+            if not isinstance(table.get(key), str | int | float):
+                continue
+            try:
+                return read(table[key]), wrong
+            except (InputError, TypeError) as error:
+                text = str(error)
+                wrong.append(text if text.startswith(f"{key} ") else f"{key}: {text}")
+    return None, wrong
 
 
 def _first(config: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
@@ -182,7 +220,7 @@ def _operation(value: Any) -> str | None:
 def _activation(value: Any) -> str | None:
     if value is None:
         return None
-    word = str(value).lower()
+    word = str(value).rsplit(".", 1)[-1].removesuffix("()").lower()
     if word not in _ACTIVATION_WORDS:
         raise UnknownName.of("activation function", value, ("relu", "gelu", "quadratic"))
     return _ACTIVATION_WORDS[word]
@@ -201,12 +239,26 @@ def _causal(value: Any, config: Mapping[str, Any]) -> bool | None:
     return None if value is None else bool(value)
 
 
-def _convention(config: Mapping[str, Any]) -> str | None:
+def _convention(config: Mapping[str, Any], operation: str | None) -> str | None:
     if "attn_coeff" in config:
         return "unseeded"
-    if "group" in config or "group_parameter" in config:
+    if "group_parameter" in config or ("group" in config and operation is not None):
         return "torch"
     return "python" if "fn_name" in config else None
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "p": lambda value: _integer(value, "p"),
+    "operation": _operation,
+    "fraction": lambda value: _number(value, "train fraction"),
+    "seed": lambda value: _integer(value, "seed"),
+    "equals": _equals,
+    "attention_rate": lambda value: _number(value, "attention rate"),
+    "activation": _activation,
+    "n_heads": lambda value: _integer(value, "n_heads"),
+    "d_head": lambda value: _integer(value, "d_head"),
+    "epochs": lambda value: _integer(value, "epochs"),
+}
 
 
 def _attention_scale(config: Mapping[str, Any]) -> float | None:
