@@ -106,7 +106,7 @@ print(found["sparse-embedding"])
 # The pairs that have one answer: as a goes up, b goes down. At c/2 the two meet, and what follows mirrors what was.
 
 # %%
-pairs = analysis.examples(acts).isel(c=8, a=slice(0, 10))
+pairs = analysis.overview.examples(acts).isel(c=8, a=slice(0, 10))
 table_of(pairs, "Pairs with c = 8", rows="a", only=["b", "label", "guess", "split"])
 
 # %% [markdown]
@@ -128,7 +128,7 @@ measure_table(acts, "symmetry", keys)
 # fixed points, whatever the wave: nothing sinusoidal is needed for that.
 
 # %%
-parts = analysis.reversed_sums(analysis.hand_made_wave(p))
+parts = analysis.inputs.reversed_sums(analysis.inputs.hand_made_wave(p))
 centres = ["shift/2", "shift/2 + p/2"]
 ms.show(parts, x="n", play="shift", overlay="part", markers=centres, select={"shift": 30}, precision="int16")
 
@@ -137,7 +137,7 @@ ms.show(parts, x="n", play="shift", overlay="part", markers=centres, select={"sh
 # distances from c/2, on either side, whatever a and c are.
 
 # %%
-ideal = analysis.ideal_stream(p, keys).isel(a=0, drop=True).rename(b="a")
+ideal = analysis.inputs.ideal_stream(p, keys).isel(a=0, drop=True).rename(b="a")
 show(
     ideal, x="a", play="c", select={"frequency": -1, "c": 8, "a": 3}, title="cosines about c/2, and their sum"
 )
@@ -149,7 +149,7 @@ show(
 
 # %%
 k = keys[0]
-waves = analysis.neuron_waves(acts, keys)
+waves = analysis.neurons.waves(acts, keys)
 own = np.flatnonzero(waves.frequency.values == k)
 own = own[np.argsort(waves.phase.values[own])]
 show(
@@ -169,7 +169,7 @@ measure_table(acts, "clusters", keys)
 # Ideal neurons with evenly spread phases, to compare.
 
 # %%
-show(analysis.ideal_neurons(p, k, analysis.even_phases(4)), x="b", play="a", title="ideal neurons")
+show(analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(4)), x="b", play="a", title="ideal neurons")
 
 # %% [markdown]
 # The running sum over ideal neurons with the ReLU and without, each neuron weighted by cos(2 phi). Play the neurons:
@@ -177,7 +177,7 @@ show(analysis.ideal_neurons(p, k, analysis.even_phases(4)), x="b", play="a", tit
 # sum is a function of a - b: it is the weights that choose the answer, not the rectifier alone.
 
 # %%
-total = analysis.ideal_running_sum(p, k, number=8).isel(neuron=[0, 3, 7])
+total = analysis.neurons.ideal_running_sum(p, k, number=8).isel(neuron=[0, 3, 7])
 show(
     [total.rectified, total.linear],
     x="b",
@@ -187,14 +187,14 @@ show(
 )
 
 # %%
-plain = analysis.ideal_running_sum(p, k, number=8, weighted=False).isel(neuron=[7])
+plain = analysis.neurons.ideal_running_sum(p, k, number=8, weighted=False).isel(neuron=[7])
 show([plain.rectified, plain.linear], x="b", play="a", select={"a": 43}, title="running sum, not weighted")
 
 # %% [markdown]
 # The same over the real neurons of that frequency, weighted as W_out weighs them for one dimension.
 
 # %%
-real = analysis.cluster_running_sum(acts, k, output=0)
+real = analysis.neurons.cluster_running_sum(acts, k, output=0)
 real = real.isel(neuron=[0, real.sizes["neuron"] // 2, -1])
 lines = [real.rectified, real.linear]
 show(lines, x="b", play="a", select={"neuron": -1, "a": 43}, scale="all", title="running sum, real neurons")
@@ -206,7 +206,7 @@ print(found["phases-tile"], found["output-phase"], sep="\n\n")
 # What all neurons of that frequency write into the residual stream.
 
 # %%
-W_out = analysis.linear_maps(acts.model)["W_out"].weight
+W_out = analysis.weights.linear_maps(acts.model)["W_out"].weight
 written = xr.dot(at("mlp_post", neuron=own), W_out.isel(neuron=own, d_model=[0, 1]), dim="neuron")
 show(written.transpose("d_model", "a", "b"), x="b", play="a", select={"a": 43}, title=f"written at {k}")
 
@@ -225,7 +225,7 @@ show(one, x="b", play="a", select={"a": 1}, title=f"mlp_out, frequency {k} alone
 
 # %%
 table_of(
-    analysis.harmonic_proportion(acts, keys),
+    analysis.neurons.harmonic_proportion(acts, keys),
     "Amplitude at 2k over k",
     rows="hook",
     columns="k",
@@ -278,7 +278,7 @@ measure_table(acts, "reversal", keys)
 # a wave of b alone stays where it is. The finding asks this of the phases, of all dimensions at once.
 
 # %%
-W_U = analysis.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p), d_model=[0, 1])
+W_U = analysis.weights.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p), d_model=[0, 1])
 still = W_U.rename(answer="b").expand_dims(a=p).transpose("d_model", "a", "b")
 
 
@@ -310,8 +310,8 @@ print(found["shared-phases"])
 
 # %%
 post = rows_of_c("mlp_post", neuron=slice(None))
-product = analysis.spectral_matmul(post, W_out.isel(d_model=[0]), "a")
-filtered = analysis.spectral_matmul(post, W_out.isel(d_model=[0]), "a", frequencies=[0, *keys])
+product = analysis.weights.spectral_matmul(post, W_out.isel(d_model=[0]), "a")
+filtered = analysis.weights.spectral_matmul(post, W_out.isel(d_model=[0]), "a", frequencies=[0, *keys])
 show([product, filtered], names=["product", "key frequencies"], x="a", play="c", title="mlp_post W_out")
 
 # %%
@@ -382,11 +382,11 @@ print(found["equal-weights"], found["constant-attention"], sep="\n\n")
 # by hand, then for one dimension of one head, q at b times k at a.
 
 # %%
-made = analysis.product_and_sum_of_waves(p, (k, k), (0.9, -0.9))
+made = analysis.inputs.product_and_sum_of_waves(p, (k, k), (0.9, -0.9))
 show([made[name] for name in made], x="a", play="c", mode="both", title="two waves, their product, their sum")
 
 # %%
-qk = analysis.score_products(acts, 0, 0)
+qk = analysis.inputs.score_products(acts, 0, 0)
 show(
     [qk.q, qk.k, qk["product"], qk["sum"]],
     x="a",
@@ -416,7 +416,7 @@ show(
 )
 
 # %%
-table = analysis.wave_table(acts, "q", keys).sel(pos="a", harmonic=1).isel(head=0, d_head=slice(0, 8))
+table = analysis.inputs.waves(acts, "q", keys).sel(pos="a", harmonic=1).isel(head=0, d_head=slice(0, 8))
 table_of(
     table, "q at a, head 0: amplitude and phase", rows="d_head", columns="k", only=["amplitude", "phase"]
 )
@@ -437,7 +437,7 @@ show(rows_of_c("resid_post"), x="a", play="c", title="resid_post, order (c, a)")
 show(at("resid_post"), x="b", play="a", title="resid_post, order (a, b)")
 
 # %%
-model = analysis.stream_model(acts, keys)
+model = analysis.stream.stream_model(acts, keys)
 cosines = model.picture(model.cosines()).isel(d_model=[0, 1]).transpose("d_model", "a", "b")
 show([at("resid_post"), cosines], names=["resid_post", "cosines"], x="b", play="a", title="the cosines alone")
 
@@ -461,7 +461,7 @@ show(pair, names=["resid_post", "rebuilt"], x="a", play="c", title="rebuilt, ord
 # such a sum into the answer. All that depends on a + b is in the bias.
 
 # %%
-table_of(analysis.rebuilt_stream(acts, keys), "Rebuilt residual stream", rows="model", columns="split")
+table_of(analysis.stream.rebuilt_stream(acts, keys), "Rebuilt residual stream", rows="model", columns="split")
 
 # %%
 print(found["rebuilt-stream"], found["cosines-carry-the-answer"], sep="\n\n")
@@ -502,7 +502,7 @@ show(
 
 # %%
 table_of(
-    analysis.error_budget(acts, keys),
+    analysis.stream.error_budget(acts, keys),
     "What each cause adds to W_U's waves",
     rows="step",
     only=["r2", "added"],
@@ -540,12 +540,12 @@ show(passed, x="a", play="c", mode="both", title="attn_out, key frequencies")
 
 # %%
 n = int(np.flatnonzero(waves.frequency.values == keys[-1])[0])
-pre, post = (abs(analysis.coefficient_plane(acts, hook, n)) for hook in ("mlp_pre", "mlp_post"))
+pre, post = (abs(analysis.plane.coefficient_plane(acts, hook, n)) for hook in ("mlp_pre", "mlp_post"))
 heat = partial(ms.heatmap, x="b", y="a", precision="int16", height=660)
 heat(pre, title="mlp_pre") | heat(post, title="mlp_post")
 
 # %%
-planes = [analysis.coefficient_plane(acts, hook) for hook in ("attn_out", "mlp_out")]
+planes = [analysis.plane.coefficient_plane(acts, hook) for hook in ("attn_out", "mlp_out")]
 heat(planes[0], title="attn_out") | heat(planes[1], title="mlp_out")
 
 # %%

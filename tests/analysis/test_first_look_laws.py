@@ -20,13 +20,8 @@ from modscope.analysis.answer.restriction import (
 )
 from modscope.analysis.circle import circle_of, primitive_root
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
-from modscope.analysis.plane.energy import (
-    energy_by_hook,
-    even_fraction,
-    even_fraction_by_hook,
-    frequency_plane,
-    pair_energy,
-)
+from modscope.analysis.plane.energy import energy_by_hook, frequency_plane, pair_energy
+from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights.frequencies import energy_shares, gini, inverse_participation_ratio, relations
 from modscope.errors import InputError, UnknownName
 from modscope.losses import losses
@@ -278,9 +273,9 @@ def test_even_p_has_no_subharmonics() -> None:
 def test_a_large_network_is_looked_at_hook_by_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Transformer.initialised(TransformerConfig(11, d_model=8, n_heads=2, d_mlp=12))
     kept = record(network, ModularTask(11))
-    whole = energy_by_hook(kept), even_fraction_by_hook(kept)
+    whole = energy_by_hook(kept)
     monkeypatch.setattr("modscope.analysis.plane.energy._KEPT_BYTES", 0)
     acts = record(network, ModularTask(11)).load("mlp_post")
-    assert (energy_by_hook(acts), even_fraction_by_hook(acts)) == whole
+    assert energy_by_hook(acts) == whole
     assert kept.kept == kept.joint_hooks
     assert acts.kept == ("mlp_post",)

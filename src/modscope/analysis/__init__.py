@@ -1,267 +1,49 @@
-"""Numbers and tables about one network: every measure takes the activations and draws nothing."""
+"""Numbers and tables about one network: every measure takes the activations and draws nothing.
+
+The wings lie along the signal's path, and each names what it offers:
+
+    weights    frequencies and gains of W_E, W_U and the maps between them
+    inputs     the waves at each position, and what attention does with them
+    plane      what a picture over (a, b) is made of: terms, energy, symmetry
+    neurons    their waves, clusters, rectifier, and how their phases tile the circle
+    stream     the residual stream rebuilt from phasors
+    answer     logits, key frequencies, restricted and excluded losses, clock and pizza
+    causes     something replaced and the rest run again: ablations, mechanism
+    overview   several measures at once: tables, summary, examples
+"""
 
 from __future__ import annotations
 
-from modscope.analysis.answer.clock_and_pizza import (
-    circle_fits,
-    circularity,
-    clock_logits,
-    distance_irrelevance,
-    gradient_symmetricity,
-    isolated_circle,
-    pizza_logits,
-)
-from modscope.analysis.answer.keys import DEFAULT_RULE, RULES, KeyFrequencies, key_frequencies
-from modscope.analysis.answer.logits import LogitFit, logit_fit
-from modscope.analysis.answer.restriction import (
-    MASKS,
-    Mask,
-    Restriction,
-    excluded_logits,
-    excluded_loss,
-    excluded_loss_by_frequency,
-    key_part,
-    restricted_logits,
-    restricted_loss,
-    restriction,
-)
-from modscope.analysis.causes.ablation import (
-    Ablation,
-    AblationResult,
-    ablate,
-    ablate_all,
-    ablate_with,
-    ablation_dataset,
-    ablation_table,
-    ablations,
-    intermodulation_set,
-)
-from modscope.analysis.causes.mechanism import Mechanism, envelopes, mechanism
-from modscope.analysis.causes.replacement import margins, part_of, replacements
+from modscope.analysis import answer, causes, controls, inputs, neurons, overview, plane, stream, weights
+from modscope.analysis.answer import KeyFrequencies, key_frequencies
+from modscope.analysis.causes import ablate, ablate_all, ablate_with, mechanism
 from modscope.analysis.circle import Circle, circle_of
-from modscope.analysis.controls import permuted_tokens, random_phases, untrained, white_noise_like
-from modscope.analysis.inputs.attention import (
-    log_odds_additivity,
-    pattern_statistics,
-    product_and_sum_of_waves,
-    product_parts,
-    score_products,
-    score_shares,
-)
-from modscope.analysis.inputs.equivalence import group_defects, relation_defects
-from modscope.analysis.inputs.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
-from modscope.analysis.inputs.waves import (
-    head_frequencies,
-    reversal_errors,
-    token_hooks,
-    wave_rows,
-    wave_table,
-)
-from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
-from modscope.analysis.neurons.quadrature import (
-    cluster_running_sum,
-    even_phases,
-    ideal_neurons,
-    ideal_running_sum,
-    quadrature_error,
-    quadrature_errors,
-    rectified_mean,
-    running_sum,
-)
-from modscope.analysis.neurons.rectifier import (
-    block_energy,
-    harmonic_proportion,
-    harmonic_shares,
-    neuron_harmonics,
-    rectified_cosine,
-)
-from modscope.analysis.neurons.waves import (
-    Rule,
-    cluster_summary,
-    matched_filters,
-    neuron_waves,
-    output_phases,
-    phase_tiling,
-)
-from modscope.analysis.overview.examples import examples, worst_examples
-from modscope.analysis.overview.measures import MEASURES, Measure, measure_table
-from modscope.analysis.overview.summary import Summary, summarise
-from modscope.analysis.plane.energy import (
-    PairEnergy,
-    energy_by_hook,
-    even_fraction,
-    even_fraction_by_hook,
-    frequency_plane,
-    pair_energy,
-)
-from modscope.analysis.plane.exponents import as_addition
-from modscope.analysis.plane.marginals import Marginals, marginals
-from modscope.analysis.plane.quadratic import (
-    coefficient_plane,
-    compare_hooks,
-    feature_terms,
-    terms_by_frequency,
-    top_terms,
-)
-from modscope.analysis.plane.symmetry import (
-    circulant_defects,
-    covariance_defect,
-    even_fractions,
-    fixed_point_slopes,
-    fixed_points,
-    swap_shares,
-)
-from modscope.analysis.plane.terms import line_means, term_energy
-from modscope.analysis.stream.budget import error_budget
-from modscope.analysis.stream.model import StreamModel, rebuilt_stream, stream_model, unembedding_phasors
-from modscope.analysis.stream.phasors import center_phasors, envelope_fit, phase_agreement
+from modscope.analysis.overview import MEASURES, measure_table, summarise
 from modscope.analysis.tables import Table, table_of
-from modscope.analysis.weights.frequencies import (
-    MAPS,
-    Relations,
-    component_norms,
-    energy_shares,
-    gini,
-    inverse_participation_ratio,
-    relations,
-    weight_table,
-)
-from modscope.analysis.weights.maps import LinearMap, linear_maps, map_gains, spectral_matmul, tap_coherence
+from modscope.analysis.weights import relations
 
 __all__ = [
-    "DEFAULT_RULE",
-    "MAPS",
-    "MASKS",
     "MEASURES",
-    "RULES",
-    "Ablation",
-    "AblationResult",
     "Circle",
-    "Clusters",
     "KeyFrequencies",
-    "LinearMap",
-    "LogitFit",
-    "Marginals",
-    "Mask",
-    "Measure",
-    "Mechanism",
-    "PairEnergy",
-    "Relations",
-    "Restriction",
-    "Rule",
-    "StreamModel",
-    "Summary",
     "Table",
     "ablate",
     "ablate_all",
     "ablate_with",
-    "ablation_dataset",
-    "ablation_table",
-    "ablations",
-    "as_addition",
-    "block_energy",
-    "center_phasors",
-    "circle_fits",
+    "answer",
+    "causes",
     "circle_of",
-    "circulant_defects",
-    "circularity",
-    "clock_logits",
-    "cluster_running_sum",
-    "cluster_summary",
-    "clusters",
-    "coefficient_plane",
-    "compare_hooks",
-    "component_norms",
-    "covariance_defect",
-    "distance_irrelevance",
-    "energy_by_hook",
-    "energy_shares",
-    "envelope_fit",
-    "envelopes",
-    "error_budget",
-    "even_fraction",
-    "even_fraction_by_hook",
-    "even_fractions",
-    "even_phases",
-    "examples",
-    "excluded_logits",
-    "excluded_loss",
-    "excluded_loss_by_frequency",
-    "feature_terms",
-    "fixed_point_slopes",
-    "fixed_points",
-    "frequency_plane",
-    "gini",
-    "gradient_symmetricity",
-    "group_defects",
-    "hand_made_wave",
-    "harmonic_proportion",
-    "harmonic_shares",
-    "head_frequencies",
-    "ideal_neurons",
-    "ideal_running_sum",
-    "ideal_stream",
-    "intermodulation_set",
-    "inverse_participation_ratio",
-    "isolated_circle",
+    "controls",
+    "inputs",
     "key_frequencies",
-    "key_part",
-    "line_means",
-    "linear_maps",
-    "log_odds_additivity",
-    "logit_fit",
-    "map_gains",
-    "marginals",
-    "margins",
-    "matched_filters",
     "measure_table",
     "mechanism",
-    "neuron_fve",
-    "neuron_harmonics",
-    "neuron_waves",
-    "output_phases",
-    "pair_energy",
-    "part_of",
-    "pattern_statistics",
-    "permuted_tokens",
-    "phase_agreement",
-    "phase_tiling",
-    "pizza_logits",
-    "places",
-    "product_and_sum_of_waves",
-    "product_parts",
-    "quadrature_error",
-    "quadrature_errors",
-    "random_phases",
-    "rebuilt_stream",
-    "rectified_cosine",
-    "rectified_mean",
-    "relation_defects",
+    "neurons",
+    "overview",
+    "plane",
     "relations",
-    "replacements",
-    "restricted_logits",
-    "restricted_loss",
-    "restriction",
-    "reversal_errors",
-    "reversed_sums",
-    "running_sum",
-    "score_products",
-    "score_shares",
-    "spectral_matmul",
-    "stream_model",
+    "stream",
     "summarise",
-    "swap_shares",
     "table_of",
-    "tap_coherence",
-    "term_energy",
-    "terms_by_frequency",
-    "token_hooks",
-    "top_terms",
-    "unembedding_phasors",
-    "untrained",
-    "wave_rows",
-    "wave_table",
-    "weight_table",
-    "white_noise_like",
-    "worst_examples",
+    "weights",
 ]

@@ -17,8 +17,8 @@ from modscope.analysis.inputs.waves import (
     reversal_errors,
     token_hooks,
     wave_rows,
-    wave_table,
 )
+from modscope.analysis.inputs.waves import wave_table as waves
 
 __all__ = [
     "group_defects",
@@ -37,5 +37,5 @@ __all__ = [
     "score_shares",
     "token_hooks",
     "wave_rows",
-    "wave_table",
+    "waves",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
+from modscope.analysis.neurons.clusters import Clusters, clusters
+from modscope.analysis.neurons.clusters import neuron_fve as fve
 from modscope.analysis.neurons.quadrature import (
     cluster_running_sum,
     even_phases,
@@ -17,17 +18,17 @@ from modscope.analysis.neurons.rectifier import (
     block_energy,
     harmonic_proportion,
     harmonic_shares,
-    neuron_harmonics,
     rectified_cosine,
 )
+from modscope.analysis.neurons.rectifier import neuron_harmonics as harmonics
 from modscope.analysis.neurons.waves import (
     Rule,
     cluster_summary,
     matched_filters,
-    neuron_waves,
     output_phases,
     phase_tiling,
 )
+from modscope.analysis.neurons.waves import neuron_waves as waves
 
 __all__ = [
     "Clusters",
@@ -37,14 +38,13 @@ __all__ = [
     "cluster_summary",
     "clusters",
     "even_phases",
+    "fve",
     "harmonic_proportion",
     "harmonic_shares",
+    "harmonics",
     "ideal_neurons",
     "ideal_running_sum",
     "matched_filters",
-    "neuron_fve",
-    "neuron_harmonics",
-    "neuron_waves",
     "output_phases",
     "phase_tiling",
     "quadrature_error",
@@ -52,4 +52,5 @@ __all__ = [
     "rectified_cosine",
     "rectified_mean",
     "running_sum",
+    "waves",
 ]

@@ -25,7 +25,8 @@ from modscope.analysis.circle import Circle
 from modscope.analysis.neurons.clusters import Clusters
 from modscope.analysis.overview.cautions import cautions
 from modscope.analysis.overview.examples import examples, worst_examples
-from modscope.analysis.plane.energy import PairEnergy, even_fraction, hooks_in_turn, pair_energy
+from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, pair_energy
+from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights.frequencies import (
     MAPS,
     Relations,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from modscope.analysis.plane.energy import (
     PairEnergy,
     energy_by_hook,
-    even_fraction,
-    even_fraction_by_hook,
     frequency_plane,
     pair_energy,
 )
@@ -22,6 +20,7 @@ from modscope.analysis.plane.quadratic import (
 from modscope.analysis.plane.symmetry import (
     circulant_defects,
     covariance_defect,
+    even_fraction,
     even_fractions,
     fixed_point_slopes,
     fixed_points,
@@ -39,7 +38,6 @@ __all__ = [
     "covariance_defect",
     "energy_by_hook",
     "even_fraction",
-    "even_fraction_by_hook",
     "even_fractions",
     "feature_terms",
     "fixed_point_slopes",

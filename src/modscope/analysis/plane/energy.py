@@ -1,4 +1,4 @@
-"""Where an activation's energy lies over the pairs, and how even it is about c/2, hook by hook."""
+"""Where an activation's energy lies over the pairs, hook by hook."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.circle import Circle, circle_of
 from modscope.errors import InputError
-from modscope.signal import basis_frequencies, energy_by_term, mean_over, to_fourier
+from modscope.signal import basis_frequencies, energy_by_term, to_fourier
 
 __all__ = [
     "TERMS",
     "PairEnergy",
     "energy_by_hook",
-    "even_fraction",
-    "even_fraction_by_hook",
+    "feature_blocks",
     "frequency_plane",
     "hooks_in_turn",
     "pair_energy",
@@ -28,7 +27,7 @@ TERMS = ("linear", "sum", "difference", "cross")
 
 _FEATURES_AT_ONCE = 64
 _KEPT_BYTES = 256e6
-_NOISE = 1e-12  # the share of the energy below which what is left in float32 is rounding
+ROUNDING = 1e-12  # the share of the energy below which what is left in float32 is rounding
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class PairEnergy:
         return {name: value for name, value in asdict(self).items() if name in TERMS}
 
 
-def _blocks(x: xr.DataArray, circle: Circle | None) -> Iterator[np.ndarray]:
+def feature_blocks(x: xr.DataArray, circle: Circle | None) -> Iterator[np.ndarray]:
     """float64 [a, b, feature] for some features at a time, in the order of the circle."""
     if x.dims[:2] != ("a", "b"):
         raise InputError(f"an array with axes {x.dims}: expected a and b first")
@@ -75,48 +74,14 @@ def pair_energy(x: xr.DataArray, circle: Circle | None = None) -> PairEnergy:
     (0.5, 0.5, 1.0)
     """
     terms, size, features = np.zeros(len(TERMS)), 0.0, 0
-    for block in _blocks(x, circle):
+    for block in feature_blocks(x, circle):
         terms += energy_by_term(block, (0, 1)).sum(axis=-1)
         size += float(np.square(block).mean(axis=(0, 1)).sum())
         features += block.shape[-1]
     total = float(terms.sum())
-    shares = terms / total if total > _NOISE * size else np.full(len(TERMS), np.nan)
+    shares = terms / total if total > ROUNDING * size else np.full(len(TERMS), np.nan)
     linear, plus, minus, cross = (float(share) for share in shares)
     return PairEnergy(linear, plus, minus, cross, total / features)
-
-
-def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
-    """Share of the energy of x (a, b, ...) that is even about c/2 in the order (c, a), means of each c removed.
-
-    even part (Y(c, a) + Y(c, c-a))/2 of Y minus its mean over a for each c, over all features. The
-    reflection a -> c - a at fixed c = a + b exchanges a and b; at fixed c = a - b it takes (a, b) to (-b, -a).
-    1 is even, 0 odd; white noise has 0.5; nan where nothing is left beside the functions of c. It
-    is the same as symmetry under exchange: true of every commutative solution, and no sign of a mechanism.
-
-    >>> n = np.arange(5)
-    >>> wave = np.cos(2 * np.pi * n / 5)
-    >>> even_fraction(xr.DataArray(wave[:, None] + wave, dims=("a", "b")))
-    1.0
-    >>> round(even_fraction(xr.DataArray(wave[:, None] - wave, dims=("a", "b"))), 6)
-    0.0
-    """
-    sign = 1 if circle is None else circle.turn
-    odd = own = size = 0.0
-    for block in _blocks(x, circle):
-        profile = mean_over(block, "sum" if sign > 0 else "difference", (0, 1))
-        energy = np.square(block).sum()
-        own += float(energy - len(block) * np.square(profile).sum())
-        size += float(energy)
-        odd += float(np.square(block - _reflected(block, sign)).sum()) / 4
-    return 1.0 - odd / own if own > _NOISE * size else float("nan")
-
-
-def _reflected(x: np.ndarray, sign: int) -> np.ndarray:
-    """x at the reflected pair: (b, a), or (-b, -a) where the answer is a - b."""
-    if sign > 0:
-        return x.swapaxes(0, 1)
-    back = -np.arange(len(x)) % len(x)
-    return x.swapaxes(0, 1)[np.ix_(back, back)]
 
 
 def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
@@ -142,14 +107,6 @@ def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
     return {hook: pair_energy(x, circle) for hook, x in hooks_in_turn(acts)}
 
 
-def even_fraction_by_hook(acts: Activations) -> dict[str, float]:
-    """`even_fraction` of every hook that depends on both tokens; nan where the answer turns on no circle."""
-    circle = circle_of(acts.task)
-    if circle.sign is None:
-        return dict.fromkeys(acts.joint_hooks, float("nan"))
-    return {hook: even_fraction(x, circle) for hook, x in hooks_in_turn(acts)}
-
-
 def frequency_plane(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
     """Share of the centred energy of x (a, b, ...) at each pair of frequencies, (k_a, k_b), over all features.
 
@@ -158,7 +115,7 @@ def frequency_plane(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArr
     >>> float(frequency_plane(x).sel(k_a=1, k_b=2).round(6))
     1.0
     """
-    coefficients = (to_fourier(block, (0, 1)) for block in _blocks(x, circle))
+    coefficients = (to_fourier(block, (0, 1)) for block in feature_blocks(x, circle))
     energy = np.sum([np.square(block).sum(axis=-1) for block in coefficients], axis=0)
     starts = np.flatnonzero(np.diff(basis_frequencies(len(energy)), prepend=-1))
     energy = np.add.reduceat(np.add.reduceat(energy, starts, axis=0), starts, axis=1)

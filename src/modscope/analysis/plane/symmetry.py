@@ -14,15 +14,16 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import circle_of
-from modscope.analysis.plane.energy import even_fraction
+from modscope.analysis.circle import Circle, circle_of
+from modscope.analysis.plane.energy import ROUNDING, feature_blocks
 from modscope.analysis.plane.terms import CONSTANT, LINES, line_means
 from modscope.errors import InputError
-from modscope.signal import spectrum
+from modscope.signal import mean_over, spectrum
 
 __all__ = [
     "circulant_defects",
     "covariance_defect",
+    "even_fraction",
     "even_fractions",
     "fixed_point_slopes",
     "fixed_points",
@@ -32,11 +33,45 @@ __all__ = [
 _FEATURES_AT_ONCE = 64
 
 
+def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
+    """Share of the energy of x (a, b, ...) that is even about c/2 in the order (c, a), means of each c removed.
+
+    even part (Y(c, a) + Y(c, c-a))/2 of Y minus its mean over a for each c, over all features. The
+    reflection a -> c - a at fixed c = a + b exchanges a and b; at fixed c = a - b it takes (a, b) to (-b, -a).
+    1 is even, 0 odd; white noise has 0.5; nan where nothing is left beside the functions of c. It
+    is the same as symmetry under exchange: true of every commutative solution, and no sign of a mechanism.
+
+    >>> n = np.arange(5)
+    >>> wave = np.cos(2 * np.pi * n / 5)
+    >>> even_fraction(xr.DataArray(wave[:, None] + wave, dims=("a", "b")))
+    1.0
+    >>> round(even_fraction(xr.DataArray(wave[:, None] - wave, dims=("a", "b"))), 6)
+    0.0
+    """
+    sign = 1 if circle is None else circle.turn
+    odd = own = size = 0.0
+    for block in feature_blocks(x, circle):
+        profile = mean_over(block, "sum" if sign > 0 else "difference", (0, 1))
+        energy = np.square(block).sum()
+        own += float(energy - len(block) * np.square(profile).sum())
+        size += float(energy)
+        odd += float(np.square(block - _reflected(block, sign)).sum()) / 4
+    return 1.0 - odd / own if own > ROUNDING * size else float("nan")
+
+
+def _reflected(x: np.ndarray, sign: int) -> np.ndarray:
+    """x at the reflected pair: (b, a), or (-b, -a) where the answer is a - b."""
+    if sign > 0:
+        return x.swapaxes(0, 1)
+    back = -np.arange(len(x)) % len(x)
+    return x.swapaxes(0, 1)[np.ix_(back, back)]
+
+
 def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
     """The share of each hook's energy that is even about c/2, in the order (c, a), c the answer.
 
     Each row loses its mean over a first; even part (Y(a) + Y(c - a))/2; energies over all rows and
-    features (`modscope.analysis.plane.energy.even_fraction`). `even` and `odd` = 1 - even over (hook,). Before
+    features (`even_fraction`). `even` and `odd` = 1 - even over (hook,). Before
     attention the wave of one position alone is taken (position a): there it is 0.5, because the
     reflections of all c together turn any wave as often away from itself as onto it. White noise has 0.5
     in expectation. NaN where rows are constant.
