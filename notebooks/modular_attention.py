@@ -169,7 +169,12 @@ measure_table(acts, "clusters", keys)
 # Ideal neurons with evenly spread phases, to compare.
 
 # %%
-show(analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(4)), x="b", play="a", title="ideal neurons")
+show(
+    analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(4)),
+    x="b",
+    play="a",
+    title="ideal neurons",
+)
 
 # %% [markdown]
 # The running sum over ideal neurons with the ReLU and without, each neuron weighted by cos(2 phi). Play the neurons:
@@ -378,11 +383,11 @@ measure_table(acts, "pattern", keys)
 print(found["equal-weights"], found["constant-attention"], sep="\n\n")
 
 # %% [markdown]
-# A product of two waves holds the sum and the difference of their frequencies, a sum holds the frequencies themselves:
-# by hand, then for one dimension of one head, q at b times k at a.
+# A product of two waves holds the sum and the difference of their frequencies, a sum holds the frequencies themselves, and
+# rows of both are even about c/2: by hand, then for one dimension of one head, q at b times k at a.
 
 # %%
-made = analysis.inputs.product_and_sum_of_waves(p, (k, k), (0.9, -0.9))
+made = analysis.inputs.product_and_sum_of_waves(p, (k, k), (-0.9, -0.9))
 show([made[name] for name in made], x="a", play="c", mode="both", title="two waves, their product, their sum")
 
 # %%
@@ -396,14 +401,14 @@ show(
 )
 
 # %% [markdown]
-# The unembedding and the first row (c = 0) of the residual stream, both of norm 1.
+# The unembedding and the first row of the residual stream: a = 0, where the answer is b. Both are functions of the
+# answer, and they are one and the same curve but for their size. The row of c = 0 is another wave altogether.
 
 # %%
-first = rows_of_c("resid_post").isel(c=0)
-both = [W_U.rename(answer="a") / np.sqrt((W_U**2).sum()), first / np.sqrt((first**2).sum())]
-show(
-    both, names=["W_U", "resid_post"], x="a", play="d_model", mode="both", title="W_U and resid_post at c = 0"
-)
+first, row_c = at("resid_post").isel(a=0, drop=True), rows_of_c("resid_post").isel(c=0, drop=True)
+lines = [W_U.rename(answer="b"), first, row_c.rename(a="b")]
+both = [x / np.sqrt((x**2).sum()) for x in lines]
+show(both, names=["W_U", "a = 0", "c = 0"], x="b", play="d_model", mode="both", title="W_U, first rows")
 
 # %% [markdown]
 # q at a and at b in the order (c, a), and its waves as numbers: every dimension of q in a head may be the same wave up
