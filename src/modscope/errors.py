@@ -12,6 +12,7 @@ ModscopeError
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 
 __all__ = [
@@ -22,7 +23,53 @@ __all__ = [
     "RunError",
     "TrainingError",
     "UnknownName",
+    "listed",
+    "shown",
 ]
+
+
+_LONGEST = 200  # characters of a value in a sentence
+_MOST = 60  # names in one sentence
+
+
+class _Short(reprlib.Repr):
+    """Bounds not only what is written but also what is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother, self.maxlong = 3, 120, 120, 60
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = self.maxdeque = 6
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if abs(x) < 1 << 4096 else f"an integer of {x.bit_length()} bits"
+
+
+def shown(value: object, *, quoted: bool = True) -> str:
+    """A value as it may stand in a sentence: its repr cut short, without control characters.
+
+    quoted: false leaves out the quotes of a text.
+
+    >>> shown("a\\x1b[31m"), shown(["x" * 500] * 100)[:14], shown("W_E", quoted=False)
+    ("'a\\\\x1b[31m'", "['xxxxxxxxxxxx", 'W_E')
+    """
+    try:
+        text = _Short().repr(value if quoted or isinstance(value, str) else str(value))
+    except Exception:  # a repr of somebody else's
+        return f"a {type(value).__name__}"
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text[1:-1] if not quoted and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names with commas between them, not more than a sentence bears.
+
+    >>> listed(["W_E", "W_U"])
+    'W_E, W_U'
+    """
+    words = [shown(name, quoted=False) if isinstance(name, str) else shown(name) for name in names]
+    more = f" and {len(words) - _MOST} more" if len(words) > _MOST else ""
+    return ", ".join(words[:_MOST]) + more
 
 
 class ModscopeError(Exception):
@@ -44,10 +91,11 @@ class UnknownName(InputError, KeyError):  # noqa: N818 - reads as a sentence whe
     @classmethod
     def of(cls, kind: str, given: object, choices: Iterable[object]) -> UnknownName:
         names = [str(choice) for choice in choices]
-        same = [name for name in names if name.lower() == str(given).lower()]
-        nearest = same or difflib.get_close_matches(str(given), names, n=1, cutoff=0.5)
-        hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-        return cls(f"unknown {kind} {given!r}{hint}: expected one of {', '.join(names)}")
+        word = given if isinstance(given, str) and len(given) < _LONGEST else shown(given)
+        same = [name for name in names if name.lower() == word.lower()]
+        nearest = same or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+        hint = f" (did you mean {shown(nearest[0])}?)" if nearest else ""
+        return cls(f"unknown {kind} {shown(given)}{hint}: expected one of {listed(names)}")
 
     def __str__(self) -> str:
         # KeyError would print the repr of the text.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 
 import modscope
 from modscope.runs import Run
@@ -43,6 +45,13 @@ def assert_same_bits(one: Path, two: Path) -> None:
     first, second = last_weights(one), last_weights(two)
     for name, weight in first.items():
         assert torch.equal(weight, second[name]), name
+    assert settling(one) == settling(two)
+
+
+def settling(folder: Path) -> list[list[float]]:
+    """The measures from which a run would judge whether it is settled, if it went on."""
+    with safe_open(str(folder / "resume.safetensors"), framework="pt") as file:
+        return json.loads(file.metadata()["state"])["settling"]
 
 
 def wait_until(happened, seconds: float = 60.0) -> None:

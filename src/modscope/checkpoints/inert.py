@@ -7,24 +7,16 @@ beside a foreign config object, and those inside a pickled module, can be had wi
 
 from __future__ import annotations
 
-import pickletools
 import threading
-import zipfile
-from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from modscope.errors import CheckpointError
+__all__ = ["Inert", "read_inertly"]
 
-__all__ = ["Inert", "foreign_names", "read_inertly"]
-
-_LEGACY_PICKLES = 5  # magic number, protocol, sizes of integers, the object, keys of the storages
-_OUTSIDE = frozenset({"os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "importlib", "runpy"})
 _NUMBER_KINDS = "?bhilqpBHILQPefdg"  # numpy's one-letter and sized codes of numbers start with one of these
 # torch keeps one list of allowed names for the process.
 _LISTED = threading.Lock()
@@ -58,25 +50,10 @@ class Inert:
         return found or None
 
 
-def foreign_names(path: Path) -> tuple[str, ...]:
-    """The names of Python objects that a torch file refers to, found without building anything.
-
-    Raises CheckpointError for a name that only a file made to run commands would hold.
-    """
-    names = dict.fromkeys(name for file in _pickles(path) for name in _globals_of(file))
-    for name in names:
-        if name.split(".")[0] in _OUTSIDE:
-            raise CheckpointError(
-                f"{path}: asks for {name} to be called while it is loaded, which no network needs: nothing was run, "
-                "and the file is not read"
-            )
-    return tuple(names)
-
-
-def read_inertly(path: Path, names: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+def read_inertly(file: str | BinaryIO, names: Iterable[str], *, mmap: bool) -> tuple[Any, tuple[str, ...]]:
     """The contents of a torch file as tensors and plain values, and the foreign classes that it had objects of.
 
-    A pickled module becomes its state dict, an object with attributes a dict of them, a class or function its name.
+    names: those of the classes, as `checkpoints.scanning` found them. A pickled module becomes its state dict, an object with attributes a dict of them, a class or function its name.
     """
     stands_for = {name: _stand_in(name) for name in names}
     with _LISTED:
@@ -84,44 +61,12 @@ def read_inertly(path: Path, names: tuple[str, ...]) -> tuple[Any, tuple[str, ..
         torch.serialization.clear_safe_globals()
         try:
             torch.serialization.add_safe_globals(list(stands_for.values()))
-            data = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None
-            )
+            data = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
         finally:
             torch.serialization.clear_safe_globals()
             torch.serialization.add_safe_globals(before)
     plain = _Plain()
-    try:
-        return plain.top(data), tuple(plain.met)
-    except RecursionError as error:
-        raise CheckpointError(f"{path}: its structure is nested too deeply to be a network's") from error
-
-
-# What is read before anything is built
-
-
-def _pickles(path: Path) -> Iterator[IO[bytes]]:
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith("data.pkl"):
-                    with archive.open(name) as file:
-                        yield file
-        return
-    with path.open("rb") as file:
-        for _ in range(_LEGACY_PICKLES):
-            yield file
-
-
-def _globals_of(file: IO[bytes]) -> Iterator[str]:
-    try:
-        for opcode, argument, _ in pickletools.genops(file):
-            if opcode.name in ("GLOBAL", "INST"):
-                module, name = str(argument).split(" ", 1)
-                module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-                yield f"{module}.{name}"
-    except (ValueError, KeyError, IndexError, UnicodeDecodeError):
-        return  # cut short or damaged: the reading itself says so
+    return plain.top(data), tuple(plain.met)
 
 
 # What stands for a name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import pickle
 import re
@@ -11,20 +13,26 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from modscope.checkpoints.inert import foreign_names, read_inertly
-from modscope.errors import CheckpointError, InputError
+from modscope.checkpoints.inert import read_inertly
+from modscope.checkpoints.scanning import scan_archive, scan_legacy
+from modscope.errors import CheckpointError, InputError, ModscopeError, shown
 
 __all__ = ["Contents", "all_tensors", "read_file", "read_table", "refuse_pointer"]
 
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
-HEADER_LIMIT = 64 * 2**20  # bytes of a safetensors header, of a pickle in a torch file or of a JSON file
+HEADER_LIMIT = 64 * 2**20  # bytes of a safetensors header
+TABLE_LIMITS = {"JSON": 16 * 2**20, "TOML": 2**20}  # bytes of a file
+KEY_WORDS = 16  # of a dotted TOML key
+_TOML_TOKENS = re.compile(r"""(?P<word>[\w-]+|"[^"\n]*"|'[^'\n]*'|[ \t]+)|[^\w"' \t-]|["']""")
 TENSOR_LIMIT = 2**31  # numbers in one tensor
+NAME_LIMIT = 400  # characters of a tensor's name, with the path to it
+WHOLE = 256 * 2**20  # bytes of a file that is read at once; of a larger one only what is asked for
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
@@ -60,6 +68,10 @@ def read_file(path: Path) -> Contents:
     else:
         raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or a folder with one")
     for name, tensor in all_tensors(contents.data):
+        if len(name) > NAME_LIMIT or not name.isprintable():
+            raise CheckpointError(
+                f"{path}: a tensor is called {shown(name)}: expected at most {NAME_LIMIT} printable characters"
+            )
         _check_extent(path, name, tensor)
     return contents
 
@@ -89,45 +101,30 @@ def _read_safetensors(path: Path) -> Contents:
         raise CheckpointError(
             f"{path}: a header of {length} bytes; more than {HEADER_LIMIT} is not read from a file of weights"
         )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            # numpy-less and bounded: every tensor lies inside the file, which safetensors checks.
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return Contents(path, tensors, dict(file.metadata() or {}))
-    except (SafetensorError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+    with _refused(path, "not a whole safetensors file"), safe_open(str(path), framework="pt") as file:
+        # numpy-less and bounded: every tensor lies inside the file, which safetensors checks. Copied, because the
+        # file may be cut while its memory map is in use, which ends the process.
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
+        return Contents(path, tensors, dict(file.metadata() or {}))
 
 
 def _read_torch(path: Path) -> Contents:
-    zipped = zipfile.is_zipfile(path)
-    if zipped:
-        _check_archive(path)
     notes: tuple[str, ...] = ()
-    try:
-        try:
-            # A memory map leaves a file of many epochs on disk until one is asked for.
-            data = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped or None)
-        except pickle.UnpicklingError:
-            data, met = read_inertly(path, foreign_names(path))
+    with _refused(path, "cut short, or not written by torch.save"), path.open("rb") as file:
+        # A small file is read once, so that what is loaded is what was looked at, whatever becomes of the file;
+        # a memory map leaves a large file of many epochs on disk until one is asked for.
+        whole = path.stat().st_size <= WHOLE
+        looked_at: BinaryIO = io.BytesIO(file.read()) if whole else file
+        zipped = zipfile.is_zipfile(looked_at)
+        scanned = (scan_archive if zipped else scan_legacy)(looked_at, source=path)
+        looked_at.seek(0)
+        mapped = zipped and not whole
+        loaded = str(path) if mapped else looked_at
+        if scanned.foreign:
+            data, met = read_inertly(loaded, scanned.foreign, mmap=mapped)
             notes = _inert_notes(met)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(_unpickling_reason(path, error)) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        struct.error,
-    ) as error:
-        raise CheckpointError(
-            f"{path}: cut short, or not written by torch.save: {_first_sentence(error)}"
-        ) from error
+        else:
+            data = torch.load(loaded, map_location="cpu", weights_only=True, mmap=mapped)
     if isinstance(data, Tensor):
         raise CheckpointError(
             f"{path}: one tensor of shape {tuple(data.shape)}: expected a dict of named tensors"
@@ -145,23 +142,22 @@ def _inert_notes(met: tuple[str, ...]) -> tuple[str, ...]:
     return (f"Python objects in the file ({named}) were read as plain values; none of their code was run",)
 
 
-def _check_archive(path: Path) -> None:
-    size = path.stat().st_size
+@contextlib.contextmanager
+def _refused(path: Path, what: str) -> Iterator[None]:
+    """Whatever a library raises on somebody else's file becomes our error, with its cause."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: cut short, or not written by torch.save: {error}") from error
-    inside = sum(entry.file_size for entry in entries)
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or inside > size:
-        raise CheckpointError(
-            f"{path}: unpacks to {inside} bytes from {size}: torch.save stores without compression, so it is not from there"
-        )
-    for entry in entries:
-        if entry.filename.endswith("data.pkl") and entry.file_size > HEADER_LIMIT:
-            raise CheckpointError(
-                f"{path}: {entry.file_size} bytes of structure; more than {HEADER_LIMIT} is not read"
-            )
+        yield
+    except ModscopeError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_unpickling_reason(path, error)) from error
+    except Exception as error:
+        raise CheckpointError(f"{path}: {what}: {_first_sentence(error)}") from error
+
+
+def _first_sentence(error: Exception) -> str:
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return shown(line.split(". ")[0].rstrip("."), quoted=False)
 
 
 def _unpickling_reason(path: Path, error: Exception) -> str:
@@ -177,11 +173,6 @@ def _unpickling_reason(path: Path, error: Exception) -> str:
         )
     # What torch says here is how to load it all the same, which is the last thing to do.
     return f"{path}: cut short, or not written by torch.save"
-
-
-def _first_sentence(error: Exception) -> str:
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return line.split(". ")[0].rstrip(".")
 
 
 def all_tensors(data: Any) -> Iterator[tuple[str, Tensor]]:
@@ -222,16 +213,25 @@ def read_table(path: Path) -> dict[str, Any]:
     """A JSON or TOML file whose top level is a table."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.stat().st_size > HEADER_LIMIT:
-        raise InputError(
-            f"{path}: {path.stat().st_size} bytes; more than {HEADER_LIMIT} is not read as a table"
-        )
+    kind = "TOML" if path.suffix == ".toml" else "JSON"
+    size, most = path.stat().st_size, TABLE_LIMITS[kind]
+    if size > most:
+        raise InputError(f"{path}: {size} bytes; more than {most} is not read as {kind}")
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise InputError(f"{path}: not readable as {kind}: {error}") from error
+        table = _toml(text) if kind == "TOML" else json.loads(text)
+    except Exception as error:
+        raise InputError(f"{path}: not readable as {kind}: {_first_sentence(error)}") from error
     if not isinstance(table, dict):
         raise InputError(f"{path}: holds a {type(table).__name__}: expected a table of named values")
     return table
+
+
+def _toml(text: str) -> dict[str, Any]:
+    # The parser keeps every beginning of a dotted key: a key of ten thousand words takes gigabytes.
+    words = 1
+    for token in _TOML_TOKENS.finditer(text):
+        words = words + 1 if token[0] == "." else words if token.lastgroup == "word" else 1
+        if words > KEY_WORDS:
+            raise ValueError(f"a key of more than {KEY_WORDS} words")
+    return tomllib.loads(text)

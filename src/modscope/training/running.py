@@ -206,6 +206,8 @@ class _Training:
         tensors, state = kept
         self.trainer.restore(tensors, int(state["epoch"]))
         self.settling.measures = [tuple(measure) for measure in state["settling"]]
+        # The epoch itself is judged again, if it is due: a last step that has become an earlier one may not be.
+        self.settling.forget_from(self.trainer.epoch)
         self.folder.cut_after(self.trainer.epoch - 1)
         begun = self.folder.begun_anew
         self.trainer.attempt, self.trainer.begun = len(begun), (begun or [0])[-1]

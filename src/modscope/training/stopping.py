@@ -36,10 +36,18 @@ class Settling:
     measures: list[tuple[float, float, float, float, float]] = field(default_factory=list)
 
     def add(self, epoch: int, test: Batch, *, weight_norm: float, decay_time: float) -> None:
-        """Take note of an evaluation; without weight decay (an infinite decay time) nothing ever settles."""
+        """Take note of an evaluation; one of the same epoch takes its place.
+
+        Without weight decay (an infinite decay time) nothing ever settles.
+        """
         self.window = max(decay_time, REST)
+        self.forget_from(epoch)
         self.measures.append((float(epoch), test.loss, test.accuracy, weight_norm, decay_time))
         self.measures = [measure for measure in self.measures if measure[0] >= epoch - 2 * self.window]
+
+    def forget_from(self, epoch: int) -> None:
+        """Drop the measures of an epoch and of later ones: they will be made again."""
+        self.measures = [measure for measure in self.measures if measure[0] < epoch]
 
     @property
     def settled(self) -> bool:
