@@ -166,11 +166,6 @@ def _unpickling_reason(path: Path, error: Exception) -> str:
             f"{path}: holds Python objects in a form that cannot be read without running code from the file: nothing was "
             "run. If you trust the file, load it where its classes are known and save a state dict"
         )
-    if "persistent" in str(error):
-        return (
-            f"{path}: a whole module in the format of torch before 1.6, which keeps the module's source text: load it "
-            "where its class is known and save `module.state_dict()`"
-        )
     # What torch says here is how to load it all the same, which is the last thing to do.
     return f"{path}: cut short, or not written by torch.save"
 

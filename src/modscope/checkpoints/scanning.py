@@ -290,6 +290,11 @@ class _Scan:
     def _storage(self, identity: _Thing) -> None:
         parts = identity.value if isinstance(identity.value, tuple) else ()
         values = [part.value for part in parts]
+        if values[:1] in (["module"], [b"module"]):
+            raise CheckpointError(
+                f"{self.source}: a whole module in the format of torch before 1.6, which keeps the module's source text: "
+                "load it where its class is known and save `module.state_dict()`"
+            )
         known = len(values) >= 5 and values[0] in ("storage", b"storage") and values[1] in _STORAGES
         if not known or not isinstance(values[4], int) or values[4] < 0:
             raise self._refuse("a reference to something else than the numbers of a tensor")
