@@ -3,56 +3,71 @@
 from __future__ import annotations
 
 from math import gcd
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from markupsafe import Markup
 
 from modscope.analysis.overview.specimens import NeuronSpecimen, WaveSpecimen
-from modscope.report.style import MUTED, PLAIN, WIDTH, svg
+from modscope.report.chart import ColourBar, chart, panels
+from modscope.report.marks import Dots, Heat, Labels, Line, Mark, Rule
+from modscope.report.ramps import Ramp
+from modscope.report.scales import Axis, axis_over, share_tick
+from modscope.report.words import percent
 from modscope.signal import resample
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+__all__ = ["draw_neuron", "draw_wave", "heat_chart"]
 
 
-__all__ = ["draw_neuron", "draw_wave"]
+def heat_chart(
+    values: np.ndarray,
+    *,
+    x: str,
+    y: str,
+    title: str,
+    name: str,
+    label: str = "",
+    x_ticks: tuple[tuple[float, str], ...] | None = None,
+    y_ticks: tuple[tuple[float, str], ...] | None = None,
+    marks: tuple[Mark, ...] = (),
+) -> Markup:
+    """A matrix as a heat map, row 0 at the top: zero is white where both signs occur, else the palest colour."""
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    signed = low < 0 < high
+    if signed:
+        high = max(-low, high)
+        low = -high
+    else:
+        low, high = min(low, 0.0) if low >= 0 else low, max(high, 0.0) if high <= 0 else high
+    ramp: Ramp = "diverging" if signed else "sequential"
+    rows, columns = values.shape
+    return chart(
+        [Heat(values, low, high, ramp), *marks],
+        x=Axis(-0.5, columns - 0.5, x, ticks=x_ticks),
+        y=Axis(-0.5, rows - 0.5, y, ticks=y_ticks, downwards=True),
+        title=title,
+        square=True,
+        bar=ColourBar(low, high, label, ramp),
+        name=name,
+    )
 
 
-def draw_wave(specimen: WaveSpecimen) -> str:
-    """One feature in the order (c, a), and one of its rows, turned so that c/2 is in the middle."""
-
-    def draw(figure: Figure) -> None:
-        left, right = figure.subplots(1, 2, width_ratios=(1, 1.75))
-        n = len(specimen.row)
-        rows = specimen.picture.values
-        _heat(left, rows - rows.mean(axis=1, keepdims=True), xlabel="a", ylabel="c")
-        left.set_title(f"{specimen.hook}, feature {specimen.feature}, row means removed")
-        left.axhline(specimen.c, color="black", linewidth=0.9)
-        _draw_row(right, specimen)
-        right.set_title(f"the row c = {specimen.c}")
-        right.annotate(
-            f"c/2 = {specimen.fixed[0]:g}",
-            (0, 1),
-            (4, -4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-        )
-        right.annotate(
-            f"c/2 + {n}/2",
-            (-n / 2, 1),
-            (4, -4),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-        )
-
-    return svg(draw, size=(WIDTH, 3.6), name="wave")
+def draw_wave(specimen: WaveSpecimen) -> Markup:
+    """One row of a feature in the order (c, a), turned so that c/2 is in the middle, and the whole feature."""
+    rows = specimen.picture.values
+    picture = heat_chart(
+        rows - rows.mean(axis=1, keepdims=True),
+        x="a",
+        y="c",
+        title=f"{specimen.hook}, feature {specimen.feature}, in the order (c, a)",
+        name="wave",
+        marks=(Rule(specimen.c, f"c = {specimen.c}", level=True, colour="#111"),),
+    )
+    return panels(_row_chart(specimen), picture)
 
 
-def _draw_row(axes: Axes, specimen: WaveSpecimen) -> None:
+def _row_chart(specimen: WaveSpecimen) -> Markup:
     n, fine = len(specimen.row), 16
     middle = specimen.fixed[0]
     curve = resample(specimen.row.astype(np.float64), 0, n * fine)
@@ -62,121 +77,105 @@ def _draw_row(axes: Axes, specimen: WaveSpecimen) -> None:
         return (a - middle + n / 2) % n - n / 2
 
     order = np.argsort(turned(place), kind="stable")
-    axes.plot(turned(place)[order], curve[order], color=PLAIN, linewidth=0.6, label="between the residues")
     a = np.arange(n)
-    axes.plot(turned(a), specimen.row, "o", color="#0a0c01", markersize=3.4, label="the row")
-    axes.plot(
-        turned(a),
-        specimen.reflected,
-        "o",
-        markersize=6,
-        markerfacecolor="none",
-        markeredgecolor="#0a0c02",
-        markeredgewidth=0.8,
-        label="the row read backwards",
+    at = turned(a)
+    said = [f"a = {i}: {v:.4g}" for i, v in zip(a, specimen.row, strict=True)]
+    marks: list[Mark] = [
+        Line(turned(place)[order], curve[order], "var(--plain)", 0.7),
+        Dots(at, specimen.row, "var(--key-1)", 2.2, said=said),
+        Dots(at, specimen.reflected, "var(--key-2)", 4, ring=True),
+        Rule(0.0, f"c/2 = {specimen.fixed[0]:g}"),
+        Rule(-n / 2, "c/2 + p/2"),
+    ]
+    return chart(
+        marks,
+        x=Axis(-n / 2 - 0.5, n / 2 + 0.5, "a − c/2"),
+        y=axis_over(np.concatenate([curve, specimen.reflected]), "activation", grid=True),
+        title=f"the row c = {specimen.c}",
+        height=330,
+        legend=(
+            ("var(--key-1)", "the row"),
+            ("var(--key-2)", "the row read backwards"),
+            ("var(--plain)", "between the residues"),
+        ),
     )
-    for fixed in (0.0, -n / 2, n / 2):
-        axes.axvline(fixed, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.margins(y=0.16)
-    axes.set(xlabel="a − c/2", ylabel="activation", xlim=(-n / 2 - 0.5, n / 2 + 0.5))
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
 
 
-def _heat(axes: Axes, values: np.ndarray, *, xlabel: str, ylabel: str) -> None:
-    """A picture around its mean, blue below and red above."""
-    centred = values - np.nanmean(values)
-    top = float(np.abs(centred).max()) or 1.0
-    axes.imshow(
-        centred, cmap="RdBu_r", vmin=-top, vmax=top, origin="lower", interpolation="nearest", aspect="equal"
-    )
-    axes.set(xlabel=xlabel, ylabel=ylabel)
+def draw_neuron(specimen: NeuronSpecimen) -> Markup:
+    """One neuron before and after the activation function, over (a, b), and the terms that it is made of."""
+    planes = {"mlp_pre": specimen.pre_power, "mlp_post": specimen.post_power}
+    pictures = {"mlp_pre": specimen.pre, "mlp_post": specimen.post}
+    charts = []
+    for hook, picture in pictures.items():
+        charts.append(_neuron_picture(picture.values, specimen.frequency, hook))
+        charts.append(_terms_chart(planes[hook], hook))
+    return panels(*charts)
 
 
-def _turned_picture(axes: Axes, values: np.ndarray, k: int) -> None:
+def _neuron_picture(values: np.ndarray, k: int, hook: str) -> Markup:
     """A picture over (a, b) with both sorted by their angle at frequency k, where that tells them apart."""
     n = len(values)
     if k == 0 or gcd(k, n) != 1:
-        _heat(axes, values, xlabel="b", ylabel="a")
-        return
+        return heat_chart(values, x="b", y="a", title=f"{hook} over all pairs", name=hook)
     by_angle = np.argsort(k * np.arange(n) % n)
-    _heat(
-        axes,
+    ticks = ((0.0, "0"), (n / 2, "π"), (n - 1.0, "2π"))
+    return heat_chart(
         values[np.ix_(by_angle, by_angle)],
-        xlabel=f"b, by the angle {k}b",
-        ylabel=f"a, by the angle {k}a",
+        x=f"b, by the angle {k}b",
+        y=f"a, by the angle {k}a",
+        title=f"{hook} over all pairs",
+        name=hook,
+        x_ticks=ticks,
+        y_ticks=ticks,
     )
-    axes.set_xticks([0, n / 2, n - 1], ["0", "π", "2π"])
-    axes.set_yticks([0, n / 2, n - 1], ["0", "π", "2π"])
 
 
-def draw_neuron(specimen: NeuronSpecimen) -> str:
-    """One neuron before and after the activation function, over (a, b) and over (k_a, k_b)."""
-
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(2, 2, width_ratios=(1, 1.9))
-        rows = (
-            ("mlp_pre", specimen.pre, specimen.pre_power),
-            ("mlp_post", specimen.post, specimen.post_power),
-        )
-        for (left, right), (hook, picture, plane) in zip(grid, rows, strict=True):
-            _turned_picture(left, picture.values, specimen.frequency)
-            left.set_title(hook)
-            _spectrum_map(right, plane)
-            right.set_title(f"strength of each wave cos 2π(k_a a + k_b b)/p in {hook}")
-            _mark_terms(right, plane)
-
-    return svg(draw, size=(WIDTH, 6.0), name="neuron")
-
-
-def _spectrum_map(axes: Axes, plane: xr.DataArray) -> None:
+def _terms_chart(plane: xr.DataArray, hook: str, *, count: int = 8, least: float = 0.002) -> Markup:
+    """The strongest waves of a picture over (a, b), as dots at (k_a, k_b) whose area is their share."""
     energy = plane.values.copy()
     energy[plane.k_a.values == 0, 0] = 0.0  # DC
-    with np.errstate(divide="ignore"):
-        level = 10 * np.log10(energy.T / (energy.max() or 1.0))
-    k_a, k_b = plane.k_a.values, plane.k_b.values
-    axes.imshow(
-        np.maximum(level, -50),
-        cmap="cividis",
-        vmin=-50,
-        vmax=0,
-        origin="lower",
-        interpolation="nearest",
-        aspect="equal",
-        extent=(k_a[0] - 0.5, k_a[-1] + 0.5, k_b[0] - 0.5, k_b[-1] + 0.5),
-    )
-    axes.set(xlabel="k_a", ylabel="k_b")
-
-
-def _mark_terms(axes: Axes, plane: xr.DataArray, count: int = 6) -> None:
-    """Names the strongest terms of a spectrum, with their shares."""
-    energy = plane.values.copy()
-    energy[plane.k_a.values == 0, 0] = 0.0
-    total = energy.sum() or 1.0
-    for index in np.argsort(-energy, axis=None)[:count]:
-        i, j = np.unravel_index(index, energy.shape)
-        share = energy[i, j] / total
-        if share < 0.01:
-            continue
-        k_a, k_b = int(plane.k_a.values[i]), int(plane.k_b.values[j])
-        axes.plot(k_a, k_b, "o", markersize=7, markerfacecolor="none", markeredgecolor="white", linewidth=0.8)
-        side = -1 if k_a > plane.k_a.values[-1] * 0.6 else 1
-        axes.annotate(
-            f"{_term_name(k_a, k_b)}  {share:.1%}",
-            (k_a, k_b),
-            (8 * side, _above_or_below(k_a, k_b, int(plane.k_b.values[-1]))),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            color="white",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "#00204c", "edgecolor": "none", "alpha": 0.85},
+    share = energy / (energy.sum() or 1.0)
+    k_a, k_b = np.meshgrid(plane.k_a.values, plane.k_b.values, indexing="ij")
+    seen = share > least
+    xs, ys, shares = k_a[seen], k_b[seen], share[seen]
+    strongest = np.argsort(-shares)
+    named = [i for i in strongest[:count] if shares[i] >= 0.01]
+    marks: list[Mark] = [
+        Dots(
+            [int(xs[i])],
+            [int(ys[i])],
+            "var(--key-2)" if i in named else "var(--plain)",
+            float(2 + 14 * np.sqrt(shares[i])),
+            opacity=0.75,
+            said=[f"{_term_name(int(xs[i]), int(ys[i]))}: {percent(float(shares[i]))}"],
         )
-
-
-def _above_or_below(k_a: int, k_b: int, highest: int) -> int:
-    """Where a label stands so that those of a - b, b and a + b at one height do not meet."""
-    high = k_b > highest / 2
-    return 9 if not high or (k_a == 0 and k_b < 0.9 * highest) else -9
+        for i in strongest
+    ]
+    names = [f"{_term_name(int(xs[i]), int(ys[i]))} {percent(float(shares[i]))}" for i in named]
+    marks.append(
+        Labels([int(xs[i]) for i in named], [int(ys[i]) for i in named], names, dy=-12, plate="var(--card)")
+    )
+    rest = 1 - float(shares.sum())
+    low, high = int(plane.k_a.values[0]), int(plane.k_a.values[-1])
+    top = int(plane.k_b.values[-1])
+    keys = sorted({abs(int(xs[i])) for i in named} | {int(ys[i]) for i in named} | {0})
+    x_ticks = tuple(
+        (float(s * k), f"{s * k:g}".replace("-", "−")) for s in (-1, 1) for k in keys if low <= s * k <= high
+    )
+    return chart(
+        marks,
+        x=Axis(low - 3, high + 3, "frequency along a", ticks=tuple(sorted(set(x_ticks))), grid=True),
+        y=Axis(
+            -3,
+            top + 6,
+            "frequency along b",
+            ticks=tuple((float(k), str(k)) for k in keys if k <= top),
+            grid=True,
+        ),
+        title=f"the waves in {hook}"
+        + (f" (weaker ones: {share_tick(round(rest, 3))})" if rest > 0.0005 else ""),
+        height=300,
+    )
 
 
 def _term_name(k_a: int, k_b: int) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import log
 
-from markupsafe import Markup
-
 from modscope.analysis.answer.logits import offset_profile, sum_profile
 from modscope.analysis.circle import circle_of
 from modscope.report import figures
@@ -40,7 +38,7 @@ def logits_section(look: Look) -> Section | None:
             f"α_k is the projection of the p³ cube of logits on cos w_k({turned}−c); these are orthogonal, so shares add up. Share: energy of the cosine over the sum of squares "
             f"about the cube's one mean. The dots are means over all triples with the same {turned}−c.",
         ),
-        Markup(figures.draw_logits(look, offsets)),
+        figures.draw_logits(look, offsets),
         "Share of each cosine, and the mean logit by offset with the fitted curve.",
     )
 
@@ -73,7 +71,7 @@ def losses_section(look: Look) -> Section | None:
             f"cube: only α_k cos w_k({turned}−c). Each logit's mean over all pairs stays in every case.",
             "Cross-entropy in float64, mean over the pairs of a split.",
         ),
-        Markup(figures.draw_losses(look)),
+        figures.draw_losses(look),
         "Losses on a logarithmic axis with key frequencies kept and removed.",
         (Table(heads, rows, "Losses by mask and split"),),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from modscope.report import figures
 from modscope.report.look import Look
 from modscope.report.sections.section import Section
@@ -32,6 +30,6 @@ def energy_section(look: Look) -> Section:
             "a − b: (k, −k); cross: everything else. They add up to 1. For even p the wave (−1)^(a+b) counts as a + b.",
             "Even about c/2: share of the energy, row means at fixed c removed, that stays when a is replaced by c − a. White noise has one half; nothing is shown where nothing is left.",
         ),
-        Markup(figures.draw_energy(look)),
+        figures.draw_energy(look),
         "Stacked bars of energy by kind of term, and even fractions, for every hook.",
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from modscope.analysis.overview.examples import worst_examples
 from modscope.report import figures
 from modscope.report.look import Look
@@ -42,7 +40,7 @@ def examples_section(look: Look) -> Section:
         ),
         "A mean loss is mostly the loss of its few worst pairs.",
         ("Cross-entropy of each pair in float64; margin: the answer's logit minus the largest other one.",),
-        Markup(figures.draw_margins(look)),
+        figures.draw_margins(look),
         "Loss of every pair as a heat map, and histograms of margins.",
         (Table(("a", "b", "answer", "guess", "split", "margin", "loss"), rows, "The largest losses"),),
     )

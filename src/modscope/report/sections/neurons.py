@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from modscope.analysis.overview.specimens import neuron_specimen
 from modscope.report import figures
 from modscope.report.look import Look
@@ -29,7 +27,7 @@ def clusters_section(look: Look) -> Section:
             "For each neuron of mlp_post and each k from 1 to p//2 (the last one included): energy of the centred activation over all pairs in "
             "{1, cos w_k a, sin w_k a} × {1, cos w_k b, sin w_k b}, over its whole energy. The best k names the cluster.",
         ),
-        Markup(figures.draw_clusters(look)),
+        figures.draw_clusters(look),
         "Histogram of explained variance by neuron, and sizes of the clusters.",
     )
 
@@ -54,7 +52,7 @@ def neuron_section(look: Look) -> Section:
             "Pictures over all pairs, their means removed; sorted by k·a mod p and k·b mod p where k has no factor in common with p. Spectra: power of each real wave cos(2π(k_a a + k_b b)/p + phase), DC left out, on a scale of 50 dB; "
             "a + b lies at (k, k), a − b at (−k, k). The six strongest are named with their share of the variance.",
         ),
-        Markup(figures.draw_neuron(specimen)),
+        figures.draw_neuron(specimen),
         "Heat maps of one neuron over a and b, before and after its activation function, and their spectra.",
         viewer=neuron_viewer(look),
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from markupsafe import Markup
-
 from modscope.analysis.overview.specimens import wave_specimen
 from modscope.report import figures
 from modscope.report.look import Look
@@ -36,7 +34,7 @@ def wave_section(look: Look) -> Section | None:
             "Row c holds the pairs with answer c, column a the first number. The thin line is the band-limited wave through the dots. Even part about c/2: (x(c, a) + x(c, c − a))/2 after the mean of each row is taken away. "
             f"The feature shown changes most with a at fixed c; the row shown is its strongest ({hook}, feature {specimen.feature}, c = {specimen.c}).",
         ),
-        Markup(figures.draw_wave(specimen)),
+        figures.draw_wave(specimen),
         "Heat map of a feature over c and a; one of its rows with its mirror image.",
         viewer=wave_viewer(look, specimen),
     )

@@ -41,7 +41,7 @@ def spectra_section(look: Look) -> Section:
             "squares summed over features, cosine and sine, as a share of all but DC. W_L = W_out W_U, transformed over its p columns; W_U alike.",
             f"Rule in use, {summary.keys.rule}: {summary.keys.definition}.",
         ),
-        Markup(figures.draw_spectra(look)),
+        figures.draw_spectra(look),
         "Bars of energy by frequency for embedding, neuron-to-logit map and unembedding.",
         (Table(("rule", "frequencies", ""), rules, "Key frequencies by every rule"),),
     )
