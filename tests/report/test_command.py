@@ -36,7 +36,10 @@ def test_page_is_written_and_named(network: Path, tmp_path: Path, monkeypatch: p
     options = ["--out", str(page), "--no-open", "--frequencies", "2,5"]
     result = CliRunner().invoke(app, ["report", str(network), *options])
     assert result.exit_code == 0
-    assert f"modscope report {network} --frequencies 2,5</code>" in page.read_text()
+    assert (
+        f"modscope report {network.parent.name}/{network.name} --frequencies 2,5</code>" in page.read_text()
+    )
+    assert str(network.parent) not in page.read_text(), "nobody's folders are on the page"
     assert str(page) in result.stdout
     assert page.read_text().startswith("<!doctype html>")
 

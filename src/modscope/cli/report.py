@@ -94,9 +94,12 @@ def report(
 
 def _command(path: Path | None, options: Mapping[str, object]) -> str:
     """The command that makes this page again."""
-    words = ["modscope", "report", *([str(path)] if path else [])]
+    from modscope.report import shown_path
+
+    words = ["modscope", "report", *([shown_path(path)] if path else [])]
     for name, value in options.items():
-        words += [name, str(value)] if value is not None else []
+        shown = shown_path(value) if isinstance(value, Path) else str(value)
+        words += [name, shown] if value is not None else []
     return shlex.join(words)
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from modscope.checkpoints import Checkpoint
 from modscope.model import Network, TransformerConfig
 from modscope.report.words import loss_text, percent
 from modscope.task import ModularTask, Split
 
-__all__ = ["checkpoint_facts"]
+__all__ = ["checkpoint_facts", "shown_path"]
+
+
+def shown_path(path: Path) -> str:
+    """A path as a page may show it: as it was given, or the end of it where it starts at the root of somebody's disk.
+
+    >>> shown_path(Path("runs/add113")), shown_path(Path("/home/ada/runs/add113/final.pt"))
+    ('runs/add113', 'add113/final.pt')
+    """
+    return "/".join(path.parts[-2:]) if path.is_absolute() else str(path)
 
 
 def checkpoint_facts(checkpoint: Checkpoint) -> dict[str, str]:
     """The rows of the report's table about the network: where it came from, its shape, its task."""
-    facts = {"file": str(checkpoint.source), "layout": checkpoint.layout}
+    facts = {"file": shown_path(checkpoint.source), "layout": checkpoint.layout}
     if checkpoint.epoch is not None:
         facts["epoch"] = f"{checkpoint.epoch:,}"
     facts |= {"task": _task_text(checkpoint.task), "split": _split_text(checkpoint.task.split)}

@@ -12,7 +12,9 @@ from markupsafe import Markup
 from modscope._version import __version__
 from modscope.errors import InputError
 from modscope.findings import VERDICTS
+from modscope.report.gauge import gauge, threshold_text
 from modscope.report.look import Look
+from modscope.report.mechanism import mechanism_sentences
 from modscope.report.sections import SECTIONS, Section
 from modscope.report.sketch import sketch
 from modscope.report.style import css_class
@@ -40,7 +42,10 @@ def report_page(look: Look) -> str:
         viewer_once=once,
         keys=keys,
         tiles=_tiles(look),
-        findings=[(f, sketch(f.picture) if f.picture else "") for f in look.findings or ()],
+        findings=[
+            (f, gauge(f), threshold_text(f), sketch(f.picture) if f.picture else "")
+            for f in look.findings or ()
+        ],
         verdicts=_verdict_counts(look),
         mechanism=_mechanism(look),
         verdict=verdict(look.summary),
@@ -59,19 +64,36 @@ def _viewers(sections: Sequence[Section]) -> tuple[Markup, dict[str, Markup]]:
     return Markup(once), {name: Markup(element) for name, element in zip(shown, elements, strict=True)}
 
 
-def _verdict_counts(look: Look) -> list[tuple[str, int]]:
-    """How many findings have each verdict, those that none has left out."""
+_COUNTED = {
+    "holds": ("holds", "hold"),
+    "holds in part": ("holds in part", "hold in part"),
+    "does not hold": ("does not", "do not"),
+    "not applicable": ("is not applicable", "are not applicable"),
+}
+
+
+def _verdict_counts(look: Look) -> list[tuple[str, str]]:
+    """How many findings have each verdict, in words: "12 hold", "2 do not"; those that none has are left out."""
     found = Counter(finding.verdict for finding in look.findings or ())
-    return [(verdict, found[verdict]) for verdict in VERDICTS if found[verdict]]
+    return [(v, f"{found[v]} {_COUNTED[v][found[v] != 1]}") for v in VERDICTS if found[v]]
 
 
-def _mechanism(look: Look) -> str:
-    """The outcome of the finding that tells mechanisms apart, if it was made."""
-    return next((f.summary for f in look.findings or () if f.id == "which-mechanism"), "")
+def _mechanism(look: Look) -> list[str]:
+    """The outcome of the finding that tells mechanisms apart in sentences, if it was made."""
+    return mechanism_sentences(next((f for f in look.findings or () if f.id == "which-mechanism"), None))
 
 
-def _tiles(look: Look) -> list[tuple[str, str, str]]:
-    """The numbers at the head of the page: name, value, small print."""
+_LOGITS = "energy of the cosines cos w_k(a+b−c) of the key frequencies over the centred sum of squares of the p³ logits"
+_NEURONS = "energy of the centred mlp_post in {1, cos wa, sin wa} × {1, cos wb, sin wb} of one frequency over all its energy"
+_KEPT = "cross-entropy with only cos and sin w_k(a+b) of the key frequencies, and each logit's mean, left in the logits"
+_SCORES = {
+    "accuracy": "share of the pairs whose largest logit is the answer",
+    "loss": "cross-entropy in float64, mean over the pairs, in nats",
+}
+
+
+def _tiles(look: Look) -> list[tuple[str, str, str, str]]:
+    """The numbers at the head of the page: name, value, small print, definition."""
     summary = look.summary
     found = summary.clusters
     tiles = []
@@ -82,20 +104,16 @@ def _tiles(look: Look) -> list[tuple[str, str, str]]:
             for split, value in scores.to_dict().items()
             if split != main and value is not None
         )
-        tiles.append((f"{name}, {main} pairs", text(scores.to_dict()[main]), rest))
+        tiles.append((f"{name}, {main} pairs", text(scores.to_dict()[main]), rest, _SCORES[name]))
     if summary.logit_fve is not None:
-        tiles.append(
-            ("logits explained", percent(summary.logit_fve), f"by cosines of w({answer(summary)}−c)")
-        )
+        words = f"by cosines of w({answer(summary)}−c)"
+        tiles.append(("logits explained", percent(summary.logit_fve), words, _LOGITS))
     neurons = f"{int(found.explained.sum())} of {len(found.fve)}"
-    tiles.append(("neurons explained", neurons, "to more than 85 % by one frequency"))
+    tiles.append(("neurons explained", neurons, "to more than 85 % by one frequency", _NEURONS))
     if (main_mask := summary.restrictions.get("directions")) is not None:
+        kept, without = main_mask.restricted_loss.all, main_mask.excluded_loss.all
         tiles.append(
-            (
-                "key frequencies only",
-                loss_text(main_mask.restricted_loss.all),
-                f"loss; without them {loss_text(main_mask.excluded_loss.all)}",
-            )
+            ("key frequencies only", loss_text(kept), f"loss; without them {loss_text(without)}", _KEPT)
         )
     return tiles
 
