@@ -9,10 +9,12 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
 
-# Each part may import the parts named; every part may import errors, residues, provenance and the version.
+# Each part may import the parts named; every part may import errors, residues, operations, provenance and the
+# version.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "residues": set(),
+    "operations": set(),
     "provenance": set(),
     "task": set(),
     "losses": {"task"},
@@ -39,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "viewer",
     },
 }
-EVERYWHERE = {"errors", "residues", "provenance", "_version"}
+EVERYWHERE = {"errors", "residues", "operations", "provenance", "_version"}
 UNBOUND = {"cli", "__init__", "__main__", "_version"}
 
 

@@ -15,6 +15,7 @@ _HOMES = {
     "shipped_run": "modscope.shipped",
     "Run": "modscope.runs",
     "ModularTask": "modscope.task",
+    "Operation": "modscope.operations",
     "Split": "modscope.task",
     "PairMLP": "modscope.model",
     "PairMLPConfig": "modscope.model",

@@ -31,7 +31,7 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of each example in float64: log(1 + sum over j != y of exp(l_j - l_y)).
 
     Written without the difference of two large numbers, so a loss of 1e-12 keeps its digits.
-    logits [..., answer], labels [...] -> float64 [...], in nats.
+    logits [..., answer], labels [...] -> float64 [...], in nats; NaN where the label is -1, as there is no answer.
 
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))[0]), 6)
     0.693147
@@ -51,18 +51,15 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             rest = top + np.log(np.exp(gap - top[:, None]).sum(axis=1))
             loss[rows] = np.logaddexp(0.0, rest)
+    loss[wanted < 0] = np.nan
     return loss.reshape(labels.shape)
 
 
 def by_split(values: np.ndarray, task: ModularTask) -> Scores:
-    """The mean of values [a, b] over each split."""
-    masks = task.masks()
-    means = {
-        name: float(values[mask].mean()) if mask.any() else None
-        for name, mask in masks.items()
-        if name != "all"
-    }
-    return Scores(means.get("train"), means.get("test"), float(values.mean()))
+    """The mean of values [a, b] over each split; pairs without an answer count nowhere."""
+    means = {name: float(values[mask].mean()) if mask.any() else None for name, mask in task.masks().items()}
+    every = means["all"]
+    return Scores(means.get("train"), means.get("test"), float("nan") if every is None else every)
 
 
 def losses(logits: np.ndarray, task: ModularTask) -> Scores:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from modscope.errors import InputError, UnknownName
+from modscope.operations import Operation
 from modscope.residues import modulus
 
 __all__ = ["OPERATIONS", "ModularTask", "Split"]
@@ -19,18 +20,10 @@ SplitKind = Literal["python", "torch", "mask", "none"]
 SPLIT_KINDS: tuple[SplitKind, ...] = ("python", "torch", "mask", "none")
 
 
-def _multiply(a: np.ndarray, b: np.ndarray, p: int) -> np.ndarray:
-    return a * b % p
-
-
-# operation -> label of (a, b); "random" is drawn in ModularTask because it needs a seed
-OPERATIONS: Mapping[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray] | None] = {
-    "add": lambda a, b, p: (a + b) % p,
-    "subtract": lambda a, b, p: (a - b) % p,
-    "multiply": _multiply,
-    "x^2+xy+y^2": lambda a, b, p: (a * a + a * b + b * b) % p,
-    "random": None,
-}
+# The operations that published networks and the presets are named after; `Operation.of` knows many more.
+OPERATIONS: tuple[str, ...] = (
+    "add", "subtract", "multiply", "divide", "x^2+xy+y^2", "max", "min", "random",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,22 +113,49 @@ class ModularTask:
     """All p*p pairs of residues with the label c of an operation, and a split of them.
 
     p is any integer of at least 3, odd or even, prime or not. Pairs are in a-major order: pair number
-    a * p + b. `random` labels are the control: nothing can generalise on them.
+    a * p + b. operation: whatever `Operation.of` takes, kept as its canonical name (a table beside it, in `table`).
+    `random` labels are the control: nothing can generalise on them. Pairs without an answer (a / 0) have the label -1
+    and are in no mask.
 
     >>> task = ModularTask(5, "subtract")
     >>> task.labels[1, 3], task.tokens()[8].tolist(), task.tokens(equals=False)[8].tolist()
     (np.int64(3), [1, 3, 5], [1, 3])
+    >>> ModularTask(5, "x/y").masks()["train"].sum(), ModularTask(5, "x/y").operation
+    (np.int64(5), 'divide')
     """
 
     p: int
     operation: str = "add"
     split: Split = Split()
     label_seed: int = 0
+    table: str = field(default="", repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "p", modulus(self.p))
-        if self.operation not in OPERATIONS:
-            raise UnknownName.of("operation", self.operation, OPERATIONS)
+    def __init__(
+        self,
+        p: int,
+        operation: str | Operation | np.ndarray = "add",
+        split: Split = Split(),
+        label_seed: int = 0,
+        table: str = "",
+    ) -> None:
+        if table and isinstance(operation, str):
+            operation = Operation(operation, table)
+        chosen = Operation.of(operation)
+        for name, value in (
+            ("p", modulus(p)),
+            ("operation", chosen.name),
+            ("split", split),
+            ("label_seed", label_seed),
+            ("table", chosen.packed),
+        ):
+            object.__setattr__(self, name, value)
+        if chosen.is_table or chosen.group is not None:
+            self.labels  # noqa: B018 - raises where the table is of another size than p
+
+    @property
+    def what(self) -> Operation:
+        """The operation itself."""
+        return Operation(self.operation, self.table)
 
     @property
     def pairs(self) -> np.ndarray:
@@ -143,14 +163,19 @@ class ModularTask:
         a, b = np.divmod(np.arange(self.p * self.p, dtype=np.int64), self.p)
         return np.stack((a, b), axis=1)
 
+    @cached_property
+    def _labels(self) -> np.ndarray:
+        return self.what.labels(self.p, seed=self.label_seed)
+
     @property
     def labels(self) -> np.ndarray:
-        """The labels as int64[a, b]."""
-        of = OPERATIONS[self.operation]
-        if of is None:
-            return np.random.default_rng(self.label_seed).integers(self.p, size=(self.p, self.p))
-        residues = np.arange(self.p, dtype=np.int64)
-        return of(residues[:, None], residues[None, :], self.p)
+        """The labels as int64[a, b]; -1 where the pair has no answer."""
+        return self._labels.copy()
+
+    @property
+    def defined(self) -> np.ndarray:
+        """The pairs that have an answer, bool[a, b]."""
+        return self._labels >= 0
 
     def tokens(self, *, equals: bool = True) -> np.ndarray:
         """The network's input as int64[p*p, 3], or [p*p, 2] without the token "=" (whose number is p)."""
@@ -161,29 +186,33 @@ class ModularTask:
     @cached_property
     def _train_mask(self) -> np.ndarray:
         # Python's shuffle of all pairs takes longer than a forward pass.
-        return self.split.train_mask(self.p)
+        return self.split.train_mask(self.p) & self.defined
 
     @property
     def train_mask(self) -> np.ndarray:
-        """Training pairs as bool[a, b]."""
+        """Training pairs as bool[a, b]: those of the split that have an answer."""
         return self._train_mask.copy()
 
     def masks(self) -> dict[str, np.ndarray]:
-        """The named sets of pairs, each bool[a, b]: train, test and all; only all where no split is known."""
-        whole = np.ones((self.p, self.p), bool)
+        """The named sets of pairs, each bool[a, b]: train, test and all; only all where no split is known.
+
+        all: every pair that has an answer.
+        """
+        whole = self.defined
         if self.split.kind == "none":
             return {"all": whole}
         train = self.train_mask
-        return {"train": train, "test": ~train, "all": whole}
+        return {"train": train, "test": whole & ~train, "all": whole}
 
     def to_dict(self) -> dict[str, Any]:
         """The task as plain JSON values."""
-        return {
+        values = {
             "p": self.p,
             "operation": self.operation,
             "split": self.split.to_dict(),
             "label_seed": self.label_seed,
         }
+        return {**values, "table": self.table} if self.table else values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModularTask:

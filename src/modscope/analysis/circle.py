@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.errors import InputError
+from modscope.operations import is_prime, primitive_root
 from modscope.task import ModularTask
 
 __all__ = ["Circle", "circle_of", "primitive_root"]
@@ -97,23 +98,7 @@ def circle_of(task: ModularTask) -> Circle:
     p, operation = task.p, task.operation
     if operation in ("add", "subtract"):
         return Circle(p, tuple(range(p)), 1 if operation == "add" else -1, operation)
-    if operation == "multiply" and _is_prime(p):
+    if operation == "multiply" and is_prime(p):
         g = primitive_root(p)
         return Circle(p, tuple(pow(g, i, p) for i in range(p - 1)), 1, f"multiply, residues as powers of {g}")
     return Circle(p, tuple(range(p)), None, operation)
-
-
-def primitive_root(p: int) -> int:
-    """The smallest g whose powers are all residues 1..p-1 of a prime p.
-
-    >>> primitive_root(113), primitive_root(7)
-    (3, 3)
-    """
-    if not _is_prime(p):
-        raise InputError(f"p = {p}: expected a prime, whose nonzero residues are the powers of one of them")
-    factors = [q for q in range(2, p) if (p - 1) % q == 0 and _is_prime(q)]
-    return next(g for g in range(1, p) if all(pow(g, (p - 1) // q, p) != 1 for q in factors))
-
-
-def _is_prime(n: int) -> bool:
-    return n > 1 and all(n % q for q in range(2, int(n**0.5) + 1))

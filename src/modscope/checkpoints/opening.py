@@ -23,6 +23,7 @@ from modscope.checkpoints.states import States, states_in
 from modscope.errors import CheckpointError, InputError
 from modscope.losses import accuracies, is_guessing, losses
 from modscope.model import Network, TransformerConfig
+from modscope.operations import Operation
 from modscope.residues import modulus
 from modscope.task import ModularTask
 
@@ -141,6 +142,7 @@ def open_checkpoint(
     config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
     mapping: str | os.PathLike[str] | None = None,
     epoch: int | None = None,
+    operation: str | Operation | np.ndarray | None = None,
 ) -> Checkpoint:
     """The network in a file or folder, whichever project wrote it, with the task it was trained on.
 
@@ -148,11 +150,13 @@ def open_checkpoint(
     and Zhong et al. 2023, TransformerLens, plain names, the MLP of Chughtai et al. 2023, modscope's own files and run
     folders. What is stated in the file or in a config beside it is used; p and config (a mapping or the
     path of a JSON or TOML file) come before it. mapping is a TOML file for any other layout. Of a file with several
-    epochs the last is opened unless epoch says which.
+    epochs the last is opened unless epoch says which. operation: what the answer is, as `Operation.of` takes it; it
+    comes before what the file says.
 
     Raises InputError for arguments that cannot be used, CheckpointError for a file that is not a usable
     network. A network that was read but contradicts its file, or is at chance, has a note that says so.
     """
+    told = None if operation is None else Operation.of(operation)
     given = Path(path)
     if not given.exists():
         raise InputError(f"{given}: no such file or folder")
@@ -163,8 +167,10 @@ def open_checkpoint(
         raise CheckpointError(f"{error}{found.offer}") from error
     notes = [*([found.note] if found.note else []), *contents.notes]
     if METADATA_KEY in contents.metadata and mapping is None:
-        return _own(contents, p, found.epoch, notes)
+        return _own(contents, p, found.epoch, notes, told)
     settings, mapped = _settings(contents, p, config, mapping, notes)
+    if told is not None:
+        settings = Settings(operation=told.name, table=told.packed).over(settings)
     states = _states(contents, mapped, settings)
     return _foreign(contents, states, mapped, settings, found.epoch, notes)
 
@@ -258,17 +264,22 @@ def _task(
 ) -> tuple[ModularTask, list[str], np.ndarray]:
     logits = network.all_logits().numpy()
     operation, note = found_operation(logits, settings)
-    task = ModularTask(network.config.p, operation)
+    task = ModularTask(network.config.p, operation, table=settings.table or "")
     listed = stated_split(contents.data, task.p, contents.path)
     if listed is not None and settings.split is None:
         settings = Settings(split=listed).over(settings)
     split, reason = found_split(logits, task, settings)
-    return ModularTask(task.p, operation, split), [*([note] if note else []), reason], logits
+    return replace(task, split=split), [*([note] if note else []), reason], logits
 
 
-def _own(contents: Contents, p: int | None, epoch: int | None, notes: list[str]) -> Checkpoint:
+def _own(
+    contents: Contents, p: int | None, epoch: int | None, notes: list[str], told: Operation | None
+) -> Checkpoint:
     saved = saved_network(contents)
     network, task, record = saved.model, saved.task, saved.record
+    if told is not None and told != task.what:
+        notes.append(f"operation {told.name}, as given; the file says {task.operation}")
+        task = ModularTask(task.p, told, task.split, task.label_seed)
     if p not in (None, task.p):
         raise InputError(f"p = {p}: {contents.path} is a network for p = {task.p}")
     begun = record.get("begun_anew")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from modscope.errors import CheckpointError, InputError, UnknownName
+from modscope.operations import Operation
 from modscope.task import OPERATIONS, Split
 
 __all__ = ["Settings", "settings_from"]
@@ -22,6 +23,7 @@ class Settings:
 
     p: int | None = None
     operation: str | None = None
+    table: str | None = None  # the answers of an operation that is a table
     fraction: float | None = None
     seed: int | None = None
     split: Split | None = None
@@ -66,12 +68,6 @@ _OPERATION_WORDS: Mapping[str, tuple[str, ...]] = {
     "multiply": ("*", "multiplication", "times", "mul", "a*b", "x*y"),
     "x^2+xy+y^2": ("x2xyy2", "x**2+x*y+y**2"),
     "random": ("rand", "random_labels"),
-}
-_FUNCTIONS = {
-    "x[0]+x[1]": "add",
-    "x[0]-x[1]": "subtract",
-    "x[0]*x[1]": "multiply",
-    "x[0]**2+x[0]*x[1]+x[1]**2": "x^2+xy+y^2",
 }
 _ACTIVATION_WORDS = {
     "relu": "relu",
@@ -204,17 +200,18 @@ def _operation(value: Any) -> str | None:
     if value is None:
         return None
     text = re.sub(r"\s+", "", str(value))
-    function = re.fullmatch(r"lambdax:\((.+)\)%\d+", text)
-    if function:
-        if function[1] in _FUNCTIONS:
-            return _FUNCTIONS[function[1]]
-        raise InputError(
-            f"operation {value!r}: expected the text of one of {', '.join(_FUNCTIONS)}; give config={{'operation': ...}}"
-        )
     for operation, words in _OPERATION_WORDS.items():
         if text.lower() in (operation, *words):
             return operation
-    raise UnknownName.of("operation", value, OPERATIONS)
+    function = re.fullmatch(r"lambdax:\((.+)\)%\d+", text)
+    try:
+        return Operation.of(function[1].replace("x[0]", "a").replace("x[1]", "b") if function else text).name
+    except UnknownName:
+        raise UnknownName.of("operation", value, OPERATIONS) from None
+    except InputError as error:
+        raise InputError(
+            f"operation {value!r} is not understood ({error}); give config={{'operation': ...}}"
+        ) from None
 
 
 def _activation(value: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list, opened_checkpoint
+from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def ablate(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    operation: OperationOption = None,
 ) -> None:
     """Replace parts of a network, run the rest again, and compare with random changes of the same size."""
     from modscope.activations import record
@@ -55,7 +56,9 @@ def ablate(
     if as_json and as_csv:
         raise InputError("--json and --csv together: expected one of them")
     given = frequency_list(frequencies)
-    checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    checkpoint = opened_checkpoint(
+        path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
+    )
     acts = record(checkpoint.model, checkpoint.task)
     keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
     if show_names:

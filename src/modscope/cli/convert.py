@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from modscope.cli.opening import OperationOption, opened_checkpoint
 from modscope.errors import InputError
 
 __all__ = ["convert"]
@@ -29,6 +30,7 @@ def convert(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    operation: OperationOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
 ) -> None:
     """Write a network of any known or mapped layout as a file that modscope or TransformerLens loads."""
@@ -40,10 +42,12 @@ def convert(
     there = [str(file) for file in written if file.exists()]
     if there and not force:
         raise InputError(f"{' and '.join(there)}: there already; give another name, or --force to replace it")
-    from modscope.checkpoints import open_checkpoint, save_safetensors
+    from modscope.checkpoints import save_safetensors
     from modscope.checkpoints.convert import save_transformer_lens
 
-    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    checkpoint = opened_checkpoint(
+        path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
+    )
     if out.suffix == ".safetensors":
         save_safetensors(out, checkpoint.model, checkpoint.task, checkpoint.record())
     else:

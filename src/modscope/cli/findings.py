@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list, opened_checkpoint, use_one_thread
+from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint, use_one_thread
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def findings(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    operation: OperationOption = None,
 ) -> None:
     """Judge each claim about how the network works: effect, control, verdict."""
     use_one_thread()
@@ -62,7 +63,9 @@ def findings(
     from modscope.findings import findings as measured
     from modscope.findings.markdown import findings_markdown
 
-    checkpoint = opened_checkpoint(path, mapping=mapping, config=config, p=p, epoch=epoch)
+    checkpoint = opened_checkpoint(
+        path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
+    )
     found = measured(checkpoint, only=only or None, key_frequencies=given, seed=seed)
     if as_json:
         json.dump(found.to_list(), sys.stdout, indent=2, allow_nan=False)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modscope.cli.opening import OperationOption, opened_checkpoint
+
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
 
@@ -25,11 +27,12 @@ def inspect(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    operation: OperationOption = None,
 ) -> None:
     """Show what a file of weights holds: layout, sizes, task, measured and stated losses, what was assumed."""
-    from modscope.checkpoints import open_checkpoint
-
-    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    checkpoint = opened_checkpoint(
+        path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
+    )
     if as_json:
         typer.echo(json.dumps(checkpoint.to_dict(), indent=2, allow_nan=False))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import opened_checkpoint
+from modscope.cli.opening import OperationOption, opened_checkpoint
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def measure(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    operation: OperationOption = None,
 ) -> None:
     """Measure the waves of a network: before attention, in attention, in neurons and through its maps."""
     from modscope.analysis.overview.measures import MEASURES
@@ -64,7 +65,9 @@ def measure(
     from modscope.analysis.answer.keys import evidence_of, key_frequencies
 
     given = _numbers(frequencies)
-    checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    checkpoint = opened_checkpoint(
+        path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
+    )
     acts = record(checkpoint.model, checkpoint.task)
     keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
     tables = _tables(acts, chosen, keys, alone=bool(names))

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
 
-__all__ = ["command", "frequency_list", "opened_checkpoint", "use_one_thread"]
+__all__ = ["OperationOption", "command", "frequency_list", "opened_checkpoint", "use_one_thread"]
+
+
+OperationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--operation",
+        help='What the answer is: add, subtract, divide, max, an expression such as "2*a+3*b", a group such as D14, or '
+        "a table of answers (.npy, .csv); recognised from the network's answers if not given.",
+    ),
+]
 
 
 def command() -> str:
@@ -26,16 +38,25 @@ def opened_checkpoint(
     config: Path | None = None,
     p: int | None = None,
     epoch: int | None = None,
+    operation: str | None = None,
 ) -> Checkpoint:
     """The checkpoint at a path, or the network that ships with modscope where none is given."""
     from modscope.checkpoints import open_checkpoint
+    from modscope.operations import operation_from
     from modscope.shipped import shipped_network
 
     if path is None:
-        if any(option is not None for option in (mapping, config, p, epoch)):
-            raise InputError("--mapping, --config, -p and --epoch need the PATH of a checkpoint")
+        if any(option is not None for option in (mapping, config, p, epoch, operation)):
+            raise InputError("--mapping, --config, -p, --epoch and --operation need the PATH of a checkpoint")
         return shipped_network()
-    return open_checkpoint(path, p=p, config=config, mapping=mapping, epoch=epoch)
+    return open_checkpoint(
+        path,
+        p=p,
+        config=config,
+        mapping=mapping,
+        epoch=epoch,
+        operation=None if operation is None else operation_from(operation),
+    )
 
 
 def use_one_thread() -> None:

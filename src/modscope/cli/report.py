@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list, opened_checkpoint, use_one_thread
+from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint, use_one_thread
 
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
@@ -42,6 +42,7 @@ def report(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    operation: OperationOption = None,
     rule: Annotated[str | None, typer.Option(help="The rule that finds the key frequencies.")] = None,
     frequencies: Annotated[
         str | None, typer.Option(help="The key frequencies themselves, such as 14,35,41.")
@@ -57,7 +58,9 @@ def report(
     from modscope.report.words import verdict
 
     given = frequency_list(frequencies)
-    checkpoint = opened_checkpoint(path, mapping=mapping, config=config, p=p, epoch=epoch)
+    checkpoint = opened_checkpoint(
+        path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
+    )
     acts = record(checkpoint.model, checkpoint.task)
     summary = summarise(acts, rule=rule or DEFAULT_RULE, frequencies=given)
     if as_json:
@@ -79,6 +82,7 @@ def report(
                 "--config": config,
                 "-p": p,
                 "--epoch": epoch,
+                "--operation": operation,
             },
         ),
         findings=found,

@@ -20,7 +20,6 @@ __all__ = ["train"]
 
 _FLAGS = {
     "p": "task.p",
-    "operation": "task.operation",
     "fraction": "task.fraction",
     "split_seed": "task.split_seed",
     "learning_rate": "optimiser.learning_rate",
@@ -47,7 +46,11 @@ def train(
     ] = None,
     p: Annotated[int | None, typer.Option(help="The modulus; the presets have 113, pizza 59.")] = None,
     operation: Annotated[
-        str | None, typer.Option(help="add, subtract, multiply, x^2+xy+y^2 or random.")
+        str | None,
+        typer.Option(
+            help='add, subtract, multiply, divide, max, min, random; an expression such as "2*a+3*b" or "x^3+x*y"; a '
+            "group such as D14; or a table of answers as .npy or .csv."
+        ),
     ] = None,
     fraction: Annotated[
         float | None, typer.Option(help="Share of the pairs that is trained on: 0.3, pizza 0.8.")
@@ -86,7 +89,7 @@ def train(
     flags = {name: value for name, value in locals().items() if name in _FLAGS and value is not None}
     if resume is not None:
         other = [name for name in flags if name != "steps"]
-        if other or out or seeds or set_ or recipe or preset or settled is not None:
+        if other or operation or out or seeds or set_ or recipe or preset or settled is not None:
             raise InputError(
                 "--resume goes on with the recipe of its folder: only --steps can be given with it"
             )
@@ -98,24 +101,34 @@ def train(
         raise InputError(
             "--seeds trains each of its seeds on one thread: --seed and --threads do not go with it"
         )
-    wanted = _recipe(preset, recipe, flags, set_ or [], settled)
+    wanted = _recipe(preset, recipe, _changes(flags, operation, settled), set_ or [])
     if seeds is not None:
         _several(wanted, seeds, out, quiet)
     else:
         _one(wanted, out, quiet)
 
 
-def _recipe(
-    preset: str | None, file: Path | None, flags: dict[str, Any], sets: list[str], settled: bool | None
-) -> Recipe:
+def _changes(flags: dict[str, Any], operation: str | None, settled: bool | None) -> dict[str, Any]:
+    """What the options change of a recipe, by dotted path; a group or a table brings its p with it."""
+    from modscope.operations import operation_from
+    from modscope.training.recipe import operation_settings
+
+    changes: dict[str, Any] = {} if settled is None else {"stop.settled": settled}
+    if operation is not None:
+        what = operation_from(operation)
+        changes |= operation_settings(what)
+        if what.only_p is not None:
+            changes["task.p"] = what.only_p
+    return changes | {_FLAGS[name]: value for name, value in flags.items()}
+
+
+def _recipe(preset: str | None, file: Path | None, changes: dict[str, Any], sets: list[str]) -> Recipe:
     from modscope.training.presets import preset as preset_of
     from modscope.training.recipe import Recipe
 
     if preset and file:
         raise InputError("--preset and --recipe: give one of the two; a recipe may name a preset")
     start = Recipe.from_toml(file) if file else preset_of(preset or "nanda")
-    changes: dict[str, Any] = {} if settled is None else {"stop.settled": settled}
-    changes |= {_FLAGS[name]: value for name, value in flags.items()}
     return start.changed(changes | dict(_setting(text) for text in sets))
 
 

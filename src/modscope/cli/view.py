@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modscope.cli.opening import OperationOption, opened_checkpoint
+
 if TYPE_CHECKING:
     from modscope.viewer.serve import RunPage
 
@@ -34,12 +36,13 @@ def view(
         Path | None, typer.Option(help="A config to read instead of the one beside it.")
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
+    operation: OperationOption = None,
 ) -> None:
     """Look at every activation and weight of a run, at all its epochs, in the browser; Ctrl-C ends it."""
     from modscope.viewer.serve import listening, serve
 
     with contextlib.closing(listening(port)) as made:
-        page = _opened(path, mapping=mapping, config=config, p=p)
+        page = _opened(path, mapping=mapping, config=config, p=p, operation=operation)
         token = secrets.token_urlsafe(24)
         host, taken = made.getsockname()[:2]
         address = f"http://{host}:{taken}/?token={token}"
@@ -55,27 +58,28 @@ def view(
     typer.echo("\nended")
 
 
-def _opened(path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None) -> RunPage:
-    from modscope.checkpoints import open_checkpoint
+def _opened(
+    path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None, operation: str | None
+) -> RunPage:
     from modscope.errors import InputError
     from modscope.runs import Run
     from modscope.shipped import shipped_run
     from modscope.viewer.serve import RunPage
 
-    options = {"mapping": mapping, "config": config, "p": p}
+    options = {"mapping": mapping, "config": config, "p": p, "operation": operation}
     given = {name: value for name, value in options.items() if value is not None}
     if path is None:
         if given:
-            raise InputError("--mapping, --config and -p need the PATH of a file of weights")
+            raise InputError("--mapping, --config, -p and --operation need the PATH of a file of weights")
         return RunPage(shipped_run(), "the shipped network")
     if Run.is_folder(path):
         if given:
             raise InputError(
-                f"{path} is a run folder, which says these itself: leave --mapping, --config and -p away"
+                f"{path} is a run folder, which says these itself: leave --mapping, --config, -p and --operation away"
             )
         run = Run.open(path)
         return RunPage(run, path.resolve().name, run.notes)
-    checkpoint = open_checkpoint(path, p=p, config=config, mapping=mapping)
+    checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, operation=operation)
     return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes)
 
 

@@ -12,17 +12,32 @@ from typing import Any, Literal
 from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, UnknownName
 from modscope.model import TransformerConfig
+from modscope.operations import Operation, operation_from
 from modscope.task import ModularTask, Split
 from modscope.training.settings import built
 
-__all__ = ["Keep", "NetworkShape", "Optimiser", "Recipe", "Schedule", "Stop", "TaskShape"]
+__all__ = [
+    "Keep",
+    "NetworkShape",
+    "Optimiser",
+    "Recipe",
+    "Schedule",
+    "Stop",
+    "TaskShape",
+    "operation_settings",
+]
 
 Schedule = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
 class TaskShape:
-    """What is learnt, and from which pairs."""
+    """What is learnt, and from which pairs.
+
+    operation: any that `Operation.of` takes, kept by its one name; a table of answers is in `table` beside it. In a TOML
+    file operation may be the path of a table, from the file's folder. The split is drawn from all p*p pairs; those
+    without an answer (a / 0) are left out afterwards.
+    """
 
     p: int = 113
     operation: str = "add"
@@ -30,6 +45,16 @@ class TaskShape:
     fraction: float = 0.3
     split_seed: int = 0
     label_seed: int = 0
+    table: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.table:
+            object.__setattr__(self, "operation", Operation.of(self.operation).name)
+
+    @property
+    def what(self) -> Operation:
+        """The operation itself."""
+        return Operation(self.operation, self.table)
 
 
 @dataclass(frozen=True)
@@ -149,7 +174,7 @@ class Recipe:
         """The task with its split."""
         task = self.task
         split = Split(task.split, task.fraction, task.split_seed)
-        return ModularTask(task.p, task.operation, split, task.label_seed)
+        return ModularTask(task.p, task.what, split, task.label_seed)
 
     @property
     def config(self) -> TransformerConfig:
@@ -174,7 +199,10 @@ class Recipe:
 
         values = read_table(Path(path))
         start = preset(values["preset"]) if values.get("preset") else cls()
-        return start.changed(_flattened(values))
+        changes = _flattened(values)
+        if isinstance(text := changes.get("task.operation"), str) and not changes.get("task.table"):
+            changes |= operation_settings(operation_from(text, Path(path).parent))
+        return start.changed(changes)
 
     def to_toml(self) -> str:
         """The recipe as TOML."""
@@ -226,6 +254,15 @@ class Recipe:
         return replace(self, seed=seed)
 
 
+def operation_settings(operation: Operation) -> dict[str, Any]:
+    """An operation as the settings of a recipe by their dotted paths.
+
+    >>> operation_settings(Operation.of("a/b"))
+    {'task.operation': 'divide', 'task.table': ''}
+    """
+    return {"task.operation": operation.name, "task.table": operation.packed}
+
+
 def _paths(plain: Mapping[str, Any]) -> list[str]:
     return [path for path, _ in _flattened(plain).items()]
 
@@ -244,11 +281,11 @@ def _check(recipe: Recipe) -> None:
     """All that can be known to be wrong before a step is taken."""
     task = recipe.modular_task
     recipe.config  # noqa: B018 - raises on sizes that do not fit
-    train = int(task.train_mask.sum())
-    if train in (0, task.p**2):
+    train, every = int(task.train_mask.sum()), int(task.defined.sum())
+    if train in (0, every):
         rest = "train" if train == 0 else "test"
         raise InputError(
-            f"train fraction {recipe.task.fraction:g} of the {task.p**2} pairs leaves none to {rest} on"
+            f"train fraction {recipe.task.fraction:g} of the {every} pairs leaves none to {rest} on"
         )
     optimiser, keep = recipe.optimiser, recipe.keep
     if optimiser.batch > train:

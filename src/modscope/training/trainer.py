@@ -61,9 +61,9 @@ class Trainer:
         self.task = recipe.modular_task
         self.threads = recipe.threads or available_threads()
         self.device = _device(recipe.device)
-        mask = self.task.train_mask
-        self.train_pairs = Pairs.of(self.task, mask).tiled().to(self.device)
-        self.test_pairs = Pairs.of(self.task, ~mask).tiled().to(self.device)
+        masks = self.task.masks()
+        self.train_pairs = Pairs.of(self.task, masks["train"]).tiled().to(self.device)
+        self.test_pairs = Pairs.of(self.task, masks["test"]).tiled().to(self.device)
         self.epoch = self.begun = self.attempt = 0
         self._begin()
 

@@ -112,4 +112,5 @@ def pair_scores(values: np.ndarray, task: ModularTask, circle: Circle) -> Scores
     if values.shape != masks["all"].shape:
         raise InputError(f"values of shape {values.shape}: expected one for each pair, {masks['all'].shape}")
     means = {name: float(values[mask].mean()) if mask.any() else None for name, mask in masks.items()}
-    return Scores(means.get("train"), means.get("test"), float(values.mean()))
+    every = means["all"]
+    return Scores(means.get("train"), means.get("test"), float("nan") if every is None else every)
