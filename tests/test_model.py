@@ -18,8 +18,8 @@ from modscope.model import (
     PairMLPConfig,
     Transformer,
     TransformerConfig,
-    network_from_dict,
 )
+from modscope.networks.families import network_from_dict
 from modscope.task import ModularTask
 
 ALL_BIASES = ("b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U")

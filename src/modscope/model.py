@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -21,12 +21,12 @@ from modscope.residues import modulus
 
 __all__ = [
     "ACTIVATIONS",
+    "Config",
     "Network",
     "PairMLP",
     "PairMLPConfig",
     "Transformer",
     "TransformerConfig",
-    "network_from_dict",
 ]
 
 Positions = Literal["read", "all"]
@@ -35,6 +35,10 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "gelu": torch.nn.functional.gelu,
     "quadratic": torch.square,
+    "silu": torch.nn.functional.silu,
+    "tanh": torch.tanh,
+    "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+    "identity": lambda x: x,
 }
 
 _FULL_HOOKS = {
@@ -226,6 +230,22 @@ class PairMLPConfig:
         return shapes
 
 
+class Config(Protocol):
+    """What the config of every network says."""
+
+    @property
+    def p(self) -> int: ...
+    @property
+    def answers(self) -> int: ...
+    @property
+    def equals(self) -> bool: ...
+    @property
+    def positions(self) -> tuple[str, ...]: ...
+    @property
+    def activation(self) -> str: ...
+    def shapes(self) -> dict[str, tuple[int, ...]]: ...
+
+
 class _Pull(dict[str, Tensor]):
     """The activations of one run: a hook that is not there yet is computed from earlier ones."""
 
@@ -248,12 +268,13 @@ class _Pull(dict[str, Tensor]):
 class Network:
     """What the two families share: named weights, named hooks, runs that start anywhere."""
 
-    config: TransformerConfig | PairMLPConfig
-    hooks: ClassVar[tuple[str, ...]]
+    family: ClassVar[str]
+    config: Config
+    hooks: tuple[str, ...]
     # Hooks with one row per read position; all earlier ones have one per input position.
-    first_joint_hook: ClassVar[str]
+    first_joint_hook: str
 
-    def __init__(self, config: TransformerConfig | PairMLPConfig, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, config: Any, weights: Mapping[str, Tensor]) -> None:
         self.config = config
         shapes = config.shapes()
         for name in weights:
@@ -368,8 +389,7 @@ class Network:
 
     def to_dict(self) -> dict[str, Any]:
         """Family and config as plain JSON values."""
-        family = "transformer" if isinstance(self.config, TransformerConfig) else "mlp"
-        return {"family": family, **asdict(self.config)}
+        return {"family": self.family, **asdict(self.config)}  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.config})"
@@ -391,6 +411,7 @@ class Transformer(Network):
     False
     """
 
+    family = "transformer"
     config: TransformerConfig
     hooks = tuple(_FULL_HOOKS)
     first_joint_hook = "attn_scores"
@@ -475,6 +496,7 @@ class PairMLP(Network):
     ((1, 5), ('embed', 'mlp_pre', 'mlp_post', 'logits'))
     """
 
+    family = "mlp"
     config: PairMLPConfig
     hooks = ("embed", "mlp_pre", "mlp_post", "logits")
     first_joint_hook = "mlp_pre"
@@ -502,16 +524,3 @@ def _fan(config: Any, short: str) -> int:
         return widths.get(short, config.d_embed or config.p)
     # The published code divides every matrix by sqrt(d_model), the MLP's output too, and W_U by sqrt(vocabulary).
     return config.vocabulary if short == "W_U" else config.d_model
-
-
-def network_from_dict(values: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Network:
-    """The network that `Network.to_dict` and its weights describe."""
-    families: dict[str, tuple[type[Network], type[TransformerConfig] | type[PairMLPConfig]]] = {
-        "transformer": (Transformer, TransformerConfig),
-        "mlp": (PairMLP, PairMLPConfig),
-    }
-    family = values.get("family", "transformer")
-    if family not in families:
-        raise UnknownName.of("family of networks", family, families)
-    network, config = families[family]
-    return network(config(**{name: value for name, value in values.items() if name != "family"}), weights)

@@ -27,6 +27,12 @@ _FEATURES: Mapping[str, tuple[str, ...]] = {
     "mlp_pre": ("neuron",),
     "mlp_post": ("neuron",),
     "mlp_out": ("d_model",),
+    "ln1": ("d_model",),
+    "ln2": ("d_model",),
+    "ln_final": ("d_model",),
+    "rot_q": ("head", "d_head"),
+    "rot_k": ("head", "d_head"),
+    "mlp_pre_linear": ("neuron",),
     "resid_post": ("d_model",),
     "logits": ("answer",),
 }

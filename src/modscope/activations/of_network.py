@@ -144,7 +144,7 @@ class NetworkRecord(Activations):
             given[hook] = self._as_pairs(hook, values)
         wanted = {name: self.hook_name(name) for name in keep}
         first = min((self.hooks.index(hook) for hook in given), default=len(self.hooks))
-        p, size = self.task.p, max(1, _PAIRS_AT_ONCE // self.task.p)
+        p, size = self.task.p, self._rows_at_once()
         known = {h: x for h, x in self._joint.items() if self.hooks.index(h) < first} | given
         for start in range(0, p, size):
             rows = range(start, min(start + size, p))
@@ -154,6 +154,9 @@ class NetworkRecord(Activations):
                 rows,
                 {n: block[h].numpy().reshape(len(rows), p, *block[h].shape[1:]) for n, h in wanted.items()},
             )
+
+    def _rows_at_once(self) -> int:
+        return max(1, _PAIRS_AT_ONCE // self.task.p)
 
     def _joint_hook(self, name: str) -> str:
         hook = self.hook_name(name)
@@ -171,7 +174,7 @@ class NetworkRecord(Activations):
     @torch.no_grad()
     def _run(self, hooks: Iterable[str]) -> Iterator[tuple[range, dict[str, Tensor]]]:
         p, wanted = self.task.p, tuple(dict.fromkeys(hooks))
-        size = max(1, _PAIRS_AT_ONCE // p)
+        size = self._rows_at_once()
         for start in range(0, p, size):
             rows = range(start, min(start + size, p))
             known = {h: x[rows.start * p : rows.stop * p] for h, x in self._joint.items()}

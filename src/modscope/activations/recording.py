@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from modscope.activations.face import Activations
+from modscope.activations.layered import LayeredRecord
 from modscope.activations.one_layer import TransformerRecord
 from modscope.activations.pair_mlp import PairRecord
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Positions, Transformer
+from modscope.networks.layered import LayeredTransformer
 from modscope.task import ModularTask
 
 __all__ = ["record"]
@@ -31,4 +33,6 @@ def record(network: Network, task: ModularTask, *, positions: Positions = "read"
         raise UnknownName.of("choice of positions", positions, ("read", "all"))
     if isinstance(network, Transformer):
         return TransformerRecord(network, task, positions)
+    if isinstance(network, LayeredTransformer):
+        return LayeredRecord(network, task, positions)
     return PairRecord(network, task, "read")  # without attention there is one joint position only

@@ -8,7 +8,7 @@ import xarray as xr
 
 from modscope.activations import Activations, record
 from modscope.errors import InputError
-from modscope.model import Network, Transformer
+from modscope.networks.tokens import with_residue_rows
 
 __all__ = ["permuted_tokens", "random_phases", "untrained", "white_noise_like"]
 
@@ -46,24 +46,12 @@ def permuted_tokens(acts: Activations, *, seed: int = 0) -> Activations:
     Both positions use the same permutation, so whatever is symmetric in a and b stays so, while the order
     of the residues, the spectra and the answer are lost.
     """
-    network, p = acts.model, acts.task.p
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(p))
-    weights = dict(network.weights)
-    for name in _rows_by_token(network):
-        rows = weights[name].clone()
-        rows[:p] = weights[name][order]
-        weights[name] = rows
-    return record(type(network)(network.config, weights), acts.task, positions=acts.positions)
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(acts.task.p))
+    permuted = with_residue_rows(acts.model, lambda rows: rows[order])
+    return record(permuted, acts.task, positions=acts.positions)
 
 
 def untrained(acts: Activations, *, seed: int = 0) -> Activations:
     """The record of a freshly initialised network of the same configuration."""
     network = type(acts.model).initialised(acts.model.config, seed=seed).to(acts.model.dtype)
     return record(network, acts.task, positions=acts.positions)
-
-
-def _rows_by_token(network: Network) -> list[str]:
-    if isinstance(network, Transformer):
-        return ["embed.W_E"]
-    embedded = [name for name in network.weights if name.startswith("embed.")]
-    return embedded or ["mlp.W_in_a", "mlp.W_in_b"]

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from modscope.checkpoints.reading import Contents, read_file
 from modscope.errors import CheckpointError, InputError, ModscopeError
-from modscope.model import Network, network_from_dict
+from modscope.model import Network
+from modscope.networks.families import network_from_dict
 from modscope.task import ModularTask
 
 __all__ = ["METADATA_KEY", "Saved", "read_safetensors", "save_safetensors", "saved_network"]

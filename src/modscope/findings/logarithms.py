@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import torch
 
 from modscope.analysis.circle import circle_of
 from modscope.errors import InputError
-from modscope.model import Network, Transformer
+from modscope.model import Network
+from modscope.networks.tokens import renamed
 from modscope.task import ModularTask, Split
 
 __all__ = ["as_addition"]
@@ -30,22 +28,8 @@ def as_addition(network: Network, task: ModularTask) -> tuple[Network, ModularTa
         raise InputError(
             f"multiplication mod {task.p} has {circle.n} residues beside 0: expected p of at least 5"
         )
-    places = torch.tensor(circle.residues)
-    weights = dict(network.weights)
-    if isinstance(network, Transformer):
-        names, rows = ["embed.W_E"], places
-        if network.config.equals:
-            rows = torch.cat([places, torch.tensor([task.p])])
-    else:
-        names, rows = [n for n in weights if n.startswith("embed.")] or ["mlp.W_in_a", "mlp.W_in_b"], places
-    for name in names:
-        weights[name] = weights[name][rows]
-    for name in ("unembed.W_U", "unembed.b_U"):
-        if name in weights:
-            weights[name] = weights[name][..., places]
-    config = replace(network.config, p=circle.n, d_vocab_out=circle.n)
     split = task.split
     if split.kind != "none":
         kept = np.array(circle.residues)
         split = Split.of_mask(task.train_mask[np.ix_(kept, kept)])
-    return type(network)(config, weights), ModularTask(circle.n, "add", split)
+    return renamed(network, circle.residues), ModularTask(circle.n, "add", split)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from modscope.checkpoints import Checkpoint
 from modscope.model import Network, TransformerConfig
+from modscope.networks.kinds import described
+from modscope.networks.layered_config import LayeredConfig
 from modscope.report.words import loss_text, percent
 from modscope.task import ModularTask, Split
 
@@ -55,20 +57,12 @@ def _split_text(split: Split) -> str:
 def _network_facts(network: Network) -> dict[str, str]:
     config = network.config
     size = sum(weight.numel() for weight in network.weights.values())
-    if isinstance(config, TransformerConfig):
-        shape = f"one-layer transformer, d_model {config.d_model}, {config.n_heads} heads of {config.head_size}, {config.d_mlp} neurons"
-        reads = "reads a, b, “=”" if config.equals else "reads a, b"
+    facts = {"network": described(network)}
+    if isinstance(config, TransformerConfig | LayeredConfig):
+        reads = f"reads {', '.join('“=”' if name == '=' else name for name in config.positions)}"
         looks = "each position sees itself and earlier ones" if config.causal else "each position sees all"
-        attention = f"{reads}; {looks}; attention rate {config.attention_rate:g}"
-        return {
-            "network": shape,
-            "attention": attention,
-            "activation": config.activation,
-            "weights": f"{size:,}",
-        }
-    inputs = "one-hot tokens" if config.d_embed is None else f"two embeddings of width {config.d_embed}"
-    shape = f"MLP on pairs: {inputs}, {config.d_hidden} neurons"
-    return {"network": shape, "activation": config.activation, "weights": f"{size:,}"}
+        facts["attention"] = f"{reads}; {looks}; attention rate {config.attention_rate:g}"
+    return facts | {"activation": config.activation, "weights": f"{size:,}"}
 
 
 def _stated_text(name: str, value: float) -> str:

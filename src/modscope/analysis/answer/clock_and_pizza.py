@@ -14,7 +14,8 @@ import xarray as xr
 
 from modscope.activations import Activations, record
 from modscope.errors import InputError
-from modscope.model import Network, Transformer
+from modscope.model import Network
+from modscope.networks.tokens import residue_positions, with_residue_rows
 from modscope.task import ModularTask
 
 __all__ = [
@@ -63,16 +64,14 @@ def _triples(p: int, count: int, seed: int) -> np.ndarray:
 
 
 def _cosines(network: Network, triples: np.ndarray) -> np.ndarray:
-    columns = [torch.from_numpy(triples[:, 0]), torch.from_numpy(triples[:, 1])]
-    if network.config.equals:
-        columns.append(torch.full((len(triples),), network.config.p))
-    tokens = torch.stack(columns, dim=1)
+    tokens = network.pair_tokens(torch.from_numpy(triples[:, 0]), torch.from_numpy(triples[:, 1]))
     with torch.enable_grad():
         embed = network.run(tokens, keep=("embed",))["embed"].detach().requires_grad_()
         logits = network.run(tokens, replace={"embed": embed})["logits"]
         chosen = logits[torch.arange(len(triples)), torch.from_numpy(triples[:, 2])]
         (gradient,) = torch.autograd.grad(chosen.sum(), embed)
-    to_a, to_b = gradient[:, 0].double(), gradient[:, 1].double()
+    at_a, at_b = residue_positions(network)
+    to_a, to_b = gradient[:, at_a].double(), gradient[:, at_b].double()
     return torch.nn.functional.cosine_similarity(to_a, to_b, dim=1, eps=1e-30).numpy()
 
 
@@ -196,22 +195,14 @@ def isolated_circle(network: Network, k: int) -> Network:
     p = network.config.p
     if not 1 <= k <= p // 2:
         raise InputError(f"frequency {k}: expected 1 to {p // 2} for p = {p}")
-    weights = dict(network.weights)
-    for name in _tables_by_token(network):
-        table = weights[name].detach().double().numpy().copy()
-        bins = np.fft.rfft(table[:p], axis=0)
+
+    def isolated(rows: torch.Tensor) -> torch.Tensor:
+        bins = np.fft.rfft(rows.double().numpy(), axis=0)
         kept = np.zeros_like(bins)
         kept[[0, k]] = bins[[0, k]]
-        table[:p] = np.fft.irfft(kept, n=p, axis=0)
-        weights[name] = torch.from_numpy(table).to(network.dtype)
-    return type(network)(network.config, weights)
+        return torch.from_numpy(np.fft.irfft(kept, n=p, axis=0)).to(network.dtype)
 
-
-def _tables_by_token(network: Network) -> list[str]:
-    if isinstance(network, Transformer):
-        return ["embed.W_E"]
-    embedded = [name for name in network.weights if name.startswith("embed.")]
-    return embedded or ["mlp.W_in_a", "mlp.W_in_b"]
+    return with_residue_rows(network, isolated)
 
 
 def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...]) -> xr.Dataset:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-import torch
-
 from modscope.activations import Activations, record
 from modscope.analysis.circle import circle_of
 from modscope.errors import InputError
+from modscope.networks.tokens import renamed
 from modscope.task import ModularTask, Split
 
 __all__ = ["as_addition"]
-
-# The axis of each weight that runs over the tokens, or over the answers.
-_TOKEN_AXIS = {"W_E": 0, "W_E_a": 0, "W_E_b": 0}
-_ONE_HOT_AXIS = {"W_in_a": 0, "W_in_b": 0}
-_ANSWER_AXIS = {"W_U": 1, "b_U": 0}
 
 
 def as_addition(acts: Activations) -> Activations:
@@ -41,22 +32,7 @@ def as_addition(acts: Activations) -> Activations:
         raise InputError(f"operation {task.operation!r}: expected multiply")
     circle = circle_of(task)
     _ = circle.turn
-    if network.config.answers < task.p:
-        raise InputError(f"{network.config.answers} answers: expected p = {task.p} or more")
-    order = np.array(circle.residues)
-    config = replace(network.config, p=circle.n, d_vocab_out=circle.n)
-    embedded = any("W_E" in name for name in network.weights)
-    weights = {}
-    for name, weight in network.weights.items():
-        short = name.split(".")[-1]
-        by_token = (_TOKEN_AXIS if embedded else _ONE_HOT_AXIS).get(short)
-        if by_token is not None:
-            others = np.arange(task.p, weight.shape[0])  # the row of "="
-            weight = weight[torch.from_numpy(np.concatenate([order, others]))]
-        elif short in _ANSWER_AXIS:
-            weight = weight.index_select(_ANSWER_AXIS[short], torch.from_numpy(order))
-        weights[name] = weight
     known = task.split.kind != "none"
     split = Split.of_mask(circle.pairs(task.train_mask)) if known else Split("none")
     addition = ModularTask(circle.n, "add", split)
-    return record(type(network)(config, weights), addition, positions=acts.positions)
+    return record(renamed(network, circle.residues), addition, positions=acts.positions)

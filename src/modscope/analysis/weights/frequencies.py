@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from modscope.errors import InputError, UnknownName
-from modscope.model import Network, Transformer
+from modscope.model import Network
+from modscope.networks.kinds import has_attention
+from modscope.networks.tokens import residue_rows
 from modscope.residues import harmonic, intermodulation, subharmonic
 from modscope.signal import basis_frequencies, fourier_basis
 
@@ -46,11 +48,11 @@ def weight_table(network: Network, which: Map) -> np.ndarray:
         return network.weight(name).detach().double().numpy()
 
     if which == "embedding":
-        if isinstance(network, Transformer):
-            return weight("W_E")[:p]
-        name = "W_E" if network.has_weight("W_E_a") else "W_in"
-        return np.concatenate((weight(f"{name}_a"), weight(f"{name}_b")), axis=1)
-    if which == "neuron_logit" and isinstance(network, Transformer):
+        rows = [rows.detach().double().numpy() for rows in residue_rows(network)]
+        return np.concatenate(rows, axis=1)
+    if which == "neuron_logit" and has_attention(network):
+        if not network.has_weight("W_out"):
+            raise InputError("not applicable: a network without MLP has no map from neurons to logits")
         return (weight("W_out") @ weight("W_U"))[:, :p].T
     return weight("W_U")[:, :p].T
 

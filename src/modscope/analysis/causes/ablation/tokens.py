@@ -9,7 +9,8 @@ import torch
 
 from modscope.activations import Activations
 from modscope.analysis.causes.ablation.trial import Ablation, ChangedNetwork
-from modscope.model import Network, Transformer
+from modscope.model import Network
+from modscope.networks.tokens import with_residue_rows
 
 __all__ = ["permuted_embeddings", "token_ablations"]
 
@@ -36,7 +37,7 @@ def token_ablations(acts: Activations, *, seed: int = 0) -> Iterator[Ablation]:
 def permuted_embeddings(network: Network, tokens: np.ndarray) -> Network:
     """The network in which each of some tokens has the embedding of the next of them."""
     order = torch.as_tensor(tokens)
-    return _changed(network, lambda rows: _assigned(rows, order, rows[order.roll(-1)]))
+    return with_residue_rows(network, lambda rows: _assigned(rows, order, rows[order.roll(-1)]))
 
 
 def _start(acts: Activations, tokens: np.ndarray) -> Callable[[], ChangedNetwork]:
@@ -48,26 +49,12 @@ def _start(acts: Activations, tokens: np.ndarray) -> Callable[[], ChangedNetwork
             way = torch.as_tensor(generator.standard_normal((len(order), rows.shape[1])), dtype=rows.dtype)
             return _assigned(rows, order, rows[order] + far * torch.nn.functional.normalize(way, dim=-1))
 
-        return _changed(acts.model, move)
+        return with_residue_rows(acts.model, move)
 
     return lambda: ChangedNetwork(acts, permuted_embeddings(acts.model, tokens), moved)
-
-
-def _changed(network: Network, change: Callable[[torch.Tensor], torch.Tensor]) -> Network:
-    weights = dict(network.weights)
-    for name in _tables_by_token(network):
-        weights[name] = change(weights[name])
-    return type(network)(network.config, weights)
 
 
 def _assigned(rows: torch.Tensor, order: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     rows = rows.clone()
     rows[order] = values
     return rows
-
-
-def _tables_by_token(network: Network) -> list[str]:
-    """The weights with one row per token: the embedding, or without one the rows that a one-hot token picks."""
-    if isinstance(network, Transformer):
-        return ["embed.W_E"]
-    return [n for n in network.weights if n.startswith("embed.")] or ["mlp.W_in_a", "mlp.W_in_b"]

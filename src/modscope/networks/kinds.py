@@ -1,0 +1,126 @@
+"""What a network is, in words, and whether it is of the kind that a measure is about."""
+
+from __future__ import annotations
+
+from modscope.errors import InputError
+from modscope.model import Network, PairMLPConfig, Transformer, TransformerConfig
+from modscope.networks.deep_mlp import DeepMLPConfig
+from modscope.networks.layered_config import LayeredConfig
+
+__all__ = [
+    "described",
+    "has_attention",
+    "is_plain",
+    "layer_count",
+    "need_plain",
+    "obstacles",
+    "stream_is_read",
+]
+
+_COUNTS = ("no", "one", "two", "three", "four")
+_NORMS = {"layer": "LayerNorm", "rms": "RMSNorm"}
+
+
+def has_attention(network: Network) -> bool:
+    """Whether the network is a transformer."""
+    return isinstance(network.config, TransformerConfig | LayeredConfig)
+
+
+def layer_count(network: Network) -> int:
+    """The number of layers: attention with its MLP, or hidden layers."""
+    config = network.config
+    if isinstance(config, LayeredConfig):
+        return config.n_layers
+    return len(config.hidden) if isinstance(config, DeepMLPConfig) else 1
+
+
+def stream_is_read(network: Network) -> bool:
+    """Whether the logits are W_U times the residual stream after the last layer, without a norm between."""
+    config = network.config
+    if isinstance(config, LayeredConfig):
+        return not (config.norm and config.norm_final)
+    return isinstance(network, Transformer)
+
+
+def obstacles(network: Network) -> list[str]:
+    """What keeps a network from being one layer of attention and MLP without norms, or one hidden layer.
+
+    >>> from modscope.networks.layered import LayeredTransformer
+    >>> config = LayeredConfig(5, n_layers=2, d_model=8, norm="layer")
+    >>> obstacles(LayeredTransformer.initialised(config))
+    ['two layers', 'LayerNorm']
+    """
+    config, layers = network.config, layer_count(network)
+    found = [f"{_counted(layers)} {_layers(network)}"] if layers != 1 else []
+    if isinstance(config, LayeredConfig):
+        found += [_NORMS[config.norm]] if config.norm else []
+        found += ["no MLP"] if not config.d_mlp else []
+        found += ["a gated MLP"] if config.d_mlp and config.gated else []
+    return found
+
+
+def is_plain(network: Network) -> bool:
+    """Whether the network is one layer of attention and MLP without norms, or one hidden layer."""
+    return not obstacles(network)
+
+
+def need_plain(network: Network, what: str) -> None:
+    """Raises InputError, which names the reason, for a network that is not of one plain layer."""
+    if found := obstacles(network):
+        raise InputError(
+            f"not applicable: {what} is about one layer without norms; this network has {_listed(found)}"
+        )
+
+
+def described(network: Network) -> str:
+    """The shape of a network in a few words.
+
+    >>> from modscope.networks.layered import LayeredTransformer
+    >>> described(LayeredTransformer.initialised(LayeredConfig(5, d_model=8, norm="rms", d_mlp=16)))
+    'two-layer transformer, RMSNorm before each part, d_model 8, 4 heads of 2, 16 neurons a layer'
+    """
+    config = network.config
+    if isinstance(config, TransformerConfig):
+        return (
+            f"one-layer transformer, d_model {config.d_model}, {config.n_heads} heads of {config.head_size}, "
+            f"{config.d_mlp} neurons"
+        )
+    if isinstance(config, LayeredConfig):
+        return _layered(config)
+    if isinstance(config, PairMLPConfig):
+        inputs = "one-hot tokens" if config.d_embed is None else f"two embeddings of width {config.d_embed}"
+        return f"MLP on pairs: {inputs}, {config.d_hidden} neurons"
+    assert isinstance(config, DeepMLPConfig)
+    tables = "one-hot tokens" if config.d_embed is None else f"embeddings of width {config.d_embed}"
+    way = "summed" if config.summed else "side by side"
+    hidden = " and ".join(map(str, config.hidden)) or "no hidden"
+    return f"MLP on pairs: {tables}, {way}, {hidden} neurons"
+
+
+def _layered(config: LayeredConfig) -> str:
+    place = "after each sum" if config.norm_after else "before each part"
+    groups = f" in {config.kv_heads} groups" if config.kv_heads != config.n_heads else ""
+    each = " a layer" if config.n_layers > 1 else ""
+    kind = "gated neurons" if config.gated else "neurons"
+    parts = [
+        f"{_counted(config.n_layers)}-layer transformer",
+        f"{_NORMS[config.norm]} {place}" if config.norm else "",
+        f"d_model {config.d_model}",
+        f"{config.n_heads} heads of {config.head_size}{groups}",
+        f"{config.d_mlp} {kind}{each}" if config.d_mlp else "no MLP",
+        "rotary positions" if config.rotary else "",
+        "tied embeddings" if config.tied else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _layers(network: Network) -> str:
+    return "layers" if has_attention(network) else "hidden layers"
+
+
+def _counted(count: int) -> str:
+    return _COUNTS[count] if count < len(_COUNTS) else str(count)
+
+
+def _listed(found: list[str]) -> str:
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} and {found[-1]}"

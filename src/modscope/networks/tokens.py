@@ -1,0 +1,111 @@
+"""The rows of weights that stand for residues: read, changed or renamed alike in every kind of network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modscope.errors import InputError
+from modscope.model import Network
+from modscope.networks.deep_mlp import DeepMLPConfig
+from modscope.networks.layered_config import LayeredConfig
+
+__all__ = ["renamed", "residue_positions", "residue_rows", "untied", "with_residue_rows"]
+
+
+def residue_positions(network: Network) -> tuple[int, int]:
+    """The numbers of the (first) positions of a and of b in the input.
+
+    >>> from modscope.networks.layered import LayeredTransformer
+    >>> config = LayeredConfig(5, sequence=("a", "+", "b"), constants=("+",), d_model=8)
+    >>> residue_positions(LayeredTransformer.initialised(config))
+    (0, 2)
+    """
+    positions = network.config.positions
+    return positions.index("a"), positions.index("b")
+
+
+def _tables(network: Network) -> dict[str, tuple[int, ...]]:
+    """Weight -> where in it blocks of p rows by residue begin, those of a first."""
+    config = network.config
+    if isinstance(config, LayeredConfig):
+        return {"embed.W_E": (0, config.p) if config.separate else (0,)}
+    embedded = [name for name in network.weights if name.startswith("embed.W_E")]
+    if embedded:
+        return dict.fromkeys(embedded, (0,))
+    if isinstance(config, DeepMLPConfig):
+        names = [name for name in network.weights if name.startswith("blocks.0.mlp.W_in")] or ["unembed.W_U"]
+        return dict.fromkeys(names, (0,))
+    return {"mlp.W_in_a": (0,), "mlp.W_in_b": (0,)}
+
+
+def residue_rows(network: Network) -> list[Tensor]:
+    """The tables [residue, feature] through which tokens enter: one where a and b share it, else a's and b's.
+
+    Rows of the embedding; where tokens are one-hot, of the first layer.
+
+    >>> from modscope.model import PairMLP, PairMLPConfig
+    >>> [tuple(rows.shape) for rows in residue_rows(PairMLP.initialised(PairMLPConfig(5, d_hidden=8)))]
+    [(5, 8), (5, 8)]
+    """
+    p = network.config.p
+    return [
+        network.weights[name][start : start + p]
+        for name, starts in _tables(network).items()
+        for start in starts
+    ]
+
+
+def untied(network: Network) -> Network:
+    """The same network with an unembedding of its own, so that its embedding can be changed alone."""
+    config: Any = network.config
+    if not getattr(config, "tied", False):
+        return network
+    weights = {**network.weights, "unembed.W_U": network.weight("W_U").clone()}
+    return type(network)(replace(config, tied=False), weights)
+
+
+def with_residue_rows(network: Network, change: Callable[[Tensor], Tensor]) -> Network:
+    """The network with each of its tables [residue, feature] replaced by what `change` makes of it.
+
+    The rows of constant tokens and the unembedding stay as they are.
+    """
+    network, p = untied(network), network.config.p
+    weights = dict(network.weights)
+    for name, starts in _tables(network).items():
+        rows = weights[name].detach().clone()
+        for start in starts:
+            rows[start : start + p] = change(rows[start : start + p].clone())
+        weights[name] = rows
+    return type(network)(network.config, weights)
+
+
+def renamed(network: Network, residues: Sequence[int]) -> Network:
+    """The network whose token i and answer i stand for residues[i]; residues not listed are left out.
+
+    Raises InputError where the network has fewer answers than residues.
+
+    >>> from modscope.model import PairMLP, PairMLPConfig
+    >>> network = PairMLP.initialised(PairMLPConfig(5, d_hidden=8))
+    >>> mirrored = renamed(network, [0, 4, 3, 2, 1])
+    >>> bool((mirrored.all_logits()[1, 2, 3] == network.all_logits()[4, 3, 2]).all())
+    True
+    """
+    network = untied(network)
+    config: Any = network.config
+    p, order = config.p, torch.as_tensor(list(residues))
+    if config.answers < p:
+        raise InputError(f"{config.answers} answers: expected p = {p} or more")
+    weights = dict(network.weights)
+    for name, starts in _tables(network).items():
+        rows = weights[name]
+        blocks = [rows[start : start + p][order] for start in starts]
+        weights[name] = torch.cat([*blocks, rows[len(starts) * p :]])
+    for name in weights:
+        if name.startswith("unembed."):
+            weights[name] = weights[name][..., order]
+    return type(network)(replace(config, p=len(order), d_vocab_out=len(order)), weights)
