@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modscope.checkpoints.moments import restated
 from modscope.checkpoints.reading import SUFFIXES, read_table
+from modscope.checkpoints.series import Series, final_of, series_of
 from modscope.errors import CheckpointError, InputError
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+_BELOW = ("checkpoints", "ckpts", "ckpt", "weights", "models", "states")
 _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
 
 
@@ -31,44 +34,68 @@ _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
 class Found:
     """A file of weights, the epoch still to be looked for in it, and a note where others were passed over.
 
-    offer: what else can be opened if this file cannot.
+    offer: what else can be opened if this file cannot. series: the files of the same run at other epochs, and of_epoch
+    the epoch by which this file is one of them.
     """
 
     path: Path
     epoch: int | None = None
     note: str | None = None
     offer: str = ""
+    series: Series | None = None
+    of_epoch: int | None = None
 
 
 def weights_in(folder: Path, epoch: int | None) -> Found:
     """The file of weights meant by a folder.
 
-    A run folder names its checkpoints in manifest.json. Otherwise the only file of weights is meant, or the
-    one whose name ends in the epoch asked for, or that is called final, last, end or model.
+    A run folder names its checkpoints in manifest.json. Otherwise the only file of weights is meant; of several that
+    are one run at several epochs, in the folder or in its folder of checkpoints, the one of the epoch asked for, else the
+    one called final, last, end or model, else the last.
     """
     if (folder / MANIFEST).is_file():
         return _of_run(folder, epoch)
-    files = sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
+    files = _files_of_weights(folder)
     if not files and (runs := runs_in(folder)):
         raise InputError(f"{folder}: holds several runs, {', '.join(runs)}: give one of them")
+    if not files:
+        files = _files_below(folder)
     if not files:
         raise InputError(f"{folder}: no file of weights ({', '.join(SUFFIXES)}) in this folder")
     if len(files) == 1:
         return Found(files[0], epoch)
-    if epoch is not None:
-        chosen = [file for file in files if _number(file) == epoch]
-    else:
-        chosen = [file for file in files if re.search(r"(^|[._-])(final|last|end|model)$", file.stem)]
-    names = ", ".join(file.name for file in files[:12]) + (", ..." if len(files) > 12 else "")
-    if len(chosen) != 1:
-        wanted = "" if epoch is None else f" and not one of them is of epoch {epoch}"
-        raise InputError(f"{folder}: {len(files)} files of weights{wanted}: give the path of one of {names}")
-    return Found(chosen[0], None, f"{chosen[0].name} was opened, of {names}")
+    series = series_of(folder, files)
+    finals = final_of(files)
+    if epoch is None and len(finals) == 1:
+        note = f"{finals[0].name} was opened, of {_named(files)}"
+        return Found(finals[0], None, note, series=series)
+    if series is not None:
+        return _of_series(series, epoch)
+    raise InputError(f"{folder}: {len(files)} files of weights: give the path of one of {_named(files)}")
 
 
-def _number(file: Path) -> int | None:
-    digits = re.findall(r"\d+", file.stem)
-    return int(digits[-1]) if digits else None
+def _of_series(series: Series, epoch: int | None) -> Found:
+    if epoch is not None and epoch not in series.files:
+        series = restated(series)
+    path = series.file(epoch)
+    wanted = series.epochs[-1] if epoch is None else epoch
+    return Found(path, None, series.note, offer=before(series.files, wanted), series=series, of_epoch=wanted)
+
+
+def _files_of_weights(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.suffix in SUFFIXES and entry.is_file())
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """The files of the one folder within that holds weights."""
+    below = [
+        found for entry in sorted(folder.iterdir()) if entry.is_dir() and (found := _files_of_weights(entry))
+    ]
+    return below[0] if len(below) == 1 else []
+
+
+def _named(files: Sequence[Path]) -> str:
+    return ", ".join(file.name for file in files[:12]) + (", ..." if len(files) > 12 else "")
 
 
 def _of_run(folder: Path, epoch: int | None) -> Found:
@@ -156,9 +183,12 @@ def config_beside(path: Path) -> tuple[dict[str, Any], Path | None]:
     for word in _CONFIG_NAMES:
         stems += [re.sub(r"^[a-z]+(?=_)", word, path.stem), path.stem.replace("model", word)]
     stems += list(_CONFIG_NAMES)
-    for stem in dict.fromkeys(stems):
-        for suffix in (".json", ".toml"):
-            found = path.with_name(stem + suffix)
-            if found.is_file():
-                return read_table(found), found
+    # Checkpoints often lie one folder below the config of their run.
+    folders = [path.parent, *([path.parent.parent] if path.parent.name.lower() in _BELOW else [])]
+    for folder in folders:
+        for stem in dict.fromkeys(stems):
+            for suffix in (".json", ".toml"):
+                found = folder / (stem + suffix)
+                if found.is_file():
+                    return read_table(found), found
     return {}, None

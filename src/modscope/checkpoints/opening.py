@@ -14,12 +14,20 @@ from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout, recognised
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
+from modscope.checkpoints.moments import (
+    Histories,
+    Moments,
+    MomentsOfFile,
+    MomentsOfFolder,
+    MomentsOfOwnFiles,
+    restated,
+)
 from modscope.checkpoints.own import METADATA_KEY, saved_network
 from modscope.checkpoints.reading import Contents, read_file, read_table
 from modscope.checkpoints.settings import Settings, settings_from
 from modscope.checkpoints.splits import found_operation, found_split, stated_split
 from modscope.checkpoints.stated import disagreements, stated_by
-from modscope.checkpoints.states import States, states_in
+from modscope.checkpoints.states import State, States, epoch_beside, states_at, states_in
 from modscope.errors import CheckpointError, InputError
 from modscope.losses import accuracies, is_guessing, losses
 from modscope.model import Network, TransformerConfig
@@ -50,22 +58,26 @@ class Checkpoint:
     stated: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    _others: _Others | None = field(default=None, repr=False, compare=False)
+    _moments: Moments | None = field(default=None, repr=False, compare=False)
 
     @property
     def epochs(self) -> tuple[int, ...]:
         """The epochs of the states that the file holds; empty where it does not say."""
-        if self._others is not None:
-            return self._others.states.epochs
+        if self._moments is not None:
+            return self._moments.epochs
         return () if self.epoch is None else (self.epoch,)
 
     def network_at(self, epoch: int) -> Network:
         """The network of one of the epochs, read from the file when asked for."""
         if epoch == self.epoch:
             return self.model
-        if self._others is None:
+        if self._moments is None:
             raise InputError(f"{self.source}: epoch {epoch} is not in it; it has {self.epoch}")
-        return self._others.network_at(epoch)
+        return self._moments.network_at(epoch)
+
+    def histories(self) -> Histories:
+        """The losses and accuracies that the file, or each file of the folder, states: name -> (epochs, values)."""
+        return self._moments.histories() if self._moments is not None else {}
 
     @property
     def agrees(self) -> bool | None:
@@ -115,21 +127,19 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class _Others:
-    """What it takes to assemble the network of another epoch of the same file."""
+class _Assembly:
+    """What it takes to make a network of any state of a checkpoint."""
 
-    states: States
     layout: Layout
     settings: Settings
     sizes: Mapping[str, int]
     ignored: frozenset[str]
     source: Path
 
-    def network_at(self, epoch: int | None) -> Network:
-        return self.network_and_notes(epoch)[0]
+    def network_of(self, state: State) -> Network:
+        return self.network_and_notes(state)[0]
 
-    def network_and_notes(self, epoch: int | None) -> tuple[Network, list[str]]:
-        state = self.states.at(epoch)
+    def network_and_notes(self, state: State) -> tuple[Network, list[str]]:
         tensors = {name: tensor for name, tensor in state.tensors.items() if name not in self.ignored}
         where = f"{self.source}: {state.place}" if state.place else self.source
         return assembled(self.layout, tensors, self.settings, sizes=self.sizes, source=where)
@@ -161,18 +171,38 @@ def open_checkpoint(
     if not given.exists():
         raise InputError(f"{given}: no such file or folder")
     found = weights_in(given, epoch) if given.is_dir() else Found(given, epoch)
-    try:
-        contents = read_file(found.path)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}{found.offer}") from error
+    contents = _read(found)
+    if found.series is not None and found.of_epoch is not None:
+        found, contents = _by_stated_epochs(found, contents, epoch)
     notes = [*([found.note] if found.note else []), *contents.notes]
     if METADATA_KEY in contents.metadata and mapping is None:
-        return _own(contents, p, found.epoch, notes, told)
+        return _own(contents, p, found, notes, told)
     settings, mapped = _settings(contents, p, config, mapping, notes)
     if told is not None:
         settings = Settings(operation=told.name, table=told.packed).over(settings)
-    states = _states(contents, mapped, settings)
-    return _foreign(contents, states, mapped, settings, found.epoch, notes)
+    return _foreign(contents, mapped, settings, found, notes)
+
+
+def _read(found: Found) -> Contents:
+    try:
+        return read_file(found.path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}{found.offer}") from error
+
+
+def _by_stated_epochs(found: Found, contents: Contents, epoch: int | None) -> tuple[Found, Contents]:
+    """The same file, or the one that states the epoch asked for, where the files and their names disagree."""
+    assert found.series is not None
+    if epoch_beside(contents.data) in (None, found.of_epoch):
+        return found, contents
+    series = restated(found.series)
+    if series is found.series:
+        return found, contents
+    path = series.file(epoch)
+    of_epoch = series.epochs[-1] if epoch is None else epoch
+    note = f"{len(series.epochs)} files were taken as one run, by the epochs that they state of themselves"
+    found = replace(found, path=path, series=series, of_epoch=of_epoch, note=note)
+    return found, _read(found)
 
 
 def _settings(
@@ -204,48 +234,45 @@ def _settings(
     return settings, mapped
 
 
-def _states(contents: Contents, mapped: Mapped | None, settings: Settings) -> States:
-    if mapped is None or not mapped.states:
-        return states_in(contents, last_epoch=settings.epochs)
-    data: Any = contents.data
-    for key in mapped.states.split("."):
-        if not isinstance(data, Mapping) or key not in data:
-            raise InputError(f"{contents.path}: states = {mapped.states!r} of the mapping is not in the file")
-        data = data[key]
-    return states_in(Contents(contents.path, data))
-
-
 def _foreign(
-    contents: Contents,
-    states: States,
-    mapped: Mapped | None,
-    settings: Settings,
-    epoch: int | None,
-    notes: list[str],
+    contents: Contents, mapped: Mapped | None, settings: Settings, found: Found, notes: list[str]
 ) -> Checkpoint:
-    state = states.at(epoch)
+    def states_of(contents: Contents) -> States:
+        if mapped is None or not mapped.states:
+            return states_in(contents, last_epoch=settings.epochs)
+        return states_at(contents, mapped.states, last_epoch=settings.epochs)
+
+    states = states_of(contents)
+    state = states.at(found.epoch)
+    if found.of_epoch is not None:
+        state = replace(state, epoch=found.of_epoch)
     layout = mapped.layout if mapped else recognised(state.tensors)
     if layout is None:
         raise CheckpointError(
             f"{contents.path}: a layout that is not known. {suggested_mapping(state.tensors)}"
         )
-    others = _Others(
-        states,
+    assembly = _Assembly(
         layout,
         settings,
         mapped.sizes if mapped else {},
         mapped.ignored if mapped else frozenset(),
-        contents.path,
+        found.series.folder if found.series else contents.path,
     )
-    network, left_out = others.network_and_notes(epoch)
+    network, left_out = assembly.network_and_notes(state)
     task, reasons, logits = _task(contents, network, settings)
     measured = measured_of(logits, task)
     if measured["all_accuracy"] < DOUBTFUL:
         reasons += _assumed(network, settings)
-    stated = stated_by(contents, state.epoch)
+    moments: Moments = (
+        MomentsOfFolder(found.series, states_of, assembly.network_of)
+        if found.series
+        else MomentsOfFile(contents, states, assembly.network_of)
+    )
+    last = found.epoch is None or state.epoch == max(states.epochs, default=state.epoch)
     checkpoint = Checkpoint(
-        network, task, layout.name, contents.path, state.epoch, stated, measured,
-        (*notes, *states.notes, *left_out, *reasons), others,
+        network, task, layout.name, contents.path, state.epoch,
+        stated_by(contents, state.epoch, beside=state.beside, last=last), measured,
+        (*notes, *states.notes, *left_out, *reasons), moments,
     )  # fmt: skip
     return _judged(checkpoint)
 
@@ -273,7 +300,7 @@ def _task(
 
 
 def _own(
-    contents: Contents, p: int | None, epoch: int | None, notes: list[str], told: Operation | None
+    contents: Contents, p: int | None, found: Found, notes: list[str], told: Operation | None
 ) -> Checkpoint:
     saved = saved_network(contents)
     network, task, record = saved.model, saved.task, saved.record
@@ -284,9 +311,9 @@ def _own(
         raise InputError(f"p = {p}: {contents.path} is a network for p = {task.p}")
     begun = record.get("begun_anew")
     notes += anew_notes(begun if isinstance(begun, list) else [])
-    own_epoch = record.get("epoch", record.get("step"))
-    if epoch is not None and epoch != own_epoch:
-        raise InputError(f"epoch {epoch}: {contents.path} holds one network, of epoch {own_epoch}")
+    own_epoch = found.of_epoch or record.get("epoch", record.get("step"))
+    if found.epoch is not None and found.epoch != own_epoch:
+        raise InputError(f"epoch {found.epoch}: {contents.path} holds one network, of epoch {own_epoch}")
     stated = {
         f"{split}_{kind}": float(value)
         for kind, key in (("loss", "losses"), ("accuracy", "accuracies"))
@@ -295,8 +322,11 @@ def _own(
         if split in ("train", "test", "all") and isinstance(value, int | float)
     }
     measured = measured_of(network.all_logits().numpy(), task)
+    moments = MomentsOfOwnFiles(found.series) if found.series else None
     return _judged(
-        Checkpoint(network, task, "modscope", contents.path, own_epoch, stated, measured, tuple(notes))
+        Checkpoint(
+            network, task, "modscope", contents.path, own_epoch, stated, measured, tuple(notes), moments
+        )
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from torch import Tensor
 from modscope.checkpoints.reading import Contents, read_table
 from modscope.errors import InputError
 
-__all__ = ["disagreements", "stated_by"]
+__all__ = ["disagreements", "histories", "numbers_in", "stated_by"]
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "train_loss": ("train_loss",),
@@ -22,23 +24,32 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "test_accuracy": ("test_acc", "test_accuracy", "val_acc", "validation_accuracy"),
     "all_accuracy": ("all_acc", "all_accuracy"),
 }
-_HISTORIES = {"train_loss": ("train_losses",), "test_loss": ("test_losses", "val_losses")}
+_LISTS: Mapping[str, tuple[str, ...]] = {
+    "train_loss": ("train_losses", "train_loss"),
+    "test_loss": ("test_losses", "val_losses", "test_loss", "val_loss"),
+    "train_accuracy": ("train_accuracies", "train_accs", "train_acc", "train_accuracy"),
+    "test_accuracy": ("test_accuracies", "test_accs", "val_accs", "test_acc", "val_acc", "test_accuracy"),
+}
 
 # Losses written in float32 are coarse below 1e-7, and some are of the step before or after the weights.
 RELATIVE, ABSOLUTE, SHARE = 0.1, 5e-8, 0.005
 
 
-def stated_by(contents: Contents, epoch: int | None) -> dict[str, float]:
+def stated_by(
+    contents: Contents, epoch: int | None, *, beside: Mapping[str, Any] | None = None, last: bool = True
+) -> dict[str, float]:
     """Losses and accuracies that a file, or a summary beside it, gives for one of its states.
 
     Keys: train_loss, test_loss, all_loss, train_accuracy, test_accuracy, all_accuracy. epoch picks from lists
-    of losses by epoch; the longest list is taken to have an entry for every epoch.
+    by epoch: lists as long as a list of epochs in the file belong to those epochs, else the longest is taken to have an entry
+    for every epoch. beside: what is stored with this state alone. last: whether the state is the file's last, of which alone
+    a single number can speak.
     """
-    stated = _numbers(contents.data) | _from_histories(contents.data, epoch)
+    stated = (numbers_in(contents.data) if last else {}) | _from_lists(contents.data, epoch)
     summary = contents.path.parent / "summary_metrics.json"
-    if summary.is_file():
-        stated |= _numbers(_readable(summary))
-    return stated
+    if summary.is_file() and last:
+        stated |= numbers_in(_readable(summary))
+    return stated | numbers_in(beside or {})
 
 
 def _readable(path: Path) -> Mapping[str, Any]:
@@ -48,7 +59,8 @@ def _readable(path: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+def numbers_in(values: Mapping[str, Any]) -> dict[str, float]:
+    """The losses and accuracies among some values, under modscope's names; accuracies in percent as shares."""
     numbers: dict[str, float] = {}
     for name, keys in _KEYS.items():
         for key in keys:
@@ -60,23 +72,72 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return numbers
 
 
-def _from_histories(values: Mapping[str, Any], epoch: int | None) -> dict[str, float]:
-    lists = {
-        name: values[key]
-        for name, keys in _HISTORIES.items()
-        for key in keys
-        if isinstance(values.get(key), list | tuple) and values[key]
-    }
-    length = max((len(losses) for losses in lists.values()), default=0)
+def _from_lists(values: Mapping[str, Any], epoch: int | None) -> dict[str, float]:
     found = {}
-    for name, losses in lists.items():
-        every = max(1, round(length / len(losses)))
-        # Training loops save after the step, so the loss of what they saved is the next one written.
-        index = len(losses) - 1 if epoch is None else min(round((epoch + 1) / every), len(losses) - 1)
-        number = _finite(losses[index])
-        if number is not None:
-            found[name] = number
+    for name, (epochs, numbers) in histories(values).items():
+        if epoch is None:
+            index = len(numbers) - 1
+        elif _own_axis(values, len(numbers)) is not None:
+            if epoch not in epochs:
+                continue
+            index = epochs.index(epoch)
+        else:
+            # Training loops save after the step, so the loss of what they saved is the next one written.
+            every = epochs[1] - epochs[0] if len(epochs) > 1 else 1
+            index = min(round((epoch + 1) / every), len(numbers) - 1)
+        if math.isfinite(numbers[index]):
+            found[name] = numbers[index]
     return found
+
+
+def histories(values: Mapping[str, Any]) -> dict[str, tuple[list[int], list[float]]]:
+    """The losses and accuracies that a file lists, each with the epochs of its entries.
+
+    Lists as long as a list of epochs in the file have those; else the longest has an entry for every epoch, and a shorter
+    one for every few.
+
+    >>> histories({"epochs": [1, 100], "train_losses": [2.5, 0.5]})
+    {'train_loss': ([1, 100], [2.5, 0.5])}
+    """
+    lists: dict[str, list[float]] = {}
+    for name, keys in _LISTS.items():
+        listed = (_as_numbers(values.get(key)) for key in keys)
+        numbers = next((numbers for numbers in listed if numbers), None)
+        if numbers:
+            percent = name.endswith("accuracy") and max(filter(math.isfinite, numbers), default=0.0) > 1.0
+            lists[name] = [number / 100 for number in numbers] if percent else numbers
+    length = max((len(numbers) for numbers in lists.values()), default=0)
+    found = {}
+    for name, numbers in lists.items():
+        every = max(1, round(length / len(numbers)))
+        axis = _own_axis(values, len(numbers)) or list(range(0, len(numbers) * every, every))
+        found[name] = (axis, numbers)
+    return found
+
+
+def _own_axis(values: Mapping[str, Any], count: int) -> list[int] | None:
+    """The list of epochs or steps in a file that has as many entries, ascending; None where there is none."""
+    for key, value in values.items():
+        if not re.search("epoch|step|iter", str(key)):
+            continue
+        axis = value.tolist() if isinstance(value, Tensor) and value.ndim == 1 else value
+        if isinstance(axis, list | tuple) and len(axis) == count:
+            whole = all(isinstance(epoch, int) for epoch in axis)
+            if whole and all(a < b for a, b in itertools.pairwise(axis)):
+                return list(axis)
+    return None
+
+
+def _as_numbers(value: object) -> list[float]:
+    """A list of numbers as floats, NaN for what is none; empty for anything else."""
+    if isinstance(value, Tensor):
+        return (
+            [float(number) for number in value.tolist()] if value.ndim == 1 and not value.is_complex() else []
+        )
+    if not isinstance(value, list | tuple):
+        return []
+    items = [entry.item() if isinstance(entry, Tensor) and entry.numel() == 1 else entry for entry in value]
+    return [float(x) if isinstance(x, int | float) else math.nan for x in items]
 
 
 def disagreements(stated: Mapping[str, float], measured: Mapping[str, float]) -> list[str]:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
 from modscope.checkpoints.folders import MANIFEST, anew_notes, before, inside, read_manifest
-from modscope.checkpoints.reading import read_file, read_table
+from modscope.checkpoints.reading import read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
 from modscope.runs.film import film, lazy_array
@@ -120,7 +120,7 @@ class Run:
             checkpoint.source,
             checkpoint.task,
             tuple(sorted(checkpoint.epochs)) or (checkpoint.epoch or 0,),
-            _foreign_losses(checkpoint.source, sorted(checkpoint.epochs)),
+            _foreign_losses(checkpoint, sorted(checkpoint.epochs)),
             _network_at=checkpoint.network_at if checkpoint.epochs else lambda _: checkpoint.model,
         )
 
@@ -226,19 +226,11 @@ def _with_epochs(losses: xr.Dataset, checkpoints: Sequence[int]) -> xr.Dataset:
     return whole
 
 
-def _foreign_losses(path: Path, checkpoints: Sequence[int] = ()) -> xr.Dataset:
-    """Train and test losses that a file lists for every epoch, or for every few."""
-    data = read_file(path).data
-    found = {
-        name: np.asarray(data[key], dtype=float)
-        for name, key in (("train_loss", "train_losses"), ("test_loss", "test_losses"))
-        if isinstance(data.get(key), list | tuple) and data[key]
-    }
-    length = max((len(values) for values in found.values()), default=0)
-    aligned = {}
-    for name, values in found.items():
-        every = max(1, round(length / len(values)))
-        full = np.full(length, np.nan)
-        full[: len(values) * every : every] = values[: len(full[: len(values) * every : every])]
-        aligned[name] = ("epoch", full)
-    return _with_epochs(xr.Dataset(aligned, coords={"epoch": np.arange(length)}), checkpoints)
+def _foreign_losses(checkpoint: Checkpoint, checkpoints: Sequence[int] = ()) -> xr.Dataset:
+    """Losses and accuracies that a file lists, or each file of a folder states, at the epochs they are known at."""
+    columns = [
+        xr.Dataset({name: ("epoch", np.asarray(values, dtype=float))}, coords={"epoch": np.asarray(epochs)})
+        for name, (epochs, values) in checkpoint.histories().items()
+    ]
+    empty = xr.Dataset(coords={"epoch": np.arange(0)})
+    return _with_epochs(xr.merge(columns, join="outer") if columns else empty, checkpoints)
