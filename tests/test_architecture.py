@@ -39,6 +39,18 @@ ALLOWED: dict[str, set[str]] = {
         "activations",
         "signal",
     },
+    "sweep": {
+        "task",
+        "model",
+        "networks",
+        "losses",
+        "checkpoints",
+        "runs",
+        "training",
+        "activations",
+        "analysis",
+        "findings",
+    },
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
     "report": {
         "task",

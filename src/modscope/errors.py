@@ -6,7 +6,8 @@ ModscopeError
 │   └── MissingWeight                  a measure that needs a weight, asked of activations alone
 ├── CheckpointError                    a file that is not a usable network
 ├── RunError                           a run folder that cannot be read or written
-└── TrainingError                      training that cannot go on
+├── TrainingError                      training that cannot go on
+└── SweepError                         a sweep of many networks that cannot go on
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = [
     "MissingWeight",
     "ModscopeError",
     "RunError",
+    "SweepError",
     "TrainingError",
     "UnknownName",
     "listed",
@@ -116,3 +118,11 @@ class RunError(ModscopeError):
 
 class TrainingError(ModscopeError):
     """Training that cannot go on, such as a loss that is no longer a number."""
+
+
+class SweepError(ModscopeError):
+    """A sweep that cannot go on. fatal: the next network would fail in the same way, such as by a full disk."""
+
+    def __init__(self, text: str, *, fatal: bool = False) -> None:
+        super().__init__(text)
+        self.fatal = fatal

@@ -15,6 +15,7 @@ from modscope.cli.findings import findings
 from modscope.cli.inspect import inspect
 from modscope.cli.measure import measure
 from modscope.cli.report import report
+from modscope.cli.sweep import sweep
 from modscope.cli.train import train
 from modscope.cli.view import view
 from modscope.errors import InputError, ModscopeError
@@ -54,6 +55,7 @@ app.command()(view)
 app.command()(ablate)
 app.command()(findings)
 app.command()(measure)
+app.add_typer(sweep)
 
 
 def main() -> None:

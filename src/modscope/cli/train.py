@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modscope.training.recipe import Recipe
     from modscope.training.running import Status
 
-__all__ = ["train"]
+__all__ = ["setting", "train"]
 
 _FLAGS = {
     "p": "task.p",
@@ -129,10 +129,11 @@ def _recipe(preset: str | None, file: Path | None, changes: dict[str, Any], sets
     if preset and file:
         raise InputError("--preset and --recipe: give one of the two; a recipe may name a preset")
     start = Recipe.from_toml(file) if file else preset_of(preset or "nanda")
-    return start.changed(changes | dict(_setting(text) for text in sets))
+    return start.changed(changes | dict(setting(text) for text in sets))
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
+    """The name and value that `--set NAME=VALUE` gives."""
     import json
 
     name, equals, value = text.partition("=")

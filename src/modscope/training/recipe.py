@@ -281,7 +281,10 @@ def _check(recipe: Recipe) -> None:
     """All that can be known to be wrong before a step is taken."""
     task = recipe.modular_task
     recipe.config  # noqa: B018 - raises on sizes that do not fit
-    train, every = int(task.train_mask.sum()), int(task.defined.sum())
+    every = int(task.defined.sum())
+    # Drawing the split takes milliseconds, and its size is known without.
+    whole = every == task.p**2
+    train = int(recipe.task.fraction * every) if whole else int(task.train_mask.sum())
     if train in (0, every):
         rest = "train" if train == 0 else "test"
         raise InputError(

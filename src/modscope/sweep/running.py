@@ -1,0 +1,307 @@
+"""A sweep from its plan to its table: units are given to Dask a few at a time, and what is there is never made again."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modscope.errors import InputError, SweepError
+from modscope.sweep.cluster import cluster, refuse_unfit, threads_of
+from modscope.sweep.plan import Plan, Unit
+from modscope.sweep.results import Sweep
+from modscope.sweep.storage import Storage
+from modscope.sweep.unit import Ended, Made, finished_runs, is_same, made_by, worked_off
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+__all__ = ["CLIENTS", "Stand", "run_sweep"]
+
+CLIENTS = "clients"
+_AHEAD = 4  # units that wait on the workers for each one that runs
+_ELSEWHERE = 2.0  # seconds before a unit that another process has is asked for again
+_TELL = 1.0
+_GATHER = 1000  # loose results that are gathered into one file
+_Work = Callable[[dict[str, Any], Storage, Made, str], Ended]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """How a sweep stands: numbers of units; left is in seconds, None where there is no estimate yet."""
+
+    total: int
+    done: int
+    running: int
+    failed: int
+    seconds: float
+    left: float | None
+    last: tuple[Unit, Ended] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers as plain JSON values."""
+        return {name: value for name, value in vars(self).items() if name != "last"}
+
+
+def _nobody(stand: Stand) -> None:
+    """Watches nothing."""
+
+
+def run_sweep(
+    plan: Plan,
+    storage: Storage,
+    *,
+    scheduler: str = "",
+    workers: int = 0,
+    retries: int = 2,
+    forgive: bool = False,
+    adopt: Iterable[Path] = (),
+    watch: Callable[[Stand], None] = _nobody,
+    timeout: float = 10.0,
+    client: Client | None = None,
+    work: _Work = worked_off,
+) -> Sweep:
+    """Do all that is missing of a plan, and write its table; returns the sweep.
+
+    scheduler, workers, timeout: see `cluster`. retries: how often a unit that failed for a reason that may pass is tried
+    again; forgive: units that have failed before are tried anew. adopt: folders of finished runs, which are
+    looked at in place of a training by the same recipe. watch: told after every unit and about once a second.
+    client: of a Dask cluster that is there already. work: what is done for a unit.
+    Raises SweepError where no work can be given out, and for a disk that is full; what is done is kept.
+    """
+    _refuse_without_libraries()
+    sweep = Sweep(storage)
+    sweep.write_plan(plan)
+    if forgive:
+        sweep.forgive()
+    if plan_is_done(sweep):
+        watch(Stand(len(_by_key(plan)), len(_by_key(plan)), 0, 0, 0.0, 0.0))
+    else:
+        opened = (
+            cluster(scheduler, workers=workers, timeout=timeout) if client is None else nullcontext(client)
+        )
+        with opened as dask:
+            refuse_unfit(dask, storage)
+            _Client(sweep, dask, retries, _adopted(plan, adopt), watch, work).run()
+    write_table(sweep)
+    return sweep
+
+
+def _refuse_without_libraries() -> None:
+    """Before hours of work, not after them."""
+    for name in ("distributed", "pyarrow", "fsspec", "pandas"):
+        if importlib.util.find_spec(name) is None:
+            raise InputError(f"sweeps need {name}, which is not installed: pip install 'modscope[sweep]'")
+
+
+def plan_is_done(sweep: Sweep) -> bool:
+    """Whether every unit of the plan has its result."""
+    return {unit.key for unit in sweep.plan.units} <= sweep.done()
+
+
+def write_table(sweep: Sweep) -> None:
+    """Write the table of what is there, as Parquet and as CSV."""
+    from modscope.sweep.table import as_csv, written
+
+    table = sweep.table()
+    sweep.storage.replace("table.parquet", written(table))
+    sweep.storage.replace("table.csv", as_csv(table))
+
+
+def _by_key(plan: Plan) -> dict[str, Unit]:
+    units: dict[str, Unit] = {}
+    for unit in plan.units:
+        units.setdefault(unit.key, unit)
+    return units
+
+
+def _adopted(plan: Plan, folders: Iterable[Path]) -> Mapping[str, Path]:
+    """The finished run of each unit that has one."""
+    runs = [item for folder in folders for item in finished_runs(folder).items()]
+    found = {}
+    for key, unit in _by_key(plan).items():
+        for folder, recipe in runs:
+            if is_same(recipe, unit.recipe):
+                found[key] = folder
+                break
+    return found
+
+
+@dataclass
+class _Pace:
+    """Seconds that units of each case took, for an estimate of those that are left."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, unit: Unit, seconds: float) -> None:
+        self.seconds.setdefault(unit.case, []).append(seconds)
+
+    def left(self, units: Iterable[Unit], threads: int) -> float | None:
+        every = [value for values in self.seconds.values() for value in values]
+        if not every:
+            return None
+        means = {case: sum(values) / len(values) for case, values in self.seconds.items()}
+        mean = sum(every) / len(every)
+        return sum(means.get(unit.case, mean) for unit in units) / max(threads, 1)
+
+
+class _Client:
+    """One process that gives out units. Everything that has to outlive it is in the storage."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        client: Client,
+        retries: int,
+        adopted: Mapping[str, Path],
+        watch: Callable[[Stand], None],
+        work: _Work,
+    ) -> None:
+        self.sweep, self.client, self.retries, self.adopted = sweep, client, retries, adopted
+        self.watch, self.work, self.made = watch, work, made_by()
+        self.units = _by_key(sweep.plan)
+        self.done = sweep.done() & self.units.keys()
+        self.attempts = sweep.attempts()
+        self.given_up = {key for key in self.units.keys() - self.done if self.attempts.get(key, 0) > 0}
+        self.waiting = deque(
+            unit for key, unit in self.units.items() if key not in self.done and key not in self.given_up
+        )
+        self.later: deque[tuple[float, Unit]] = deque()
+        self.running: dict[Future, Unit] = {}
+        self.pace = _Pace()
+        self.place = hashlib.sha256(sweep.storage.url.encode()).hexdigest()[:12]
+        self.name = f"{CLIENTS}/{uuid.uuid4().hex[:12]}.json"
+        self.began, self.told, self.threads, self.since = time.monotonic(), 0.0, threads_of(client), 0
+
+    def run(self) -> None:
+        """Give out units until none is left to be given."""
+        from distributed import as_completed
+
+        completed = as_completed([], loop=self.client.loop)
+        try:
+            while self.waiting or self.later or self.running:
+                for future in self._given_out():
+                    completed.add(future)
+                if self.running and completed.has_ready():
+                    for future in completed.next_batch(block=False):
+                        self._ended(future)
+                else:
+                    time.sleep(0.01)
+                self._tell()
+        finally:
+            for future in self.running:
+                future.release()
+            self.sweep.storage.remove(self.name)
+        self._tell(now=True)
+
+    def _given_out(self) -> Iterator[Future]:
+        """New futures for as many units as the workers shall know of."""
+        now = time.monotonic()
+        while self.later and self.later[0][0] <= now:
+            self.waiting.append(self.later.popleft()[1])
+        while self.waiting and len(self.running) < (1 + _AHEAD) * self.threads:
+            unit = self.waiting.popleft()
+            if unit.key in self.done:
+                continue
+            trained = self.adopted.get(unit.key, "")
+            # Two clients of one scheduler that name the same work have it done once.
+            future = self.client.submit(
+                self.work,
+                unit.to_dict(),
+                self.sweep.storage,
+                self.made,
+                str(trained),
+                key=f"{unit.key}-{self.attempts.get(unit.key, 0)}-{self.place}",
+                pure=False,
+            )
+            self.running[future] = unit
+            yield future
+
+    def _ended(self, future: Future) -> None:
+        unit = self.running.pop(future)
+        ended = self._outcome(future, unit)
+        if ended.how == "elsewhere":
+            self.later.append((time.monotonic() + _ELSEWHERE, unit))
+            self._look_around()
+            return
+        if ended.how == "failed":
+            self._failed(unit, ended)
+        else:
+            self.done.add(unit.key)
+            self.since += 1
+            if ended.how == "done":
+                self.pace.add(unit, ended.seconds)
+        if self.since >= _GATHER:
+            self.sweep.gather()
+            self.since = 0
+        self.watch(self._stand((unit, ended)))
+
+    def _outcome(self, future: Future, unit: Unit) -> Ended:
+        from distributed.scheduler import KilledWorker
+
+        try:
+            return future.result()
+        except KilledWorker as error:
+            said = f"the worker that had it died, {error.allowed_failures + 1} times: its memory may be too small"
+            return Ended(unit.key, "failed", error=said, trace=str(error), again=False)
+        except Exception as error:
+            # What worked_off catches does not come here: the unit was lost on its way.
+            if self.client.status != "running":
+                raise SweepError(
+                    "the scheduler was lost; what is done is kept, and the same command goes on"
+                ) from error
+            return Ended(
+                unit.key, "failed", error=f"{type(error).__name__}: {error}", trace=repr(error), again=True
+            )
+
+    def _failed(self, unit: Unit, ended: Ended) -> None:
+        if ended.fatal:
+            raise SweepError(f"{unit.label}: {ended.error}")
+        self.attempts[unit.key] = self.attempts.get(unit.key, 0) + 1
+        self.sweep.write_failure(unit, ended)
+        if ended.again and self.attempts[unit.key] <= self.retries:
+            self.waiting.append(unit)
+        else:
+            self.given_up.add(unit.key)
+
+    def _look_around(self) -> None:
+        """Take note of what other clients have done."""
+        self.done |= self.sweep.done() & self.units.keys()
+
+    def _stand(self, last: tuple[Unit, Ended] | None = None) -> Stand:
+        open_ones = [*self.waiting, *(unit for _, unit in self.later), *self.running.values()]
+        return Stand(
+            len(self.units),
+            len(self.done),
+            min(len(self.running), self.threads),
+            len(self.given_up),
+            time.monotonic() - self.began,
+            self.pace.left(open_ones, self.threads),
+            last,
+        )
+
+    def _tell(self, *, now: bool = False) -> None:
+        moment = time.monotonic()
+        if moment - self.told < _TELL and not now:
+            return
+        self.told = moment
+        if self.client.status != "running":
+            self._wait_for_scheduler()
+        self.threads = threads_of(self.client) or self.threads
+        stand = self._stand()
+        self.watch(stand)
+        if not now:
+            values = stand.to_dict() | {"time": time.time(), "process": os.getpid(), "threads": self.threads}
+            self.sweep.storage.replace(self.name, json.dumps(values).encode())
+
+    def _wait_for_scheduler(self) -> None:
+        raise SweepError("the scheduler was lost; what is done is kept, and the same command goes on")
