@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "training": {"task", "model", "networks", "losses", "checkpoints", "runs"},
     "signal": set(),
     "orders": set(),
-    "activations": {"task", "model", "networks", "losses"},
+    "activations": {"task", "model", "networks", "losses", "orders"},
     "analysis": {"task", "model", "networks", "losses", "orders", "activations", "signal"},
     "findings": {"task", "model", "networks", "losses", "activations", "signal", "analysis"},
     "viewer": {

@@ -22,6 +22,7 @@ _HOMES = {
     "Transformer": "modscope.model",
     "TransformerConfig": "modscope.model",
     "record": "modscope.activations",
+    "with_replaced": "modscope.activations",
     "in_order": "modscope.orders",
     "grid": "modscope.viewer",
     "heatmap": "modscope.viewer",

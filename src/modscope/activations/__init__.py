@@ -1,11 +1,12 @@
 """Every activation on all p*p inputs, as named arrays, each stored once and computed when asked for.
 
 `face` is what every record can do; `of_network` the record of any network with weights, `one_layer` that of the
-one-layer transformer, which stores what depends on one token once.
+one-layer transformer, which stores what depends on one token once, `counterfactual` a record in which something is
+replaced and what follows is run again.
 """
 
 from modscope.activations.axes import feature_axes
 from modscope.activations.face import Activations
-from modscope.activations.recording import record
+from modscope.activations.recording import record, with_replaced
 
-__all__ = ["Activations", "feature_axes", "record"]
+__all__ = ["Activations", "feature_axes", "record", "with_replaced"]

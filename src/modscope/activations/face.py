@@ -93,6 +93,15 @@ class Activations(Mapping[str, xr.DataArray], ABC):
         """Whether there is a network with that weight; a bias that is absent is zero."""
         return self.network is not None and self.network.has_weight(name)
 
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        """The hooks whose activation is not the network's own: those of a counterfactual record."""
+        return ()
+
+    def recorded_anew(self, network: Network) -> Activations:
+        """The record of another network on the same task in the same way: positions, replaced activations."""
+        raise MissingWeight("not applicable: the record is of activations alone, so no other network can be")
+
     def weight(self, name: str) -> Tensor:
         """A weight by its full or short name; raises MissingWeight, which names it, without a network."""
         if self.network is None:

@@ -50,6 +50,9 @@ class NetworkRecord(Activations):
     @abstractmethod
     def _table_bytes(self) -> int: ...
 
+    def recorded_anew(self, network: Network) -> Activations:
+        return type(self)(network, self.task, self.positions)
+
     @property
     def network(self) -> Network:
         return self._network

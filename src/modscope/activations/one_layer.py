@@ -10,8 +10,9 @@ import xarray as xr
 from torch import Tensor
 
 from modscope.activations.axes import feature_axes
+from modscope.activations.face import Activations
 from modscope.activations.of_network import NetworkRecord
-from modscope.model import Positions, Transformer
+from modscope.model import Network, Positions, Transformer
 from modscope.task import ModularTask
 
 __all__ = ["TransformerRecord"]
@@ -20,10 +21,31 @@ __all__ = ["TransformerRecord"]
 class TransformerRecord(NetworkRecord):
     """The record of the one-layer transformer."""
 
-    def __init__(self, network: Transformer, task: ModularTask, positions: Positions) -> None:
+    def __init__(
+        self,
+        network: Transformer,
+        task: ModularTask,
+        positions: Positions,
+        waves: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """waves: hooks of one token that are replaced, each as its record has it: (pos, token, ...), embed (token, d_model)."""
         super().__init__(network, task, positions)
         self._transformer = network
-        self._tables = _token_tables(network)
+        self._waves = dict(waves or {})
+        self._tables = _token_tables(network, self._waves)
+
+    @property
+    def replaced(self) -> tuple[str, ...]:
+        return tuple(hook for hook in self.hooks if hook in self._waves)
+
+    def with_wave(self, hook: str, wave: Tensor) -> TransformerRecord:
+        """The record with one more hook of one token replaced."""
+        return TransformerRecord(self._transformer, self.task, self.positions, self._waves | {hook: wave})
+
+    def recorded_anew(self, network: Network) -> Activations:
+        if not isinstance(network, Transformer):
+            return super().recorded_anew(network)
+        return TransformerRecord(network, self.task, self.positions, self._waves)
 
     def _block(self, rows: range, wanted: tuple[str, ...], known: dict[str, Tensor]) -> dict[str, Tensor]:
         network = self._transformer
@@ -61,17 +83,26 @@ class TransformerRecord(NetworkRecord):
 
 
 @torch.no_grad()
-def _token_tables(network: Transformer) -> dict[str, Tensor]:
+def _token_tables(network: Transformer, waves: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What depends on one token: hook -> (pos a and b, token, ...), and "hook=" -> the row of "="."""
     p, residues = network.config.p, torch.arange(network.config.p)
-    tokens = network.pair_tokens(residues, residues)
-    kept = network.run(tokens, keep=("embed", "resid_pre", "q", "k", "v"))
-    tables = {"embed": network.weight("W_E")[:p], "pos_embed": network.weight("W_pos")}
+    tokens, hooks = network.pair_tokens(residues, residues), ("embed", "resid_pre", "q", "k", "v")
+    own = network.run(tokens, keep=hooks) if waves else {}
+    given = {hook: _with_rows(own[hook], wave) for hook, wave in waves.items()}
+    kept = network.run(tokens, keep=hooks, replace=given)
+    tables = {"embed": waves.get("embed", network.weight("W_E")[:p]), "pos_embed": network.weight("W_pos")}
     for hook in ("resid_pre", "q", "k", "v"):
         tables[hook] = kept[hook][:, :2].movedim(1, 0).contiguous()
     if network.config.equals:
         tables |= {f"{hook}=": kept[hook][0, 2].clone() for hook in kept}
     return tables
+
+
+def _with_rows(own: Tensor, wave: Tensor) -> Tensor:
+    """[token, pos, ...] with the rows of a and b taken from a wave (pos, token, ...) or (token, ...)."""
+    out = own.clone()
+    out[:, :2] = wave.movedim(0, 1) if wave.ndim == own.ndim else wave[:, None]
+    return out
 
 
 def _scores(tables: Mapping[str, Tensor], rows: range, network: Transformer) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from modscope.activations import Activations, record
+from modscope.activations import Activations
 from modscope.errors import InputError
 from modscope.networks.tokens import with_residue_rows
 
@@ -48,10 +48,10 @@ def permuted_tokens(acts: Activations, *, seed: int = 0) -> Activations:
     """
     order = torch.from_numpy(np.random.default_rng(seed).permutation(acts.task.p))
     permuted = with_residue_rows(acts.model, lambda rows: rows[order])
-    return record(permuted, acts.task, positions=acts.positions)
+    return acts.recorded_anew(permuted)
 
 
 def untrained(acts: Activations, *, seed: int = 0) -> Activations:
     """The record of a freshly initialised network of the same configuration."""
     network = type(acts.model).initialised(acts.model.config, seed=seed).to(acts.model.dtype)
-    return record(network, acts.task, positions=acts.positions)
+    return acts.recorded_anew(network)

@@ -114,4 +114,9 @@ def _record_of(source: Any) -> Activations:
     # ablations run on from the read position alone
     if isinstance(source, Activations) and adding is network and source.positions == "read":
         return source
+    if isinstance(source, Activations) and source.replaced:
+        raise InputError(
+            f"findings on a record in which {', '.join(source.replaced)} is replaced, of {task.operation}: not "
+            "applicable, multiplication is looked at as the addition of exponents"
+        )
     return record(adding, sums)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from modscope.activations import Activations, record
+from modscope.activations import Activations
 from modscope.errors import InputError
 from modscope.model import Network
 from modscope.networks.tokens import residue_positions, with_residue_rows
@@ -42,6 +42,11 @@ def gradient_symmetricity(acts: Activations, *, triples: int | np.ndarray = 100,
     is zero the triple counts as 0.
     Source: Zhong et al. 2023, section 4.1 (100 triples, seed 42).
     """
+    if acts.replaced:
+        raise InputError(
+            f"not applicable to a record in which {', '.join(acts.replaced)} is replaced: gradients are those of the "
+            "network's own forward pass"
+        )
     chosen = _triples(acts.task.p, triples, seed) if isinstance(triples, int) else np.asarray(triples)
     if chosen.ndim != 2 or chosen.shape[1] != 3 or not len(chosen):
         raise InputError(f"triples of shape {chosen.shape}: expected (a, b, c) in each of at least one row")
@@ -214,7 +219,7 @@ def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...])
     sign = _turn(acts.task)
     rows = []
     for k in key_frequencies:
-        logits = record(isolated_circle(acts.model, k), acts.task).at("logits").values
+        logits = acts.recorded_anew(isolated_circle(acts.model, k)).at("logits").values
         rows.append(_fits(turned_logits(logits, acts.task), k, sign))
     names = ("clock", "pizza")
     return xr.Dataset(

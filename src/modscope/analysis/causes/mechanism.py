@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from modscope.activations import Activations, record
+from modscope.activations import Activations
 from modscope.analysis.answer.clock_and_pizza import isolated_circle
 from modscope.analysis.causes.replacement import MarginalOf, input_hook, margins, replacements
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
@@ -183,7 +183,7 @@ def _circles(acts: Activations, found: xr.Dataset, key_frequencies: Sequence[int
 def circle_curve(acts: Activations, k: int) -> np.ndarray:
     """The weight of cos w_k(a + b - c) over the distance with the circle of k alone."""
     p, ks = acts.task.p, np.array([k])
-    alone = record(isolated_circle(acts.model, k), acts.task)
+    alone = acts.recorded_anew(isolated_circle(acts.model, k))
     waves = _answer_waves(p, ks)
     # W_L and W_U times two waves over the answers: logits are never made
     reads: dict[str, Map] = {"mlp_post": "neuron_logit"}

@@ -192,7 +192,8 @@ def summarise(
             even=even,
             energy=energy,
             examples=examples(acts),
-            cautions=cautions(
+            cautions=_counterfactual(acts)
+            + cautions(
                 circle=evidence.circle,
                 logits=logits,
                 accuracy=accuracy,
@@ -202,6 +203,15 @@ def summarise(
                 restrictions=restrictions,
             ),
         )
+
+
+def _counterfactual(acts: Activations) -> tuple[str, ...]:
+    if not acts.replaced:
+        return ()
+    return (
+        f"the activation of {', '.join(acts.replaced)} is replaced: these are numbers of what the network would do, "
+        "not of what it does",
+    )
 
 
 def _energies(acts: Activations, circle: Circle) -> tuple[dict[str, PairEnergy], dict[str, float]]:

@@ -30,6 +30,11 @@ def as_addition(acts: Activations) -> Activations:
     task, network = acts.task, acts.model
     if task.operation != "multiply":
         raise InputError(f"operation {task.operation!r}: expected multiply")
+    if acts.replaced:
+        raise InputError(
+            f"not applicable to a record in which {', '.join(acts.replaced)} is replaced: what stands there is given "
+            "for the residues, not for their exponents"
+        )
     circle = circle_of(task)
     _ = circle.turn
     known = task.split.kind != "none"

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from modscope.activations import Activations, record
+from modscope.activations import Activations
 from modscope.analysis.stream.scores import scores_of_blocks
 from modscope.losses import Scores
 from modscope.model import Network
@@ -122,7 +122,7 @@ class ChangedNetwork:
         return self.control(generator)
 
     def _scores(self, network: Network) -> Outcome:
-        blocks = record(network, self.acts.task).resume({})
+        blocks = self.acts.recorded_anew(network).resume({})
         return Outcome(*scores_of_blocks(((rows, x["logits"]) for rows, x in blocks), self.acts.task))
 
 
