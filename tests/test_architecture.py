@@ -13,6 +13,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
 # version.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "schema": set(),
     "residues": set(),
     "operations": set(),
     "provenance": set(),
@@ -65,7 +66,7 @@ ALLOWED: dict[str, set[str]] = {
         "viewer",
     },
 }
-EVERYWHERE = {"errors", "residues", "operations", "provenance", "_version"}
+EVERYWHERE = {"errors", "schema", "residues", "operations", "provenance", "_version"}
 UNBOUND = {"cli", "__init__", "__main__", "_version"}
 
 

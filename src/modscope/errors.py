@@ -12,9 +12,10 @@ ModscopeError
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 __all__ = [
     "CheckpointError",
@@ -27,6 +28,7 @@ __all__ = [
     "UnknownName",
     "listed",
     "shown",
+    "turned_into",
 ]
 
 
@@ -126,3 +128,36 @@ class SweepError(ModscopeError):
     def __init__(self, text: str, *, fatal: bool = False) -> None:
         super().__init__(text)
         self.fatal = fatal
+
+
+@contextlib.contextmanager
+def turned_into(kind: type[ModscopeError], sentence: str, *, inputs: bool = False) -> Iterator[None]:
+    """The boundary around somebody else's file: whatever a library raises there becomes our error, with its cause.
+
+    inputs: InputErrors too, where what cannot be used is not an argument but stands in the file.
+
+    >>> with turned_into(CheckpointError, "net.pt: cannot be read"):
+    ...     {}["W_E"]
+    Traceback (most recent call last):
+    modscope.errors.CheckpointError: net.pt: cannot be read: KeyError 'W_E'
+    """
+    try:
+        yield
+    except ModscopeError as error:
+        if not inputs or not isinstance(error, InputError):
+            raise
+        raise kind(f"{sentence}: {error}") from error
+    except Exception as error:
+        raise kind(f"{sentence}: {cause(error)}") from error
+
+
+def cause(error: BaseException) -> str:
+    """What an error says, in a few words."""
+    line = next(iter(str(error).strip().splitlines()), "").split(". ")[0].rstrip(".")
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "there is not enough memory for it"
+    if isinstance(error, OSError) and error.strerror:
+        line = error.strerror
+    said = shown(line, quoted=False) if line else ""
+    bare = isinstance(error, KeyError | IndexError | TypeError | AttributeError | AssertionError)
+    return f"{type(error).__name__} {said}".rstrip() if bare or not said else said

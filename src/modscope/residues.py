@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import gcd
 
-from modscope.errors import InputError
+from modscope.errors import InputError, shown
 
 __all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic"]
 
@@ -24,10 +24,10 @@ def modulus(p: int) -> int:
     """
     try:
         value = int(p)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = -1
     if isinstance(p, bool) or value != p or value < 3:
-        raise InputError(f"modulus p = {p!r}: expected an integer of at least 3")
+        raise InputError(f"modulus p = {shown(p)}: expected an integer of at least 3")
     return value
 
 

@@ -6,13 +6,14 @@ import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown
 from modscope.operations import Operation
 from modscope.residues import modulus
+from modscope.schema import built, whole_number
 
 __all__ = ["OPERATIONS", "ModularTask", "Split"]
 
@@ -47,8 +48,13 @@ class Split:
     def __post_init__(self) -> None:
         if self.kind not in SPLIT_KINDS:
             raise UnknownName.of("kind of split", self.kind, SPLIT_KINDS)
+        if isinstance(self.fraction, bool) or not isinstance(self.fraction, int | float | np.floating):
+            raise InputError(f"train fraction {shown(self.fraction)}: expected a number from 0 to 1")
         if not 0.0 <= self.fraction <= 1.0:
-            raise InputError(f"train fraction {self.fraction!r}: expected a number from 0 to 1")
+            raise InputError(f"train fraction {shown(self.fraction)}: expected a number from 0 to 1")
+        object.__setattr__(self, "seed", whole_number(self.seed, "seed of the split"))
+        if not isinstance(self.packed_mask, bytes):
+            raise InputError(f"packed mask {shown(self.packed_mask)}: expected bytes")
 
     @classmethod
     def of_mask(cls, mask: np.ndarray) -> Split:
@@ -105,7 +111,34 @@ class Split:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Split:
         """The split that `to_dict` described."""
-        return cls(**{**values, "packed_mask": bytes.fromhex(values.get("packed_mask", ""))})
+        stored = built(_Stored, values, "split.")
+        try:
+            return cls(
+                cast(SplitKind, stored.kind), stored.fraction, stored.seed, bytes.fromhex(stored.packed_mask)
+            )
+        except ValueError as error:
+            raise InputError(f"split.packed_mask = {shown(stored.packed_mask)}: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A split as files have it."""
+
+    kind: str = "python"
+    fraction: float = 0.3
+    seed: int = 0
+    packed_mask: str = ""
+
+
+@dataclass(frozen=True)
+class _StoredTask:
+    """A task as files have it."""
+
+    p: int
+    operation: str = "add"
+    split: dict[str, Any] = field(default_factory=dict)
+    label_seed: int = 0
+    table: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,12 +173,14 @@ class ModularTask:
     ) -> None:
         if table and isinstance(operation, str):
             operation = Operation(operation, table)
+        if not isinstance(split, Split):
+            raise InputError(f"split {shown(split)}: expected a Split")
         chosen = Operation.of(operation)
         for name, value in (
             ("p", modulus(p)),
             ("operation", chosen.name),
             ("split", split),
-            ("label_seed", label_seed),
+            ("label_seed", whole_number(label_seed, "label_seed", least=0)),
             ("table", chosen.packed),
         ):
             object.__setattr__(self, name, value)
@@ -217,4 +252,5 @@ class ModularTask:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModularTask:
         """The task that `to_dict` described."""
-        return cls(**{**values, "split": Split.from_dict(values.get("split", {}))})
+        stored = built(_StoredTask, values, "task.")
+        return cls(stored.p, stored.operation, Split.from_dict(stored.split), stored.label_seed, stored.table)

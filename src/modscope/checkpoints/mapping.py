@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from modscope.checkpoints.axes import Source, Take, parsed_axes
 from modscope.checkpoints.layouts import CANONICAL, Family, Layout
 from modscope.checkpoints.reading import read_table
 from modscope.checkpoints.suggesting import suggested_mapping
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown, turned_into
+from modscope.schema import whole_number
 
 __all__ = ["Mapped", "read_mapping", "suggested_mapping"]
 
@@ -38,7 +40,11 @@ def read_mapping(path: Path) -> Mapped:
 
     Raises InputError that names the line's key where a table, a weight, an axis or a slice is not understood.
     """
-    table = read_table(path)
+    with turned_into(InputError, f"{path}: not understood"):
+        return _mapping(path, read_table(path))
+
+
+def _mapping(path: Path, table: Mapping[str, Any]) -> Mapped:
     for key in table:
         if key not in _TABLES:
             raise UnknownName.of("table in the mapping", key, _TABLES)
@@ -55,10 +61,16 @@ def read_mapping(path: Path) -> Mapped:
     if not isinstance(settings, Mapping) or not isinstance(sizes, Mapping):
         raise InputError(f"{path}: settings and sizes: expected tables of names and values")
     for axis, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise InputError(f"{path}: size of {axis} = {size!r}: expected a positive integer")
+        whole_number(size, f"{path}: size of {axis}", least=1)
+    states, ignored = table.get("states", ""), table.get("ignore", [])
+    if not isinstance(states, str):
+        raise InputError(
+            f"{path}: states = {shown(states)}: expected the path of a state dict, such as 'ema.model'"
+        )
+    if not isinstance(ignored, list) or not all(isinstance(name, str) for name in ignored):
+        raise InputError(f"{path}: ignore = {shown(ignored)}: expected a list of names of tensors")
     layout = Layout(f"mapping {path.name}", f"mapping {path.name}", sources, family)
-    return Mapped(layout, settings, sizes, str(table.get("states", "")), frozenset(table.get("ignore", ())))
+    return Mapped(layout, settings, sizes, states, frozenset(ignored))
 
 
 def _check_complete(sources: Mapping[str, Source], family: Family) -> None:
@@ -76,18 +88,22 @@ def _source(name: str, entry: Any, family: Family) -> Source:
     if name not in CANONICAL[family]:
         raise UnknownName.of("weight", name, CANONICAL[family])
     if not isinstance(entry, Mapping):
-        raise InputError(f"{name} = {entry!r}: expected {{tensor = ..., axes = ...}} or {{constant = ...}}")
+        raise InputError(
+            f"{name} = {shown(entry)}: expected {{tensor = ..., axes = ...}} or {{constant = ...}}"
+        )
     for key in entry:
         if key not in ("tensor", "axes", "take", "scale", "constant"):
             raise UnknownName.of(f"key of {name}", key, ("tensor", "axes", "take", "scale", "constant"))
     if "constant" in entry:
-        return Source(constant=float(entry["constant"]))
+        return Source(constant=_number(name, "constant", entry["constant"]))
     if not isinstance(entry.get("tensor"), str):
         raise InputError(f"{name}: expected tensor = the name of a tensor in the file, or a constant")
-    axes = str(entry.get("axes", CANONICAL[family][name]))
-    take = {axis: _take(name, axis, part) for axis, part in entry.get("take", {}).items()}
+    axes, taken = entry.get("axes", CANONICAL[family][name]), entry.get("take", {})
+    if not isinstance(axes, str) or not isinstance(taken, Mapping):
+        raise InputError(f"{name}: expected axes as in 'd_model (head d_head)' and take as in {{qkv = 0}}")
+    take = {axis: _take(name, axis, part) for axis, part in taken.items()}
     _check_axes(name, axes, take, CANONICAL[family][name])
-    return Source(entry["tensor"], axes, take, float(entry.get("scale", 1.0)))
+    return Source(entry["tensor"], axes, take, _number(name, "scale", entry.get("scale", 1.0)))
 
 
 def _check_axes(name: str, axes: str, take: Mapping[str, Take], wanted: str) -> None:
@@ -102,12 +118,18 @@ def _check_axes(name: str, axes: str, take: Mapping[str, Take], wanted: str) -> 
         )
 
 
+def _number(name: str, key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e30:
+        raise InputError(f"{name}: {key} = {shown(value)}: expected a finite number")
+    return float(value)
+
+
 def _take(name: str, axis: str, part: Any) -> Take:
-    if isinstance(part, int) and not isinstance(part, bool):
+    if isinstance(part, int) and not isinstance(part, bool) and abs(part) < 10**9:
         return part
     if isinstance(part, str) and part.count(":") == 1:
         ends = [end.strip() for end in part.split(":")]
-        if all(end == "" or end.lstrip("-").isdigit() for end in ends):
+        if all(re.fullmatch(r"(-?[0-9]{1,9})?", end) for end in ends):
             start, stop = (int(end) if end else None for end in ends)
             return start, stop
-    raise InputError(f"{name}: take {axis} = {part!r}: expected an index or a slice such as '0:113'")
+    raise InputError(f"{name}: take {axis} = {shown(part)}: expected an index or a slice such as '0:113'")

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from modscope.errors import CheckpointError, InputError, UnknownName
+from modscope.errors import CheckpointError, InputError, UnknownName, shown, turned_into
 from modscope.operations import Operation
+from modscope.schema import whole_number
 from modscope.task import OPERATIONS, Split
 
 __all__ = ["Settings", "settings_from"]
@@ -94,6 +95,11 @@ def settings_from(
     >>> settings_from({"task": {"p": 23, "op": "add"}, "model_config": {"act_fn": "GELU"}}, source="config").activation
     'gelu'
     """
+    with turned_into(CheckpointError, str(source), inputs=True):
+        return _settings_from(config, source, passed_over)
+
+
+def _settings_from(config: Mapping[str, Any], source: object, passed_over: list[str] | None) -> Settings:
     tables = _tables(config)
     flat = {key: value for table in reversed(tables) for key, value in table.items()}
     _refuse_unsupported(flat, source)
@@ -105,16 +111,13 @@ def settings_from(
             raise CheckpointError(f"{source}: {wrong[0]}")
         if wrong and passed_over is not None:
             passed_over += [f"{source}: passed over: {sentence}" for sentence in wrong]
-    try:
-        return Settings(
-            **found,
-            split=Split.from_dict(flat["split"]) if isinstance(flat.get("split"), Mapping) else None,
-            convention=_convention(flat, found["operation"]),
-            causal=_causal(_first(flat, _KEYS["causal"]), flat),
-            attention_scale=_attention_scale(flat),
-        )
-    except (InputError, TypeError) as error:
-        raise CheckpointError(f"{source}: {error}") from error
+    return Settings(
+        **found,
+        split=Split.from_dict(flat["split"]) if isinstance(flat.get("split"), Mapping) else None,
+        convention=_convention(flat, found["operation"]),
+        causal=_causal(_first(flat, _KEYS["causal"]), flat),
+        attention_scale=_attention_scale(flat),
+    )
 
 
 def _tables(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -154,11 +157,11 @@ def _first(config: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 def _refuse_unsupported(config: Mapping[str, Any], source: object) -> None:
     layers = _first(config, ("n_layers", "num_layers"))
     if layers is not None and layers != 1:
-        raise CheckpointError(f"{source}: the network has {layers} layers: expected one")
+        raise CheckpointError(f"{source}: the network has {shown(layers)} layers: expected one")
     normalisation = config.get("normalization_type")
     if normalisation not in (None, "", "none", "None"):
         raise CheckpointError(
-            f"{source}: normalization_type is {normalisation!r}: its weights could be folded, its division by "
+            f"{source}: normalization_type is {shown(normalisation)}: its weights could be folded, its division by "
             "the norm cannot, so a network with LayerNorm is not read"
         )
     unsupported = {
@@ -169,37 +172,43 @@ def _refuse_unsupported(config: Mapping[str, Any], source: object) -> None:
         "parallel_attn_mlp": "attention and MLP run side by side",
     }
     for key, meaning in unsupported.items():
-        if config.get(key):
+        if config.get(key) not in (None, False, 0):
             raise CheckpointError(f"{source}: {key} is set: {meaning}, which is not read")
     if config.get("model") in ("BilinearNet", "BetterTwoLayerMLP"):
         raise CheckpointError(
-            f"{source}: the network is a {config['model']}: expected a transformer or an MLP of one layer"
+            f"{source}: the network is a {shown(config['model'], quoted=False)}: expected a transformer or an MLP of one layer"
         )
     positions = config.get("positional_embedding_type", "standard")
     if positions != "standard":
-        raise CheckpointError(f"{source}: positional_embedding_type is {positions!r}: expected 'standard'")
+        raise CheckpointError(
+            f"{source}: positional_embedding_type is {shown(positions)}: expected 'standard'"
+        )
 
 
 def _integer(value: Any, name: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
-        raise InputError(f"{name} = {value!r}: expected an integer")
-    return int(value)
+    return None if value is None else whole_number(value, name)
 
 
 def _number(value: Any, name: str) -> float | None:
     if value is None:
         return None
-    if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
-        raise InputError(f"{name} = {value!r}: expected a number from 0 to 1")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
+        raise InputError(f"{name} = {shown(value)}: expected a number from 0 to 1")
     return float(value)
+
+
+def _switch(value: Any, name: str) -> bool:
+    if isinstance(value, bool) or (isinstance(value, int | float) and value in (0, 1)):
+        return bool(value)
+    raise InputError(f"{name} = {shown(value)}: expected true or false")
 
 
 def _operation(value: Any) -> str | None:
     if value is None:
         return None
-    text = re.sub(r"\s+", "", str(value))
+    if not isinstance(value, str) or len(value) > 200:
+        raise InputError(f"operation {shown(value)}: expected a name")
+    text = re.sub(r"\s+", "", value)
     for operation, words in _OPERATION_WORDS.items():
         if text.lower() in (operation, *words):
             return operation
@@ -224,16 +233,16 @@ def _activation(value: Any) -> str | None:
 
 
 def _equals(value: Any) -> bool | None:
-    return None if value is None else bool(value)
+    return None if value is None else _switch(value, "equals")
 
 
 def _causal(value: Any, config: Mapping[str, Any]) -> bool | None:
     # Zhong et al. write "casual" and then do not use the mask: both positions see both.
     if "attn_coeff" in config:
         return False
-    if isinstance(value, str):
-        return value != "bidirectional"
-    return None if value is None else bool(value)
+    if value in ("causal", "bidirectional"):
+        return value == "causal"
+    return None if value is None else _switch(value, "causal")
 
 
 def _convention(config: Mapping[str, Any], operation: str | None) -> str | None:
@@ -264,6 +273,6 @@ def _attention_scale(config: Mapping[str, Any]) -> float | None:
     scale = config.get("attn_scale")
     if scale is None or scale == -1:
         return None
-    if not isinstance(scale, int | float) or not scale > 0:
-        raise InputError(f"attn_scale = {scale!r}: expected a positive number")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < 1e9:
+        raise InputError(f"attn_scale = {shown(scale)}: expected a positive number")
     return float(scale)

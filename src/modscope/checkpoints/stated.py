@@ -157,5 +157,4 @@ def _finite(value: object) -> float | None:
     """A plain finite number as a float; anything else is None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    number = float(value)
-    return number if math.isfinite(number) else None
+    return float(value) if abs(value) < 1e300 else None

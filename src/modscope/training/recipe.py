@@ -13,8 +13,8 @@ from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, UnknownName
 from modscope.model import TransformerConfig
 from modscope.operations import Operation, operation_from
+from modscope.schema import built
 from modscope.task import ModularTask, Split
-from modscope.training.settings import built
 
 __all__ = [
     "Keep",
