@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "provenance": set(),
     "task": set(),
     "losses": {"task"},
+    "grounds": {"task", "losses"},
     "model": {"task"},
     "networks": {"task", "model"},
     "checkpoints": {"task", "model", "networks", "losses"},
@@ -66,7 +67,7 @@ ALLOWED: dict[str, set[str]] = {
         "viewer",
     },
 }
-EVERYWHERE = {"errors", "schema", "residues", "operations", "provenance", "_version"}
+EVERYWHERE = {"errors", "schema", "residues", "operations", "grounds", "provenance", "_version"}
 UNBOUND = {"cli", "__init__", "__main__", "_version"}
 
 

@@ -14,14 +14,18 @@ from modscope.operations.groups import (
 )
 from modscope.operations.operation import NAMED, Operation
 from modscope.operations.polynomial import Polynomial, polynomial_of, polynomial_text
+from modscope.operations.recognition import FITS, Match, Recognition, recognise
 from modscope.operations.tables import operation_from, table_from
 
 __all__ = [
+    "FITS",
     "NAMED",
     "Expression",
     "Geometry",
+    "Match",
     "Operation",
     "Polynomial",
+    "Recognition",
     "element_orders",
     "geometry_of",
     "group_order",
@@ -35,5 +39,6 @@ __all__ = [
     "polynomial_of",
     "polynomial_text",
     "primitive_root",
+    "recognise",
     "table_from",
 ]

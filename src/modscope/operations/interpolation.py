@@ -1,0 +1,80 @@
+"""The polynomial that most entries of a table lie on, when some of them are wrong (p prime)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from modscope.operations.polynomial import Polynomial
+
+__all__ = ["interpolated"]
+
+_DRAWS = 1500
+_CHECKED = 256  # pairs on which every candidate is tried
+_KEPT = 3
+
+
+def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[Polynomial]:
+    """The polynomials of a total degree that agree with most of a table [a, b] mod a prime, best first; entries below 0
+    are wrong.
+
+    Each candidate goes through as many random pairs as it has coefficients; half of the table right is enough for
+    the third degree to be found among 1500 (Fischler & Bolles 1981).
+
+    >>> n = np.arange(7)
+    >>> table = (n[:, None] ** 2 + 3 * n) % 7
+    >>> table[2, 5] = 0
+    >>> next(interpolated(table, 2))
+    {(2, 0): 1, (0, 1): 3}
+    """
+    p = len(table)
+    powers = [(i, s - i) for s in range(degree, -1, -1) for i in range(s, -1, -1)]
+    terms = _terms(p, powers)
+    valid = np.flatnonzero(table.ravel() >= 0)
+    if len(valid) < 2 * len(powers):
+        return
+    generator = np.random.default_rng(seed)
+    drawn = valid[generator.integers(len(valid), size=(_DRAWS, len(powers)))]
+    values = table.ravel()
+    solved, ok = _solved(terms[drawn], values[drawn], p)
+    solved = solved[ok]
+    if not len(solved):
+        return
+    checked = valid[generator.permutation(len(valid))[:_CHECKED]]
+    agree = (solved @ terms[checked].T % p == values[checked]).mean(axis=1)
+    seen: set[tuple[int, ...]] = set()
+    for place in np.argsort(-agree, kind="stable"):
+        coefficients = tuple(int(c) for c in solved[place])
+        if coefficients in seen:
+            continue
+        seen.add(coefficients)
+        yield {powers[i]: c for i, c in enumerate(coefficients) if c}
+        if len(seen) == _KEPT:
+            return
+
+
+def _terms(p: int, powers: list[tuple[int, int]]) -> np.ndarray:
+    """a^i b^j mod p at every pair, [pair, term]."""
+    table = np.array([[pow(n, i, p) for n in range(p)] for i in range(max(map(max, powers)) + 1)], np.int64)
+    return np.stack([(table[i][:, None] * table[j] % p).ravel() for i, j in powers], axis=1)
+
+
+def _solved(matrices: np.ndarray, values: np.ndarray, p: int) -> tuple[np.ndarray, np.ndarray]:
+    """Solutions of many square systems mod a prime, and which of them have one: Gauss-Jordan, all at once."""
+    work = np.concatenate([matrices, values[..., None]], axis=2) % p
+    count, size, _ = work.shape
+    every = np.arange(count)
+    inverse = np.array([0, *(pow(n, -1, p) for n in range(1, p))], np.int64)
+    ok = np.ones(count, bool)
+    for column in range(size):
+        pivot = column + (work[:, column:, column] != 0).argmax(axis=1)
+        ok &= work[every, pivot, column] != 0
+        rows = work[every, pivot].copy()
+        work[every, pivot] = work[:, column]
+        rows = rows * inverse[rows[:, column]][:, None] % p
+        work[:, column] = rows
+        others = work[:, :, column].copy()
+        others[:, column] = 0
+        work = (work - others[..., None] * rows[:, None]) % p
+    return work[..., -1], ok
