@@ -15,10 +15,10 @@ from typing import Any
 from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, UnknownName
 from modscope.findings import CLAIMS
+from modscope.schema import built
 from modscope.training.presets import preset
 from modscope.training.recipe import Recipe
 from modscope.training.seeds import parsed_seeds
-from modscope.training.settings import built
 
 __all__ = ["Case", "Looks", "Plan", "Unit", "said_shortly"]
 
