@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import fsspec
 import pytest
 from tests.sweep.objects import ObjectStore
-from tests.sweep.tiny import tiny
+from tests.sweep.tiny import SETTINGS, tiny
 
 from modscope.checkpoints import open_checkpoint
-from modscope.errors import InputError, SweepError
-from modscope.sweep import Plan, Storage, Sweep, run_sweep
+from modscope.errors import InputError, SweepError, UnknownName
+from modscope.sweep import Plan, Storage, Sweep, look_again, run_sweep
+from modscope.sweep.running import chosen, write_table
 from modscope.sweep.status import standing
 from modscope.sweep.unit import Ended, Made, made_by, worked_off
 from modscope.training.running import train
@@ -240,3 +242,38 @@ def test_findings_are_in_the_table(client: Any, tmp_path: Path) -> None:
     assert found.measure.tolist() == ["which-mechanism", "sparse-embedding"]
     assert found.verdict.notna().all()
     assert Plan.from_dict(plan.to_dict()).units == plan.units
+
+
+def test_cases_go_on_at_the_same_pace() -> None:
+    cases = [{"name": "many", "axes": {"seed": "0:8"}}, {"name": "few", "axes": {"seed": "50:52"}}]
+    plan = Plan.from_dict({"preset": "quick", "settings": SETTINGS, "case": cases})
+    order = [unit.case[0] for unit in chosen(plan).values()]
+    assert "".join(order) == "mmfmmmmfmm"
+    assert {unit.case for unit in chosen(plan, "f*").values()} == {"few"}
+    with pytest.raises(UnknownName, match="unknown case 'fw'"):
+        chosen(plan, "fw")
+
+
+def test_networks_are_judged_again_by_another_modscope(client: Any, tmp_path: Path) -> None:
+    looks = {"findings": ["sparse-embedding"]}
+    sweep = run_sweep(tiny(look=looks, ps=(7,)), Storage(tmp_path), client=client)
+    before, (key, other) = csv_of(sweep), [unit.key for unit in sweep.plan.units]
+    result = next(iter(sweep.results([key])))
+    old = [row if row[0] == "training" else ["finding", "older", *[None] * 7] for row in result["rows"]]
+    sweep.storage.replace(
+        f"results/{key}.json", json.dumps(result | {"rows": old, "modscope": "0.0.1"}).encode()
+    )
+    sweep.gather()
+    assert b"older" in csv_of(write_and_return(sweep))
+    told: list[Any] = []
+    look_again(Storage(tmp_path), client=client, watch=told.append)
+    assert {stand.last[0].key: stand.last[1].how for stand in told if stand.last} == {
+        key: "done",
+        other: "there",
+    }
+    assert csv_of(sweep) == before
+
+
+def write_and_return(sweep: Sweep) -> Sweep:
+    write_table(sweep)
+    return sweep

@@ -15,7 +15,9 @@ from modscope.cli.opening import command, use_one_thread
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
-    from modscope.sweep import Plan, Sweep
+    from collections.abc import Callable
+
+    from modscope.sweep import Plan, Stand, Storage, Sweep
 
 __all__ = ["sweep"]
 
@@ -77,6 +79,7 @@ def run(
         list[Path] | None,
         typer.Option(help="A folder of finished runs: those of a wanted recipe are not trained again."),
     ] = None,
+    only: Annotated[str, typer.Option(help="Only cases whose name fits this pattern, such as quick*.")] = "*",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the scheduler.")] = 10.0,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     as_json: _AsJson = False,
@@ -98,7 +101,44 @@ def run(
         return
     if out is None:
         raise InputError("no place to write to: give --out DIR")
-    _run(wanted, out, scheduler, workers, retries, retry_failed, adopt or [], timeout, as_json, quiet)
+    from modscope.sweep import run_sweep
+
+    def work(storage: Storage, watch: Callable[[Stand], None]) -> Sweep:
+        return run_sweep(
+            wanted,
+            storage,
+            scheduler=scheduler,
+            workers=workers,
+            retries=retries,
+            forgive=retry_failed,
+            adopt=adopt or [],
+            only=only,
+            watch=watch,
+            timeout=timeout,
+        )
+
+    _done(work, out, as_json, quiet)
+
+
+@sweep.command("look")
+def look(
+    where: _Where,
+    scheduler: Annotated[str, typer.Option(help="A running Dask scheduler.")] = "",
+    workers: Annotated[
+        int, typer.Option(help="Processes on this machine; 0 for as many as there are threads.")
+    ] = 0,
+    only: Annotated[str, typer.Option(help="Only cases whose name fits this pattern.")] = "*",
+    as_json: _AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing of progress.")] = False,
+) -> None:
+    """Judge the networks of a sweep again, by this version of modscope; nothing is trained."""
+    use_one_thread()
+    from modscope.sweep import look_again
+
+    def work(storage: Storage, watch: Callable[[Stand], None]) -> Sweep:
+        return look_again(storage, scheduler=scheduler, workers=workers, only=only, watch=watch)
+
+    _done(work, where, as_json, quiet)
 
 
 def _plan(file: Path | None, preset: str | None, axes: list[str], sets: list[str]) -> Plan:
@@ -150,37 +190,19 @@ def _say_plan(plan: Plan, as_json: bool) -> None:
     )
 
 
-def _run(
-    plan: Plan,
-    out: str,
-    scheduler: str,
-    workers: int,
-    retries: int,
-    retry_failed: bool,
-    adopt: list[Path],
-    timeout: float,
-    as_json: bool,
-    quiet: bool,
+def _done(
+    work: Callable[[Storage, Callable[[Stand], None]], Sweep], out: str, as_json: bool, quiet: bool
 ) -> None:
+    """Work on a sweep before the eyes of a terminal, and say how it ended."""
     from modscope.cli.sweeping import sweep_on_terminal
-    from modscope.sweep import Storage, Sweep, run_sweep
+    from modscope.sweep import Storage, Sweep
     from modscope.sweep.cluster import absolute
     from modscope.sweep.running import write_table
 
     storage = Storage(absolute(out))
     try:
         with sweep_on_terminal(quiet=quiet) as watch:
-            found = run_sweep(
-                plan,
-                storage,
-                scheduler=scheduler,
-                workers=workers,
-                retries=retries,
-                forgive=retry_failed,
-                adopt=adopt,
-                watch=watch,
-                timeout=timeout,
-            )
+            found = work(storage, watch)
     except KeyboardInterrupt:
         write_table(Sweep(storage))
         print("stopped; the same command goes on", file=sys.stderr)

@@ -14,11 +14,14 @@ from modscope.analysis.answer.keys import evidence_of, key_frequencies
 from modscope.errors import InputError
 from modscope.findings import Finding, findings
 from modscope.findings.logarithms import as_addition
+from modscope.model import Network
 from modscope.runs import Run
 from modscope.sweep.plan import Looks
+from modscope.task import ModularTask
 
-__all__ = ["Row", "rows_of"]
+__all__ = ["TRAINING", "Row", "judged_rows", "rows_of"]
 
+TRAINING = "training"
 _RIGHT = 0.999  # of the training pairs: memorised
 _LOW = 0.01  # test loss: generalised
 
@@ -73,29 +76,31 @@ def rows_of(run: Run, looks: Looks) -> list[Row]:
     `modscope.training.stopping` ended it. None where that has not happened. After beginning anew only the weights
     that the run ended with count.
     """
-    return [*_training(run), *(_looked_at(run, looks) if looks.claims else ())]
+    return [*_training(run), *judged_rows(run.model(), run.task, looks)]
 
 
 def _training(run: Run) -> Iterator[Row]:
     course, epoch = _Course.of(run), float(run.epochs[-1])
-    yield Row("training", "ended", text=run.finished)
-    yield Row("training", "steps", epoch, unit="steps")
+    yield Row(TRAINING, "ended", text=run.finished)
+    yield Row(TRAINING, "steps", epoch, unit="steps")
     for name in ("train_loss", "test_loss"):
-        yield Row("training", name.replace("_", " "), course.last(name), unit="nats")
+        yield Row(TRAINING, name.replace("_", " "), course.last(name), unit="nats")
     for name in ("train_accuracy", "test_accuracy"):
-        yield Row("training", name.replace("_", " "), course.last(name), unit="share")
-    yield Row("training", "weight norm", course.last("weight_norm"))
-    yield Row("training", "begun anew", float(len(run.begun_anew)), unit="times")
+        yield Row(TRAINING, name.replace("_", " "), course.last(name), unit="share")
+    yield Row(TRAINING, "weight norm", course.last("weight_norm"))
+    yield Row(TRAINING, "begun anew", float(len(run.begun_anew)), unit="times")
     memorised = course.first("train_accuracy", lambda x: x >= _RIGHT)
     generalised = course.first("test_loss", lambda x: x < _LOW)
     settled = epoch if run.finished == "settled" else None
     for name, step in (("memorised at", memorised), ("generalised at", generalised), ("settled at", settled)):
-        yield Row("training", name, step, unit="step")
+        yield Row(TRAINING, name, step, unit="step")
 
 
-def _looked_at(run: Run, looks: Looks) -> Iterator[Row]:
-    network, task = as_addition(run.model(), run.task)
-    acts = record(network, task)
+def judged_rows(network: Network, task: ModularTask, looks: Looks) -> Iterator[Row]:
+    """The rows that follow from a network alone; none where nothing is to be judged."""
+    if not looks.claims:
+        return
+    acts = record(*as_addition(network, task))
     keys = _keys(acts)
     if keys is not None:
         yield Row("frequencies", "key frequencies", float(len(keys)), text=" ".join(map(str, keys)))

@@ -90,6 +90,15 @@ class Sweep:
             self.storage.remove(f"{RESULTS}/{key}.json")
         return len(keys)
 
+    def spread(self) -> None:
+        """The inverse of `gather`: every result in a file of its own again."""
+        from modscope.sweep.table import read_segment, results_in
+
+        for name in self.storage.names(SEGMENTS):
+            for result in results_in(read_segment(self.storage.read(f"{SEGMENTS}/{name}"))):
+                self.storage.write_once(f"{RESULTS}/{result['key']}.json", json.dumps(result).encode())
+            self.storage.remove(f"{SEGMENTS}/{name}")
+
     def failures(self) -> list[Failure]:
         """The failures that were written down, of units that have no result, in the order of the units."""
         done, order = self.done(), {unit.key: i for i, unit in enumerate(self.plan.units)}

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import importlib.util
 import json
 import os
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modscope.errors import InputError, SweepError
+from modscope.errors import InputError, SweepError, UnknownName
 from modscope.sweep.cluster import cluster, refuse_unfit, threads_of
 from modscope.sweep.plan import Plan, Unit
 from modscope.sweep.results import Sweep
 from modscope.sweep.storage import Storage
-from modscope.sweep.unit import Ended, Made, finished_runs, is_same, made_by, worked_off
+from modscope.sweep.unit import Ended, Made, finished_runs, is_same, looked_again, made_by, worked_off
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["CLIENTS", "Stand", "run_sweep"]
+__all__ = ["CLIENTS", "Stand", "chosen", "look_again", "run_sweep", "write_table"]
 
 CLIENTS = "clients"
 _AHEAD = 4  # units that wait on the workers for each one that runs
@@ -65,6 +66,7 @@ def run_sweep(
     retries: int = 2,
     forgive: bool = False,
     adopt: Iterable[Path] = (),
+    only: str = "*",
     watch: Callable[[Stand], None] = _nobody,
     timeout: float = 10.0,
     client: Client | None = None,
@@ -74,7 +76,8 @@ def run_sweep(
 
     scheduler, workers, timeout: see `cluster`. retries: how often a unit that failed for a reason that may pass is tried
     again; forgive: units that have failed before are tried anew. adopt: folders of finished runs, which are
-    looked at in place of a training by the same recipe. watch: told after every unit and about once a second.
+    looked at in place of a training by the same recipe. only: cases whose name fits this pattern; the others are left
+    as they are. watch: told after every unit and about once a second.
     client: of a Dask cluster that is there already. work: what is done for a unit.
     Raises SweepError where no work can be given out, and for a disk that is full; what is done is kept.
     """
@@ -83,15 +86,48 @@ def run_sweep(
     sweep.write_plan(plan)
     if forgive:
         sweep.forgive()
-    if plan_is_done(sweep):
-        watch(Stand(len(_by_key(plan)), len(_by_key(plan)), 0, 0, 0.0, 0.0))
+    units = chosen(plan, only)
+    missing = [unit for key, unit in units.items() if key not in sweep.done()]
+    if not missing:
+        watch(Stand(len(units), len(units), 0, 0, 0.0, 0.0))
     else:
         opened = (
             cluster(scheduler, workers=workers, timeout=timeout) if client is None else nullcontext(client)
         )
         with opened as dask:
             refuse_unfit(dask, storage)
-            _Client(sweep, dask, retries, _adopted(plan, adopt), watch, work).run()
+            _Client(sweep, units, dask, retries, _adopted(missing, adopt), watch, work).run()
+    write_table(sweep)
+    return sweep
+
+
+def look_again(
+    storage: Storage,
+    *,
+    scheduler: str = "",
+    workers: int = 0,
+    only: str = "*",
+    watch: Callable[[Stand], None] = _nobody,
+    timeout: float = 10.0,
+    client: Client | None = None,
+) -> Sweep:
+    """Judge the networks of a sweep by this modscope where another one did, and write the table again.
+
+    Raises InputError where the sweep has not kept its networks.
+    """
+    _refuse_without_libraries()
+    sweep = Sweep(storage)
+    if not sweep.plan.looks.networks:
+        raise InputError(
+            f"{storage.url}: its networks were not kept (look.networks = false): nothing can be judged again"
+        )
+    sweep.spread()
+    done = sweep.done()
+    units = {key: unit for key, unit in chosen(sweep.plan, only).items() if key in done}
+    opened = cluster(scheduler, workers=workers, timeout=timeout) if client is None else nullcontext(client)
+    with opened as dask:
+        refuse_unfit(dask, storage)
+        _Client(sweep, units, dask, 0, {}, watch, looked_again, again=True).run()
     write_table(sweep)
     return sweep
 
@@ -103,11 +139,6 @@ def _refuse_without_libraries() -> None:
             raise InputError(f"sweeps need {name}, which is not installed: pip install 'modscope[sweep]'")
 
 
-def plan_is_done(sweep: Sweep) -> bool:
-    """Whether every unit of the plan has its result."""
-    return {unit.key for unit in sweep.plan.units} <= sweep.done()
-
-
 def write_table(sweep: Sweep) -> None:
     """Write the table of what is there, as Parquet and as CSV."""
     from modscope.sweep.table import as_csv, written
@@ -117,21 +148,34 @@ def write_table(sweep: Sweep) -> None:
     sweep.storage.replace("table.csv", as_csv(table))
 
 
-def _by_key(plan: Plan) -> dict[str, Unit]:
+def chosen(plan: Plan, only: str = "*") -> dict[str, Unit]:
+    """The units of the cases whose name fits a pattern, by key, in the order in which they are to be done.
+
+    All cases go on at the same pace: whenever a sweep is stopped, about the same share of each is done.
+    """
+    if not any(fnmatch.fnmatchcase(case.name, only) for case in plan.cases):
+        raise UnknownName.of("case", only, [case.name for case in plan.cases])
+    count = Counter(unit.case for unit in plan.units)
+    place: Counter[str] = Counter()
+    shares = []
+    for i, unit in enumerate(plan.units):
+        if fnmatch.fnmatchcase(unit.case, only):
+            shares.append(((place[unit.case] + 0.5) / count[unit.case], i))
+            place[unit.case] += 1
     units: dict[str, Unit] = {}
-    for unit in plan.units:
-        units.setdefault(unit.key, unit)
+    for _, i in sorted(shares):
+        units.setdefault(plan.units[i].key, plan.units[i])
     return units
 
 
-def _adopted(plan: Plan, folders: Iterable[Path]) -> Mapping[str, Path]:
+def _adopted(units: Iterable[Unit], folders: Iterable[Path]) -> Mapping[str, Path]:
     """The finished run of each unit that has one."""
     runs = [item for folder in folders for item in finished_runs(folder).items()]
     found = {}
-    for key, unit in _by_key(plan).items():
+    for unit in units:
         for folder, recipe in runs:
             if is_same(recipe, unit.recipe):
-                found[key] = folder
+                found[unit.key] = folder
                 break
     return found
 
@@ -160,16 +204,19 @@ class _Client:
     def __init__(
         self,
         sweep: Sweep,
+        units: Mapping[str, Unit],
         client: Client,
         retries: int,
         adopted: Mapping[str, Path],
         watch: Callable[[Stand], None],
         work: _Work,
+        *,
+        again: bool = False,
     ) -> None:
         self.sweep, self.client, self.retries, self.adopted = sweep, client, retries, adopted
         self.watch, self.work, self.made = watch, work, made_by()
-        self.units = _by_key(sweep.plan)
-        self.done = sweep.done() & self.units.keys()
+        self.units = units
+        self.done = set() if again else sweep.done() & self.units.keys()
         self.attempts = sweep.attempts()
         self.given_up = {key for key in self.units.keys() - self.done if self.attempts.get(key, 0) > 0}
         self.waiting = deque(
@@ -220,7 +267,7 @@ class _Client:
                 self.sweep.storage,
                 self.made,
                 str(trained),
-                key=f"{unit.key}-{self.attempts.get(unit.key, 0)}-{self.place}",
+                key=f"{self.work.__name__}-{unit.key}-{self.attempts.get(unit.key, 0)}-{self.place}",
                 pure=False,
             )
             self.running[future] = unit

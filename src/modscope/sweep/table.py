@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,16 @@ from modscope.sweep.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["as_csv", "networks_of", "planned", "read_segment", "read_table", "segment_of", "written"]
+__all__ = [
+    "as_csv",
+    "networks_of",
+    "planned",
+    "read_segment",
+    "read_table",
+    "results_in",
+    "segment_of",
+    "written",
+]
 
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _OF_NETWORK = ("network", "recipe", "modscope", "commit", "trained_by")
@@ -73,6 +82,20 @@ def networks_of(data: bytes) -> frozenset[str]:
     """The keys of the networks in a segment."""
     column = pq.read_table(io.BytesIO(data), columns=["network"])["network"]
     return frozenset(pc.unique(column.cast(pa.string())).to_pylist())
+
+
+def results_in(segment: pa.Table) -> Iterator[dict[str, Any]]:
+    """The results that a segment was made of."""
+    columns = [segment[name].to_pylist() for name in Row._fields]
+    result: dict[str, Any] = {}
+    for record, *row in zip(segment["record"].to_pylist(), *columns, strict=True):
+        if record is not None:
+            if result:
+                yield result
+            result = {**json.loads(record), "rows": []}
+        result["rows"].append(row)
+    if result:
+        yield result
 
 
 def planned(parts: Sequence[pa.Table], plan: Plan) -> pa.Table:

@@ -10,17 +10,19 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from modscope._version import __version__
+from modscope.checkpoints import read_safetensors
 from modscope.checkpoints.folders import read_manifest
 from modscope.checkpoints.reading import read_table
 from modscope.errors import CheckpointError, InputError, ModscopeError, RunError, SweepError, TrainingError
 from modscope.provenance import source_commit
 from modscope.runs import Run
 from modscope.runs.folder import RECIPE
-from modscope.sweep.measures import rows_of
+from modscope.sweep.measures import TRAINING, judged_rows, rows_of
 from modscope.sweep.plan import Unit, said_shortly
 from modscope.sweep.storage import Storage
 from modscope.training.recipe import Recipe
@@ -33,6 +35,7 @@ __all__ = [
     "Made",
     "finished_runs",
     "is_same",
+    "looked_again",
     "made_by",
     "worked_off",
     "write_result",
@@ -68,6 +71,7 @@ class Ended:
     fatal: bool = False
 
 
+@cache  # files of a checkout may change under a process that has long read them
 def made_by() -> Made:
     """The version and commit of this process."""
     return Made(__version__, source_commit())
@@ -185,6 +189,31 @@ def is_same(kept: Recipe, asked: Recipe) -> bool:
     return kept == (replace(asked, engine=kept.engine) if asked.engine == "auto" else asked)
 
 
+def looked_again(values: dict[str, Any], storage: Storage, made: Made, _: str = "") -> Ended:
+    """Judge the kept network of a unit by this modscope, in place of how it was judged; never raises.
+
+    How training went stays as it was written down.
+    """
+    unit = Unit.from_dict(values)
+    start = time.monotonic()
+    try:
+        _refuse_other_version(made)
+        result = json.loads(storage.read(f"{RESULTS}/{unit.key}.json"))
+        if (result["modscope"], result["commit"]) == (made.modscope, made.commit):
+            return Ended(unit.key, "there")
+        with tempfile.TemporaryDirectory(prefix="modscope-") as folder:
+            path = Path(folder) / "network.safetensors"
+            path.write_bytes(storage.read(f"{NETWORKS}/{unit.key}.safetensors"))
+            kept = [row for row in result["rows"] if row[0] == TRAINING]
+            saved = read_safetensors(path)
+            rows = [*kept, *(list(row) for row in judged_rows(saved.model, saved.task, unit.looks))]
+        result |= {"rows": rows, "modscope": made.modscope, "commit": made.commit}
+        storage.replace(f"{RESULTS}/{unit.key}.json", json.dumps(result, allow_nan=False).encode())
+        return Ended(unit.key, "done", "judged again", time.monotonic() - start)
+    except Exception as error:
+        return _failed(unit.key, error, time.monotonic() - start)
+
+
 def write_result(unit: Unit, run: Run, storage: Storage, made: Made, seconds: dict[str, float]) -> str:
     """Look at a finished run and write what was seen; returns the outcome in a line."""
     start = time.monotonic()
@@ -206,6 +235,6 @@ def write_result(unit: Unit, run: Run, storage: Storage, made: Made, seconds: di
         "rows": [list(row) for row in rows],
     }
     storage.write_once(f"{RESULTS}/{unit.key}.json", json.dumps(result, allow_nan=False).encode())
-    of = {row.measure: row.value for row in rows if row.kind == "training"}
+    of = {row.measure: row.value for row in rows if row.kind == TRAINING}
     loss = of["test loss"]
     return f"step {of['steps']:.0f}, {'' if loss is None else f'test loss {loss:.3g}, '}{run.finished}"
