@@ -57,9 +57,13 @@ class Unit:
 
     @cached_property
     def key(self) -> str:
-        """A name that follows from all that the result depends on: recipe and looks, and neither case nor order."""
+        """A name that follows from all that the result depends on: recipe and looks, and neither case nor order.
+
+        Settings that have their defaults are left out: a later modscope with more of them finds the same names.
+        """
         looks = {"claims": self.looks.claims, "findings": self.looks.findings, "seed": self.looks.seed}
-        text = json.dumps({"recipe": self.recipe.to_dict(), "looks": looks}, sort_keys=True)
+        own = _changes(self.recipe, Recipe())
+        text = json.dumps({"recipe": own, "looks": looks}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
     @property
@@ -260,6 +264,9 @@ def said_shortly(recipe: Recipe) -> str:
 
 def _differences(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     """The preset that a recipe starts from, and the settings in which it differs."""
-    start = preset(recipe.preset) if recipe.preset else Recipe()
+    return recipe.preset, _changes(recipe, preset(recipe.preset) if recipe.preset else Recipe())
+
+
+def _changes(recipe: Recipe, start: Recipe) -> dict[str, Any]:
     mine, others = (_flat(one.to_dict(), "recipe") for one in (recipe, start))
-    return recipe.preset, {name: value for name, value in mine.items() if value != others[name]}
+    return {name: value for name, value in mine.items() if value != others[name]}
