@@ -53,6 +53,18 @@ ALLOWED: dict[str, set[str]] = {
         "analysis",
         "findings",
     },
+    "progress": {
+        "task",
+        "model",
+        "networks",
+        "losses",
+        "checkpoints",
+        "runs",
+        "orders",
+        "activations",
+        "signal",
+        "analysis",
+    },
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
     "report": {
         "task",

@@ -14,6 +14,7 @@ from modscope.cli.demo import demo
 from modscope.cli.findings import findings
 from modscope.cli.inspect import inspect
 from modscope.cli.measure import measure
+from modscope.cli.progress import progress
 from modscope.cli.report import report
 from modscope.cli.sweep import sweep
 from modscope.cli.train import train
@@ -56,6 +57,7 @@ app.command()(ablate)
 app.command()(findings)
 app.command()(measure)
 app.add_typer(sweep)
+app.command()(progress)
 
 
 def main() -> None:

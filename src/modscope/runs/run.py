@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,27 @@ class Run:
         """
         array = film(self.model, self.task, self.epochs, hook, position=pos, order=order, select=dict(select))
         return array.assign_attrs(begun_anew=list(self.begun_anew)) if self.begun_anew else array
+
+    # The rooms above are entered by name, so that nothing below them imports them.
+
+    def progress(self, **options: Any) -> xr.Dataset:
+        """Progress measures at every epoch: see `modscope.progress.progress`, which takes the same options."""
+        return import_module("modscope.progress").progress(self, **options)
+
+    def measure(self, of: Callable[[Any], Any], **options: Any) -> xr.Dataset:
+        """Any function of a record of activations at every epoch: see `modscope.progress.measured`.
+
+        `run.measure(lambda acts: float(acts.at("mlp_post").mean()))`.
+        """
+        return import_module("modscope.progress").measured(self, of, **options)
+
+    def phases(self) -> Any:
+        """Memorising, circuit forming, clean-up, settled, dated by rule: see `modscope.progress.phases`."""
+        return import_module("modscope.progress").phases(self)
+
+    def histories(self, **options: Any) -> xr.Dataset:
+        """Every neuron's, head's and embedding dimension's wave over training: see `modscope.progress.histories`."""
+        return import_module("modscope.progress").histories(self, **options)
 
 
 def _opened(files: Mapping[int, Path], epoch: int) -> Saved:

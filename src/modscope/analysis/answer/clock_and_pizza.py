@@ -23,6 +23,8 @@ __all__ = [
     "circularity",
     "clock_logits",
     "distance_irrelevance",
+    "first_triples",
+    "gradient_cosines",
     "gradient_symmetricity",
     "isolated_circle",
     "pizza_logits",
@@ -42,21 +44,26 @@ def gradient_symmetricity(acts: Activations, *, triples: int | np.ndarray = 100,
     is zero the triple counts as 0.
     Source: Zhong et al. 2023, section 4.1 (100 triples, seed 42).
     """
+    cosines = gradient_cosines(acts, triples=triples, seed=seed)
+    return float(cosines.sum() / len(cosines))
+
+
+def gradient_cosines(acts: Activations, *, triples: int | np.ndarray = 100, seed: int = 42) -> np.ndarray:
+    """The cosines whose mean is `gradient_symmetricity`, one for each triple, float64 [triple]."""
     if acts.replaced:
         raise InputError(
             f"not applicable to a record in which {', '.join(acts.replaced)} is replaced: gradients are those of the "
             "network's own forward pass"
         )
-    chosen = _triples(acts.task.p, triples, seed) if isinstance(triples, int) else np.asarray(triples)
+    chosen = first_triples(acts.task.p, triples, seed) if isinstance(triples, int) else np.asarray(triples)
     if chosen.ndim != 2 or chosen.shape[1] != 3 or not len(chosen):
         raise InputError(f"triples of shape {chosen.shape}: expected (a, b, c) in each of at least one row")
-    total = 0.0
-    for start in range(0, len(chosen), _TRIPLES_AT_ONCE):
-        total += _cosines(acts.model, chosen[start : start + _TRIPLES_AT_ONCE]).sum()
-    return float(total / len(chosen))
+    parts = range(0, len(chosen), _TRIPLES_AT_ONCE)
+    return np.concatenate([_cosines(acts.model, chosen[i : i + _TRIPLES_AT_ONCE]) for i in parts])
 
 
-def _triples(p: int, count: int, seed: int) -> np.ndarray:
+def first_triples(p: int, count: int = 100, seed: int = 42) -> np.ndarray:
+    """The triples (a, b, c) that `gradient_symmetricity` looks at, int[triple, 3]; the shuffle takes a second at p = 113."""
     if not 1 <= count <= p**3:
         raise InputError(f"{count} triples: expected 1 to p^3 = {p**3}")
     if p > 199:

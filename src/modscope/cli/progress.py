@@ -1,0 +1,188 @@
+"""`modscope progress`: every measure over the epochs of a run, its phases, and what has settled."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modscope.cli.opening import frequency_list, use_one_thread
+from modscope.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from modscope.runs import Run
+
+__all__ = ["measuring", "opened_run", "progress"]
+
+Watch = Callable[[int, int, int], None]
+
+# heading -> column of the table that is printed
+_SHOWN = {
+    "train loss": "loss.train",
+    "test loss": "loss.test",
+    "restricted": "restricted_loss.directions.all",
+    "excluded": "excluded_loss.directions.train",
+    "gini W_E": "gini.embedding",
+    "|w|^2": "squared_weights",
+    "swap": "swap_symmetric.logits",
+    "a+b": "sum_share.mlp_post",
+}
+
+
+def progress(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="A run folder, or a file with several epochs; the shipped run if not given."),
+    ] = None,
+    measures: Annotated[
+        str | None,
+        typer.Option(help="Which, with commas: names of --list, fast or all; all if not given."),
+    ] = None,
+    show_names: Annotated[bool, typer.Option("--list", help="List the measures and make none.")] = False,
+    frequencies: Annotated[
+        str | None, typer.Option(help="The key frequencies, such as 14,35,41; found if not given.")
+    ] = None,
+    epochs: Annotated[str | None, typer.Option(help="Only these epochs, with commas.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV instead, a line an epoch.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Measure everything anew and keep nothing in the run folder.")
+    ] = False,
+) -> None:
+    """Measure a run over its epochs: progress measures, phases of training, what has settled."""
+    if as_json and as_csv:
+        raise InputError("--json and --csv: give one of the two")
+    use_one_thread()
+    from modscope.progress import MEASURES, columns, movements, phases, to_csv, to_json
+    from modscope.progress import progress as progress_of
+
+    if show_names:
+        for each in MEASURES.values():
+            print(f"{each.name}: {each.says}{' (slow)' if each.slow else ''}")
+        return
+    run = opened_run(path)
+    wanted = None if measures is None else measures.replace(",", " ").split()
+    with measuring("measuring") as watch:
+        found = progress_of(
+            run,
+            measures=wanted,
+            frequencies=frequency_list(frequencies),
+            epochs=frequency_list(epochs),
+            keep=not no_cache,
+            watch=watch,
+        )
+    for note in found.attrs["notes"]:
+        print(note, file=sys.stderr)
+    if as_csv:
+        sys.stdout.write(to_csv(found))
+        return
+    dated, moves = phases(run), movements(found)
+    if as_json:
+        settled = {name: vars(move) for name, move in moves.items()}
+        text = json.dumps(to_json(found, **dated.to_dict(), movements=settled), indent=1, allow_nan=False)
+        sys.stdout.write(text + "\n")
+        return
+    print(_heading(run, found))
+    print(_table(found, columns(found)))
+    for epoch, why in found.attrs["gaps"].items():
+        print(f"  gap at epoch {epoch}: {why}")
+    for name, why in found.attrs["not_applicable"].items():
+        print(f"  {name}: not applicable: {why}")
+    print(f"phases: {dated}" if dated.phases else f"phases: {dated.why}")
+    last = columns(found)
+    for name, column in last.items():
+        mark = moves[name]
+        value = column[-1]
+        if not math.isnan(value) and name not in _SHOWN.values() and wanted:
+            print(f"  {name} {value:.4g}; {mark}")
+    for heading, name in _SHOWN.items():
+        if name in moves:
+            print(f"  {heading}: {moves[name]}")
+
+
+def opened_run(path: Path | None) -> Run:
+    """The run at a path, or the one that ships with modscope."""
+    from modscope.runs import Run
+    from modscope.shipped import shipped_run
+
+    return shipped_run() if path is None else Run.open(path)
+
+
+@contextlib.contextmanager
+def measuring(what: str) -> Iterator[Watch]:
+    """A function that shows how far a measuring is, on a terminal; Ctrl-C ends it with a sentence and code 130."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    try:
+        with bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, of, epoch: bar.update(
+                task, completed=done, total=of, description=f"{what}, epoch {epoch}"
+            )
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from what was measured", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def _heading(run: Run, found: xr.Dataset) -> str:
+    keys, epoch = found.attrs["key_frequencies"], found.attrs["key_epoch"]
+    of = "given" if epoch < 0 else f"of epoch {epoch}, rule {found.attrs['key_rule']}"
+    named = ", ".join(map(str, keys)) or "none"
+    return (
+        f"{run.path.name}: {run.task.operation} mod {run.task.p}, {len(run.epochs)} epochs from "
+        f"{run.epochs[0]} to {run.epochs[-1]}\nkey frequencies {named} ({of})"
+    )
+
+
+def _table(found: xr.Dataset, every: dict) -> str:
+    shown = {heading: name for heading, name in _SHOWN.items() if name in every}
+    if not shown:
+        shown = {name[-12:]: name for name in list(every)[:6]}
+    lines = ["".join([f"{'epoch':>7}", *(f"{heading:>{_width(heading)}}" for heading in shown)])]
+    epochs = found.epoch.values.tolist()
+    for i in _some(len(epochs)):
+        cells = [f"{_cell(every[name][i]):>{_width(heading)}}" for heading, name in shown.items()]
+        lines.append("".join([f"{epochs[i]:>7}", *cells]))
+    if len(epochs) > len(_some(len(epochs))):
+        lines.append(f"{len(epochs)} epochs in all: --csv and --json have every one of them")
+    return "\n".join(lines)
+
+
+def _width(heading: str) -> int:
+    return max(len(heading), 7) + 2
+
+
+def _cell(value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    return f"{value:.1e}" if value and abs(value) < 1e-3 else f"{value:.4g}"
+
+
+def _some(count: int, most: int = 24) -> list[int]:
+    """About evenly spaced places of a list, the first and the last among them.
+
+    >>> _some(5, most=3)
+    [0, 2, 4]
+    """
+    if count <= most:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})

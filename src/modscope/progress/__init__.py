@@ -1,0 +1,37 @@
+"""Measures over the epochs of a run: progress measures, phases of training, histories, comparisons."""
+
+from __future__ import annotations
+
+from modscope.progress.columns import columns, to_csv, to_json
+from modscope.progress.histories import histories, waves_of
+from modscope.progress.lottery import lottery
+from modscope.progress.measures import FAST, MEASURES, ProgressMeasure, chosen_measures
+from modscope.progress.over_epochs import Keys, measured, progress, run_keys
+from modscope.progress.phases import RULES, Movement, Phase, Phases, movements, phases, phases_of
+from modscope.progress.simple_neurons import SimpleNeurons, simple_neurons
+
+__all__ = [
+    "FAST",
+    "MEASURES",
+    "RULES",
+    "Keys",
+    "Movement",
+    "Phase",
+    "Phases",
+    "ProgressMeasure",
+    "SimpleNeurons",
+    "chosen_measures",
+    "columns",
+    "histories",
+    "lottery",
+    "measured",
+    "movements",
+    "phases",
+    "phases_of",
+    "progress",
+    "run_keys",
+    "simple_neurons",
+    "to_csv",
+    "to_json",
+    "waves_of",
+]
