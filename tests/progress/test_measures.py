@@ -8,27 +8,24 @@ import xarray as xr
 from tests.planted import clock, pizza  # networks written by hand
 
 import modscope as ms
-from modscope.analysis import (
+from modscope.analysis.answer import (
     circle_fits,
     circularity,
-    clusters,
     distance_irrelevance,
-    even_fraction_by_hook,
     excluded_loss,
-    gini,
     gradient_symmetricity,
     key_frequencies,
     logit_fit,
-    margins,
-    mechanism,
-    neuron_fve,
-    pair_energy,
-    pattern_statistics,
     restricted_loss,
-    weight_table,
 )
+from modscope.analysis.causes import margins, mechanism
 from modscope.analysis.causes.ablation import ablate
-from modscope.analysis.weights.frequencies import energy_shares
+from modscope.analysis.inputs import pattern_statistics
+from modscope.analysis.neurons import clusters
+from modscope.analysis.neurons.clusters import neuron_fve
+from modscope.analysis.plane.energy import pair_energy
+from modscope.analysis.plane.symmetry import even_fraction
+from modscope.analysis.weights import energy_shares, gini, weight_table
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 from modscope.progress import FAST, MEASURES, chosen_measures, simple_neurons
@@ -64,7 +61,7 @@ def test_the_last_epoch_has_the_single_checkpoint_measures_to_the_last_digit(fou
             scores = of(logits, task, keys, mask=mask)
             row = found[f"{kind}_loss"].isel(epoch=-1).sel(mask=mask).values
             assert row.tolist() == [scores.train, scores.test, scores.all]
-    even = even_fraction_by_hook(last)
+    even = {hook: even_fraction(last.at(hook)) for hook in last.joint_hooks}
     assert at_end(found, "even").tolist() == list(even.values())
     assert found.sum_share.isel(epoch=-1).sel(hook="mlp_post") == pair_energy(last.at("mlp_post")).sum
     assert at_end(found, "gradient_symmetricity") == gradient_symmetricity(last)
