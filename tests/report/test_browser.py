@@ -33,9 +33,21 @@ def opened(screen: Any, page_file: Path) -> Any:
 def test_the_page_asks_for_nothing_and_fits(opened: Any) -> None:
     assert "adds mod 23 without an error" in opened.locator("h1").inner_text()
     opened.wait_for_selector("#symmetry canvas")
-    for width in (1100, 390):
+    for width in (1100, 768, 390, 320):
         opened.set_viewport_size({"width": width, "height": 800})
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
+        assert opened.evaluate(
+            "[...document.querySelectorAll('svg.chart')].every(e => e.getBoundingClientRect().right <= innerWidth + 1)"
+        ), "no chart needs sideways scrolling"
+
+
+def test_findings_are_open_in_print_and_viewers_are_left_out(opened: Any) -> None:
+    body = opened.locator("#finding-which-mechanism .body p").first
+    assert not body.is_visible()
+    opened.emulate_media(media="print")
+    assert body.evaluate("e => e.getBoundingClientRect().height") > 5
+    assert not opened.locator(".viewer").first.is_visible()
+    assert opened.locator("#findings").evaluate("e => e.getBoundingClientRect().width") > 300
 
 
 def test_findings_open(opened: Any) -> None:

@@ -61,7 +61,7 @@ def test_the_mechanism_is_said_in_words_that_add_up() -> None:
     assert "40 %" in told[1]
     alone = mechanism_sentences(finding(1.0, 0.0, Rule(0.9, 0.4), numbers={"memorisation": 1.0}))
     assert alone == [
-        "What lifts the right answer above the others is made all of it by remembering single pairs it was trained on (memorisation)."
+        "What lifts the right answer above the others is made 100 % by remembering single pairs it was trained on (memorisation)."
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import csv
 import json
 import re
 from html.parser import HTMLParser
@@ -17,7 +19,7 @@ from modscope.errors import InputError
 from modscope.findings import Picture, findings
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.report import Look, report_page, write_page
-from modscope.report.sections import SECTIONS
+from modscope.report.sections import SECTIONS, made_sections
 from modscope.report.sketch import sketch
 from modscope.task import ModularTask, Split
 
@@ -115,7 +117,7 @@ def test_page_is_whole_and_self_contained(name: str, frequencies: list[int] | No
     reader.feed(page)
     assert reader.open == []
     assert len(set(reader.ids)) == len(reader.ids)
-    assert all(link.removeprefix("#") in reader.ids for link in reader.links)
+    assert all(link.removeprefix("#") in reader.ids for link in reader.links if not link.startswith("data:"))
     assert all(place.startswith(("#", "data:")) for place in reader.loaded)
     used = set(re.findall(r"var\(--([a-z0-9-]+)\)", page))
     assert used <= set(re.findall(r"--([a-z0-9-]+):", page)) | {"b", "c"}, "a colour is not in the stylesheet"
@@ -230,13 +232,42 @@ def test_the_same_look_gives_the_same_page() -> None:
 
 
 def test_every_section_says_what_it_computed() -> None:
-    summary, acts = look_at("odd", frequencies=[2, 3])
-    made = [section for make in SECTIONS if (section := make(Look(summary, acts, title="x"))) is not None]
+    from tests import planted
+
+    acts = record(*planted.rectified_sum(23, (3, 8)))
+    made, left_out = made_sections(Look(summarise(acts), acts, title="x"))
+    assert left_out == {}
     assert len(made) == len(SECTIONS)
     for section in made:
         assert section.seen
         assert section.warning
         assert section.definition
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sections_that_do_not_apply_say_why(name: str) -> None:
+    summary, acts = look_at(name)
+    made, left_out = made_sections(Look(summary, acts, title=name))
+    assert made
+    assert len(made) + len(left_out) <= len(SECTIONS)
+    assert all(len(reason) > 10 for reason in left_out.values())
+    page = report_page(Look(summary, acts, title=name))
+    for reason in left_out.values():
+        assert str(escape(reason)) in page
+
+
+def test_tables_and_numbers_can_be_taken_from_the_page() -> None:
+    summary, acts = look_at("odd", frequencies=[2, 3])
+    page = report_page(Look(summary, acts, title="x"))
+    found = re.search(r'download="report.json" href="data:application/json;base64,([^"]+)"', page)
+    assert found is not None
+    values = json.loads(base64.b64decode(found[1]))
+    assert values["key_frequencies"] == [2, 3]
+    table = re.search(r'download="ablation.csv" href="data:text/csv;base64,([^"]+)"', page)
+    assert table is not None
+    rows = list(csv.reader(base64.b64decode(table[1]).decode().splitlines()))
+    assert len({len(row) for row in rows}) == 1
+    assert len(rows) == 1 + len(summary.restrictions)
 
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

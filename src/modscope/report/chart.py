@@ -90,7 +90,8 @@ def chart(
     parts = [_y_axis(y, y_ticks, place), _x_axis(x, place)]
     parts += [mark.svg(place) for mark in marks]
     if title:
-        parts.append(f'<text class="title" x="{left:.1f}" y="13">{html.escape(title)}</text>')
+        start = max(0.0, min(left, width - 1.1 * text_width(title)))  # titles are bold
+        parts.append(f'<text class="title" x="{start:.1f}" y="13">{html.escape(title)}</text>')
     if bar is not None:
         parts.append(bar.svg(right + 12, top, bottom, f"{name}-ramp"))
     parts += [

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from modscope.activations import Activations
 from modscope.analysis.overview.summary import Summary
+from modscope.analysis.plane.exponents import as_addition
 from modscope.findings import Findings
 from modscope.report.style import key_colours
 
@@ -30,6 +31,13 @@ class Look:
     notes: tuple[str, ...] = ()
     command: str = ""
     findings: Findings | None = None
+
+    @cached_property
+    def adding(self) -> Activations:
+        """The record as an addition or a subtraction: multiplication mod a prime read as addition of exponents."""
+        if self.acts.task.operation == "multiply" and self.summary.circle.sign is not None:
+            return as_addition(self.acts)
+        return self.acts
 
     @cached_property
     def colours(self) -> dict[int, str]:

@@ -16,7 +16,7 @@ from modscope.report.ramps import Ramp, ramp_pixels
 
 __all__ = ["Bars", "Dots", "Heat", "Labels", "Line", "Mark", "Place", "Rule", "Steps", "text_width"]
 
-_LETTER = 6.1  # pixels, of the average letter at the size of the labels
+_LETTER = 6.7  # pixels, of the average letter at the size of the labels
 LINE = 13.0  # pixels between lines of labels
 
 

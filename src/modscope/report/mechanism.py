@@ -55,11 +55,7 @@ def mechanism_sentences(finding: Finding | None) -> list[str]:
         return [f"How the answer is made is not said: {finding.reason}."]
     percents = whole_percents(shares)
     parts = [f"{n} % by {_MEANS[name]}" for name, n in sorted(percents.items(), key=lambda x: -x[1]) if n]
-    said = (
-        parts[0].replace(f"{100} % by", "all of it by")
-        if len(parts) == 1
-        else ", ".join(parts[:-1]) + " and " + parts[-1]
-    )
+    said = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
     sentences = [f"What lifts the right answer above the others is made {said}."]
     pizza = finding.numbers.get("pizza, share of the circles' weight", float("nan"))
     if percents.get("rectified sum", 0) >= 10 and math.isfinite(pizza) and pizza >= 0.1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ from modscope.findings import VERDICTS
 from modscope.report.gauge import gauge, threshold_text
 from modscope.report.look import Look
 from modscope.report.mechanism import mechanism_sentences
-from modscope.report.sections import SECTIONS, Section
+from modscope.report.sections import Section, made_sections
 from modscope.report.sketch import sketch
 from modscope.report.style import css_class
 from modscope.report.words import answer, loss_text, order_note, percent, subtitle, verdict
@@ -31,13 +33,15 @@ def report_page(look: Look) -> str:
     environment = Environment(
         loader=PackageLoader("modscope.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    sections = [section for make in SECTIONS if (section := make(look)) is not None]
+    sections, left_out = made_sections(look)
     once, viewers = _viewers(sections)
     keys = [(k, css_class(k, look.colours)) for k in look.summary.keys.frequencies]
     return environment.get_template("page.html").render(
         look=look,
         summary=look.summary,
         sections=sections,
+        left_out=left_out,
+        findings_before=_place_of_findings(sections) if look.findings else None,
         viewers=viewers,
         viewer_once=once,
         keys=keys,
@@ -52,7 +56,26 @@ def report_page(look: Look) -> str:
         subtitle=subtitle(look.summary),
         order_note=order_note(look.summary),
         version=__version__,
+        data_uri=data_uri,
+        numbers=_numbers(look),
     )
+
+
+def data_uri(text: str, kind: str) -> str:
+    """A text as an address that a link of the page can download, without a server.
+
+    >>> data_uri("a,b", "text/csv")
+    'data:text/csv;base64,YSxi'
+    """
+    return f"data:{kind};base64,{base64.b64encode(text.encode()).decode()}"
+
+
+def _numbers(look: Look) -> str:
+    """Every number of the summary and the findings as JSON."""
+    values = look.summary.to_dict() | {"network": look.title, "modscope": __version__}
+    if look.findings is not None:
+        values["findings"] = [finding.to_dict() for finding in look.findings]
+    return json.dumps(values, indent=1, allow_nan=False)
 
 
 def _viewers(sections: Sequence[Section]) -> tuple[Markup, dict[str, Markup]]:
@@ -70,6 +93,14 @@ _COUNTED = {
     "does not hold": ("does not", "do not"),
     "not applicable": ("is not applicable", "are not applicable"),
 }
+
+
+def _place_of_findings(sections: Sequence[Section]) -> int:
+    """The section before which the findings stand: after all that is measured of the signal's path."""
+    path = [
+        i for i, section in enumerate(sections) if section.name in ("energy", "stream", "logits", "ablation")
+    ]
+    return max(path, default=-1) + 1
 
 
 def _verdict_counts(look: Look) -> list[tuple[str, str]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from modscope.analysis.overview.scenes import GrowingSum, InputWaves, RebuiltFeature
 from modscope.analysis.overview.specimens import WaveSpecimen, neuron_pictures, wave_pictures
+from modscope.orders import in_order
 from modscope.report.look import Look
 from modscope.viewer import View, show
 
-__all__ = ["neuron_viewer", "wave_viewer"]
+__all__ = ["input_viewer", "neuron_viewer", "pattern_viewer", "rebuilt_viewer", "sum_viewer", "wave_viewer"]
 
 
 def wave_viewer(look: Look, specimen: WaveSpecimen) -> View:
@@ -43,5 +45,69 @@ def neuron_viewer(look: Look) -> View | None:
         x="a",
         play="c",
         title="the median neuron of each cluster, before and after",
+        **_circle_options(look),
+    )
+
+
+def _fits(look: Look, pictures: int) -> bool:
+    """Whether so many pictures over all pairs may stand in one viewer of the page."""
+    return pictures * look.summary.circle.n**2 <= 130_000
+
+
+def input_viewer(look: Look, waves: InputWaves, c: int) -> View | None:
+    """The waves at a and at b over all answers; None for a modulus whose page would be too heavy."""
+    if not _fits(look, 2 * waves.at_a.sizes["feature"]):
+        return None
+    return show(
+        {"at a": waves.at_a, "at b": waves.at_b},
+        x="a",
+        play="c",
+        select={"c": c},
+        title=f"{waves.hook} at both positions: watch b's wave run against a's",
+        **_circle_options(look),
+    )
+
+
+def pattern_viewer(look: Look) -> View | None:
+    """The attention of each head on a in the order (c, a); None without attention or for a large modulus."""
+    acts = look.adding
+    if not _fits(look, acts["pattern"].sizes["head"]):
+        return None
+    on_a = acts.at("pattern").sel(key_pos="a", drop=True)
+    return show(
+        in_order(on_a, "c", "a", operation=acts.task.operation).transpose("head", "c", "a"),
+        x="a",
+        play="c",
+        title="the attention of each head on a: each row c as a wave in a",
+        **_circle_options(look),
+    )
+
+
+def sum_viewer(look: Look, sums: GrowingSum) -> View | None:
+    """The sum over the first neurons as pictures in the order (c, a), played over how many there are."""
+    if not _fits(look, sums.pictures.sizes["step"]):
+        return None
+    ordered = in_order(sums.pictures, "c", "a", operation=look.adding.task.operation).transpose(
+        "step", "c", "a"
+    )
+    return show(
+        ordered.rename(step="neurons"),
+        x="a",
+        play="neurons",
+        title=f"the sum over the first neurons of frequency {sums.k}",
+        **_circle_options(look),
+    )
+
+
+def rebuilt_viewer(look: Look, feature: RebuiltFeature, c: int) -> View | None:
+    """The stream and the rebuilt one over all answers; None for a modulus whose page would be too heavy."""
+    if not _fits(look, 2 * feature.real.sizes["feature"]):
+        return None
+    return show(
+        {"the network's": feature.real, "rebuilt": feature.rebuilt},
+        x="a",
+        play="c",
+        select={"c": c},
+        title=f"{feature.hook}, the features that vary most, beside the same rebuilt from a few waves",
         **_circle_options(look),
     )

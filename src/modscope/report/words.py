@@ -43,10 +43,10 @@ def count(n: int, noun: str, plural: str | None = None) -> str:
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    r"""A share as a percentage; never 100 % for what is less than 1.
+    r"""A share as a percentage; never 100 % for what is less than 1, nor 0 for what is more than nothing.
 
-    >>> percent(0.95385), percent(0.99999), percent(1.0), percent(None)
-    ('95.4\xa0%', '>\xa099.9\xa0%', '100\xa0%', '–')
+    >>> percent(0.95385), percent(0.99999), percent(1.0), percent(1e-5), percent(None)
+    ('95.4\xa0%', '>\xa099.9\xa0%', '100\xa0%', '<\xa00.1\xa0%', '–')
     """
     if share is None or not math.isfinite(share):
         return "–"
@@ -54,6 +54,8 @@ def percent(share: float | None, digits: int = 1) -> str:
         return "100\u00a0%"
     text = f"{100 * share:.{digits}f}"
     top = f"{100 - 10**-digits:.{digits}f}"
+    if float(text) == 0 and share > 0:
+        return f"<\u00a0{10**-digits:.{digits}f}\u00a0%"
     return f">\u00a0{top}\u00a0%" if float(text) == 100 else f"{text}\u00a0%"
 
 

@@ -16,7 +16,7 @@ from modscope.report.scales import Axis, axis_over, share_tick
 from modscope.report.style import TERM_COLOURS, colour_of
 from modscope.report.words import answer, loss_text, number_text, percent
 
-__all__ = ["draw_energy", "draw_logits", "draw_losses", "draw_margins"]
+__all__ = ["draw_energy", "draw_logits", "draw_losses", "draw_margins", "rows_axis"]
 
 
 def rows_axis(names: list[str], label: str = "") -> Axis:

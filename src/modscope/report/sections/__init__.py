@@ -4,26 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from modscope.errors import InputError
 from modscope.report.look import Look
 from modscope.report.sections.answer import logits_section, losses_section
 from modscope.report.sections.energy import energy_section
 from modscope.report.sections.examples import examples_section
 from modscope.report.sections.neurons import clusters_section, neuron_section
 from modscope.report.sections.order import wave_section
+from modscope.report.sections.path import attention_section, inputs_section, maps_section
 from modscope.report.sections.section import Section, Table
+from modscope.report.sections.sums import phases_section, rebuilt_section, rectifier_section, sum_section
 from modscope.report.sections.weights import relations_section, spectra_section
 
-__all__ = ["SECTIONS", "Section", "Table"]
+__all__ = ["SECTIONS", "Section", "Table", "made_sections"]
 
-# What a report shows, in this order. A section that does not apply to a network gives None.
+# What a report shows, along the signal's path. A section that does not apply to a network gives None, or raises
+# InputError with the reason.
 SECTIONS: tuple[Callable[[Look], Section | None], ...] = (
-    spectra_section,
-    clusters_section,
     wave_section,
+    spectra_section,
+    inputs_section,
+    attention_section,
+    maps_section,
+    clusters_section,
     neuron_section,
+    rectifier_section,
+    phases_section,
+    sum_section,
     energy_section,
+    rebuilt_section,
     logits_section,
     losses_section,
     relations_section,
     examples_section,
 )
+
+
+def made_sections(look: Look) -> tuple[list[Section], dict[str, str]]:
+    """The sections of a look, and why the others do not apply: title of the section -> reason."""
+    made, left_out = [], {}
+    for make in SECTIONS:
+        try:
+            section = make(look)
+        except InputError as reason:
+            left_out[make.__doc__.split("\n")[0].rstrip(".") if make.__doc__ else make.__name__] = str(reason)
+            continue
+        if section is not None:
+            made.append(section)
+    return made, left_out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,18 @@ class Table:
     heads: Sequence[str]
     rows: Sequence[Sequence[object]]
     caption: str = ""
+
+    @property
+    def csv(self) -> str:
+        """The table as comma-separated values, markup taken away."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.heads)
+        writer.writerows(
+            [str(Markup(str(cell)).striptags()) if isinstance(cell, Markup) else cell for cell in row]
+            for row in self.rows
+        )
+        return text.getvalue()
 
 
 @dataclass(frozen=True)
