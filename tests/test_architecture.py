@@ -72,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
         "networks",
         "checkpoints",
         "runs",
+        "orders",
         "activations",
         "signal",
         "analysis",
