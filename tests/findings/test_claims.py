@@ -78,6 +78,7 @@ def seeded() -> torch.Generator:
 PLANTED: dict[str, tuple[Callable, Callable]] = {
     "which-mechanism": (clock, untrained),
     "sparse-embedding": (wide_pizza, untrained),
+    "turned-circles": (waves, table),
     "reversed-inputs": (pizza, two_embeddings),
     "equal-weights": (pizza, clock),
     "constant-attention": (pizza, clock),
@@ -185,8 +186,15 @@ def test_subtraction_is_told_from_addition() -> None:
     found = findings(record(network, task))
     assert found["even-about-half-c"].verdict == "not applicable"
     assert found["even-about-half-c"].reason == "the claim is about addition; this network's task is subtract"
-    for claim in ("which-mechanism", "reversed-inputs", "output-phase", "key-frequencies-suffice"):
+    for claim in (
+        "which-mechanism",
+        "reversed-inputs",
+        "output-phase",
+        "key-frequencies-suffice",
+        "turned-circles",
+    ):
         assert found[claim].verdict == "holds", claim
+    assert found["turned-circles"].numbers["left in place where a and b are turned together"] == 1.0
     assert found["which-mechanism"].summary == "rectified sum 100 %"
 
 
@@ -210,7 +218,11 @@ def test_multiplication_is_addition_of_logarithms() -> None:
         assert found[finding.id].verdict == finding.verdict, finding.id
         # the split differs, and with it the bound on what is memorised
         if finding.id != "which-mechanism":
-            assert found[finding.id].effect.value == pytest.approx(finding.effect.value, abs=1e-4), finding.id
+            # turned half-way between two tokens, some answers are as good as others: rounding decides
+            within = 0.01 if finding.id == "turned-circles" else 1e-4
+            assert found[finding.id].effect.value == pytest.approx(finding.effect.value, abs=within), (
+                finding.id
+            )
     assert findings(record(whole, ModularTask(p, "random")))["logits-are-cosines"].verdict == "not applicable"
 
 

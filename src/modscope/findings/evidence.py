@@ -25,6 +25,10 @@ __all__ = ["NEEDS", "Bench"]
 
 # need -> the verdict on a claim about a network without it, and the sentence that says why
 NEEDS: Mapping[str, tuple[Verdict, str]] = {
+    "weights": (
+        "not applicable",
+        "the record is of activations alone: it has no weights to change and run again",
+    ),
     "attention": ("not applicable", "this network has no attention"),
     "stream": ("not applicable", "this network has no residual stream"),
     "answer": ("not applicable", "the answer of {operation} is neither a + b nor a - b"),
@@ -64,6 +68,7 @@ class Bench:
     def lacks(self, need: str) -> tuple[Verdict, str] | None:
         """The verdict on a claim with this need and why, where the network does not meet it; else None."""
         has: Mapping[str, Callable[[], bool]] = {
+            "weights": lambda: self.acts.network is not None,
             "attention": lambda: "pattern" in self.acts,
             "stream": lambda: isinstance(self.acts.model, Transformer),
             "answer": lambda: self.task.operation in ("add", "subtract"),

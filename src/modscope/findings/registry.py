@@ -27,6 +27,7 @@ from modscope.findings.claims import (
     second_harmonics,
     shared_phases,
     sparse_embedding,
+    turned_circles,
     which_mechanism,
 )
 from modscope.findings.evidence import Bench
@@ -42,6 +43,7 @@ CLAIMS: Mapping[str, Claim] = {
     for module in (
         which_mechanism,
         sparse_embedding,
+        turned_circles,
         reversed_inputs,
         equal_weights,
         constant_attention,

@@ -14,7 +14,14 @@ from modscope.model import Network
 from modscope.networks.deep_mlp import DeepMLPConfig
 from modscope.networks.layered_config import LayeredConfig
 
-__all__ = ["renamed", "residue_positions", "residue_rows", "untied", "with_residue_rows"]
+__all__ = [
+    "renamed",
+    "residue_positions",
+    "residue_rows",
+    "untied",
+    "with_residue_rows",
+    "with_second_residues",
+]
 
 
 def residue_positions(network: Network) -> tuple[int, int]:
@@ -69,19 +76,44 @@ def untied(network: Network) -> Network:
     return type(network)(replace(config, tied=False), weights)
 
 
-def with_residue_rows(network: Network, change: Callable[[Tensor], Tensor]) -> Network:
+def with_residue_rows(network: Network, *changes: Callable[[Tensor], Tensor]) -> Network:
     """The network with each of its tables [residue, feature] replaced by what `change` makes of it.
 
-    The rows of constant tokens and the unembedding stay as they are.
+    One change is for every table; of two the first is for a's and the second for b's, which a network with one
+    table for both has not (InputError). The rows of constant tokens and the unembedding stay as they are.
     """
     network, p = untied(network), network.config.p
+    tables = [(name, start) for name, starts in _tables(network).items() for start in starts]
+    if len(changes) not in (1, len(tables)):
+        raise InputError(f"{len(changes)} changes of tokens: the network has {len(tables)} table of residues")
     weights = dict(network.weights)
-    for name, starts in _tables(network).items():
+    for i, (name, start) in enumerate(tables):
         rows = weights[name].detach().clone()
-        for start in starts:
-            rows[start : start + p] = change(rows[start : start + p].clone())
+        rows[start : start + p] = changes[i % len(changes)](rows[start : start + p].clone())
         weights[name] = rows
     return type(network)(network.config, weights)
+
+
+def with_second_residues(network: Network, change: Callable[[Tensor], Tensor]) -> Network:
+    """The network with one table for a and b that knows 2p tokens: p + i is token i after a change of the table.
+
+    So one of the two positions can read changed tokens (`pair_tokens(p + a, b)`) while the other reads them as they
+    are. Raises InputError for a network with tables of their own for a and b.
+
+    >>> from modscope.model import Transformer, TransformerConfig
+    >>> network = Transformer.initialised(TransformerConfig(5, d_model=8, n_heads=2))
+    >>> with_second_residues(network, lambda rows: rows.roll(1, 0)).config.p
+    10
+    """
+    network, p = untied(network), network.config.p
+    tables = [(name, start) for name, starts in _tables(network).items() for start in starts]
+    if len(tables) != 1:
+        raise InputError(f"the network has {len(tables)} tables of residues: expected one for a and b")
+    name = tables[0][0]
+    rows = network.weights[name].detach()
+    config: Any = network.config
+    weights = network.weights | {name: torch.cat((rows[:p], change(rows[:p].clone()), rows[p:]))}
+    return type(network)(replace(config, p=2 * p, d_vocab_out=config.answers), weights)
 
 
 def renamed(network: Network, residues: Sequence[int]) -> Network:

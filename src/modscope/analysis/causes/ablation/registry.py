@@ -28,6 +28,7 @@ from modscope.analysis.causes.ablation.trial import (
     Outcome,
     by_name,
 )
+from modscope.analysis.causes.ablation.turns import named_turn, turn_ablations
 from modscope.analysis.circle import circle_of
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.stream.scores import scores_of_blocks
@@ -98,7 +99,8 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
     Names: pattern-mean, pattern-constant, pattern-uniform, pattern-equalised, pattern-swapped (with /head=H
     for one head), attention-mean, head-mean/head=H; nonlinearity-removed, half-linear, half-absolute;
     skip-mean, mlp-mean; cluster-mean/k=K, clusters-mean, clusters-only, neurons-random/n=N; neurons-... (filters);
-    logits-restricted/mask=M, logits-excluded/mask=M (with /k=K for one frequency); embeddings-permuted/n=N.
+    logits-restricted/mask=M, logits-excluded/mask=M (with /k=K for one frequency); embeddings-permuted/n=N;
+    turn-circles/s=S, turn-rest/s=S (`turns`: any S, with /k=K for one circle, /at=a for who reads it).
     What needs attention, a residual stream, ReLU, or an answer that turns on a circle (`circle_of`) is left
     out where the network has none. `seed` draws the permuted tokens.
     """
@@ -112,6 +114,7 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
         *random_neurons(acts, seed=seed),
         *token_ablations(acts, seed=seed),
     ]
+    found += turn_ablations(acts, ks)
     if circle.sign is not None:
         found += [*neuron_filter_ablations(acts, ks), *logit_ablations(acts, ks)]
     return by_name(found)
@@ -155,6 +158,8 @@ def ablate_all(
     known = ablations(acts, key_frequencies, seed=seed)
     chosen = list(known) if names is None else list(names)
     for name in chosen:
+        if name not in known and (turn := named_turn(acts, key_frequencies, name)) is not None:
+            known[name] = turn
         _check_name(name, known)
     intact = _intact(acts)
     return tuple(_run(known[name], intact, controls, matched, seed) for name in chosen)
