@@ -6,6 +6,7 @@ losses.csv         one line a recorded step, appended; a last line cut short is 
 checkpoints/       one safetensors file a recorded step, each written beside and renamed
 manifest.json      the list of those files, written after them
 resume.safetensors everything needed to go on bit-identically
+events.json        changes made by hand while it trained, each with its step; where there were any
 lock               held while a process writes here
 """
 
@@ -34,11 +35,12 @@ from modscope.task import ModularTask
 __all__ = ["COLUMNS", "RunFolder", "read_losses"]
 
 COLUMNS = ("epoch", "train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm")
-LOSSES, RESUME, RECIPE, ENVIRONMENT = (
+LOSSES, RESUME, RECIPE, ENVIRONMENT, EVENTS = (
     "losses.csv",
     "resume.safetensors",
     "recipe.toml",
     "environment.json",
+    "events.json",
 )
 _FORMAT = 1
 
@@ -154,6 +156,10 @@ class RunFolder:
         """Replace recipe.toml, where a run goes on with another last step."""
         self._write(RECIPE, recipe)
 
+    def write_events(self, events: str) -> None:
+        """Replace events.json."""
+        self._write(EVENTS, events)
+
     def append_losses(self, rows: Iterable[Mapping[str, float | None]]) -> None:
         """Append lines to losses.csv; a value that is None stays empty."""
         lines = [",".join(_cell(row.get(column)) for column in COLUMNS) + "\n" for row in rows]
@@ -211,7 +217,7 @@ def _holds_nothing(folder: Path) -> bool:
     names = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".part")}
     if names <= {"lock"}:
         return True
-    made = {"lock", "checkpoints", ENVIRONMENT, RECIPE, LOSSES}
+    made = {"lock", "checkpoints", ENVIRONMENT, RECIPE, LOSSES, EVENTS}
     return {"lock", "checkpoints"} <= names <= made and not any((folder / "checkpoints").iterdir())
 
 

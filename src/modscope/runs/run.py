@@ -18,7 +18,7 @@ from modscope.checkpoints.reading import read_table
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
 from modscope.runs.film import film, lazy_array
-from modscope.runs.folder import ENVIRONMENT, LOSSES, RECIPE, read_losses
+from modscope.runs.folder import ENVIRONMENT, EVENTS, LOSSES, RECIPE, read_losses
 from modscope.task import ModularTask
 
 __all__ = ["Run"]
@@ -128,7 +128,21 @@ class Run:
     @property
     def notes(self) -> tuple[str, ...]:
         """What has to be known of the run before its epochs are compared."""
-        return tuple(anew_notes(self.begun_anew))
+        by_hand = [f"{e['kind'].replace('_', ' ')} {e['value']:g} at step {e['step']}" for e in self.events]
+        changed = (f"changed by hand while it trained: {', '.join(by_hand)}",) if by_hand else ()
+        return (*anew_notes(self.begun_anew), *changed)
+
+    @property
+    def events(self) -> tuple[Mapping[str, Any], ...]:
+        """Changes made by hand while it trained, each with step, kind and value (`modscope.training.steering`)."""
+        path = self.path / EVENTS
+        if not self.files or not path.is_file():
+            return ()
+        listed = read_table(path).get("events", [])
+        known = {"step", "kind", "value"}
+        if not isinstance(listed, list) or not all(isinstance(e, dict) and known <= set(e) for e in listed):
+            raise RunError(f"{path}: expected a list of events, each with step, kind and value")
+        return tuple(listed)
 
     def model(self, epoch: int | None = None) -> Network:
         """The network at one of the epochs; the last one if none is named."""

@@ -34,7 +34,9 @@ def scheduled(schedule: Schedule, step: int, constant: float) -> float:
 class Stepper:
     """Moves the weights by their gradients, as the recipe's optimiser says."""
 
-    def __init__(self, weights: Mapping[str, Tensor], how: Optimiser) -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], how: Optimiser, *, fixed: Mapping[str, float] | None = None
+    ) -> None:
         self.weights = weights
         self.how = how
         matrices = {n for n, w in weights.items() if how.name == "muon" and _is_hidden_matrix(n, w)}
@@ -49,6 +51,7 @@ class Stepper:
             eps=how.epsilon,
             fused=device.type in ("cpu", "cuda"),
         )
+        self.fixed = {} if fixed is None else fixed  # a rate set by hand comes before recipe and schedule
         self._slow: dict[str, Tensor] = {}
         self._brake = Brake(weights)
 
@@ -58,7 +61,8 @@ class Stepper:
         rate = scheduled(how.learning_rate_schedule, step, how.learning_rate)
         if how.warmup:
             rate *= min(step / how.warmup, 1.0)
-        return rate, scheduled(how.weight_decay_schedule, step, how.weight_decay)
+        decay = scheduled(how.weight_decay_schedule, step, how.weight_decay)
+        return self.fixed.get("learning_rate", rate), self.fixed.get("weight_decay", decay)
 
     def decay_time(self, step: int) -> float:
         """In how many steps weight decay alone shrinks a weight by the factor e, at the rates of a step."""

@@ -6,8 +6,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from torch import Tensor
 from modscope._version import __version__
 from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, RunError, TrainingError
+from modscope.model import Network
 from modscope.provenance import source_commit
 from modscope.runs import Run, RunFolder
-from modscope.runs.folder import LOSSES, RECIPE, RESUME
+from modscope.runs.folder import EVENTS, LOSSES, RECIPE, RESUME
 from modscope.training.engines import Batch
 from modscope.training.interruption import interruption
 from modscope.training.recipe import Keep, Recipe
+from modscope.training.steering import Event, Steering, events_text, read_events
 from modscope.training.stopping import STEPS, Settling, reason_to_stop
 from modscope.training.trainer import Trainer, quiet_machine
 
@@ -38,7 +40,8 @@ class Status:
     """How training stands after a recorded step. test is of the last evaluation; finished says why it ended.
 
     steps_per_second: since this process began, 0 where that is not known yet or no longer matters.
-    begun_anew: the epochs at which training began again from other initial weights.
+    begun_anew: the epochs at which training began again from other initial weights. rates: learning rate and weight decay
+    of the next step. look: a copy of the network as it is now, made when called; only while the watcher is.
     """
 
     epoch: int
@@ -49,6 +52,8 @@ class Status:
     recipe: Recipe
     finished: str = ""
     begun_anew: tuple[int, ...] = ()
+    rates: tuple[float, float] = (0.0, 0.0)
+    look: Callable[[], Network] | None = field(default=None, repr=False, compare=False)
 
 
 Watch = Callable[[Status], None]
@@ -63,28 +68,43 @@ def _never() -> bool:
     return False
 
 
+_UNSTEERED = Steering()
+
+
 def train(
-    recipe: Recipe, folder: str | os.PathLike[str], *, watch: Watch = _nobody, stop: Stop = _never
+    recipe: Recipe,
+    folder: str | os.PathLike[str],
+    *,
+    watch: Watch = _nobody,
+    stop: Stop = _never,
+    steering: Steering = _UNSTEERED,
 ) -> Run:
     """Train from nothing into a new run folder; returns the run when it ends or is interrupted.
 
-    watch is called with each recorded step; stop is asked between steps whether to stop, as after Ctrl-C.
-    Raises InputError for a folder in use, TrainingError where the loss is no longer a number.
+    watch is called with each recorded step; stop is asked between steps whether to stop, as after Ctrl-C; steering whether
+    to wait and what to change. Raises InputError for a folder in use, TrainingError where the loss is no longer a number.
     """
     trainer = Trainer(recipe)
     # The number of threads decides in which order sums are made, so it is written down.
     recipe = replace(recipe, threads=trainer.threads, engine=trainer.engine.name)
     trainer.recipe = recipe
+    events = sorted((event.checked(recipe.task.p) for event in steering.events), key=lambda e: e.step)
     with RunFolder.create(folder, recipe=recipe.to_toml(), environment=environment(trainer)) as place:
-        _Training(trainer, place, watch, stop).run()
+        _Training(trainer, place, watch, stop, steering, events).run()
     return Run.open(folder)
 
 
 def resume(
-    folder: str | os.PathLike[str], *, watch: Watch = _nobody, stop: Stop = _never, steps: int = 0
+    folder: str | os.PathLike[str],
+    *,
+    watch: Watch = _nobody,
+    stop: Stop = _never,
+    steps: int = 0,
+    steering: Steering = _UNSTEERED,
 ) -> Run:
     """Go on with a run, however it ended, to the bits it would have had without the interruption.
 
+    Changes made by hand (`Event`) are made again at their steps.
     steps: a later last step than the recipe's. A run that `has_ended` stays as it is, and so does one whose state is
     missing or damaged: that raises RunError.
     """
@@ -96,7 +116,9 @@ def resume(
             if steps:
                 recipe = replace(recipe, stop=replace(recipe.stop, steps=steps))
             state = _state_to_go_on_from(place, recipe)
-            training = _Training(Trainer(recipe), place, watch, stop)
+            written = Path(folder) / EVENTS
+            events = read_events(written, recipe.task.p) if written.is_file() else []
+            training = _Training(Trainer(recipe), place, watch, stop, steering, events)
             training.go_back(state)
             place.write_recipe(recipe.to_toml())
             training.run()
@@ -190,8 +212,19 @@ def checkpoint_is_due(keep: Keep, epoch: int) -> bool:
 class _Training:
     """One process's share of a run: a trainer, the folder it writes to, and who watches."""
 
-    def __init__(self, trainer: Trainer, folder: RunFolder, watch: Watch, stop: Stop) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        folder: RunFolder,
+        watch: Watch,
+        stop: Stop,
+        steering: Steering = _UNSTEERED,
+        events: Sequence[Event] = (),
+    ) -> None:
         self.trainer, self.folder, self.watch, self.stop = trainer, folder, watch, stop
+        self.steering, self.events = steering, list(events)
+        if self.events:
+            folder.write_events(events_text(self.events))
         self.recipe = trainer.recipe
         self.settling = Settling()
         self.rows: list[dict[str, float | None]] = []
@@ -204,6 +237,9 @@ class _Training:
             self.folder.cut_after(-1)
             return
         tensors, state = kept
+        for event in self.events:
+            if event.step < int(state["epoch"]) and event.kind != "remove_frequency":
+                self.trainer.make(event)  # what was removed before is not in the weights that were kept
         self.trainer.restore(tensors, int(state["epoch"]))
         self.settling.measures = [tuple(measure) for measure in state["settling"]]
         # The epoch itself is judged again, if it is due: a last step that has become an earlier one may not be.
@@ -221,6 +257,8 @@ class _Training:
                     reason = INTERRUPTED
                 if reason:
                     break
+                start += self._waited(interrupted)
+                self._make_changes()
                 batch = self._advance()
                 epoch = self.trainer.epoch - 1
                 if (
@@ -232,6 +270,27 @@ class _Training:
                     self._note(epoch, batch)
                     self._show(epoch, batch, self.test, pace)
             self._end(reason)
+
+    def _waited(self, interrupted: Stop) -> float:
+        """Waits while the steering says so; returns the seconds that took."""
+        began = time.monotonic()
+        if not self.steering.paused():
+            return 0.0
+        self._flush()
+        while self.steering.paused() and not interrupted() and not self.stop():
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def _make_changes(self) -> None:
+        """Make the changes known for this step, and those asked for now; a new one is written down first."""
+        step = self.trainer.epoch
+        for event in [event for event in self.events if event.step == step]:
+            self.trainer.make(event)
+        asked = [Event(step, kind, value) for kind, value in self.steering.changes()]
+        for event in asked:
+            self.events = sorted([*self.events, event.checked(self.recipe.task.p)], key=lambda e: e.step)
+            self.folder.write_events(events_text(self.events))
+            self.trainer.make(event)
 
     def _advance(self) -> Batch:
         try:
@@ -301,7 +360,11 @@ class _Training:
     ) -> None:
         begun = tuple(self.folder.begun_anew)
         reason = self.trainer.engine_reason
-        self.watch(Status(epoch, train, test, pace, reason, self.recipe, finished, begun))
+        trainer = self.trainer
+        rates = trainer.stepper.rates(trainer.age)
+        self.watch(
+            Status(epoch, train, test, pace, reason, self.recipe, finished, begun, rates, trainer.network)
+        )
 
     def _flush(self) -> None:
         self.folder.append_losses(self.rows)

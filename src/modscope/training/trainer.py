@@ -15,6 +15,7 @@ from modscope.model import Transformer
 from modscope.training.engines import Batch, engine_for
 from modscope.training.optimisers import Stepper
 from modscope.training.recipe import Recipe
+from modscope.training.steering import Event, without_frequency
 from modscope.training.tables import Pairs
 
 __all__ = ["Trainer", "available_threads", "quiet_machine"]
@@ -65,6 +66,7 @@ class Trainer:
         self.train_pairs = Pairs.of(self.task, masks["train"]).tiled().to(self.device)
         self.test_pairs = Pairs.of(self.task, masks["test"]).tiled().to(self.device)
         self.epoch = self.begun = self.attempt = 0
+        self.fixed: dict[str, float] = {}  # rates set by hand, which a new beginning keeps
         self._begin()
 
     def _begin(self) -> None:
@@ -78,7 +80,7 @@ class Trainer:
         )
         first = _first_weights(recipe, recipe.seed + 1000 * self.attempt)
         self.weights = {name: w.to(self.device).requires_grad_() for name, w in first.items()}
-        self.stepper = Stepper(self.weights, recipe.optimiser)
+        self.stepper = Stepper(self.weights, recipe.optimiser, fixed=self.fixed)
 
     def begin_anew(self) -> None:
         """Go on from the initial weights of the next attempt (seed + 1000 an attempt) and a new optimiser."""
@@ -120,6 +122,14 @@ class Trainer:
         chosen = order.sort().values.to(self.device)
         pairs = self.train_pairs
         return Pairs(pairs.a[chosen], pairs.b[chosen], pairs.labels[chosen])
+
+    def make(self, event: Event) -> None:
+        """Make a change by hand: a rate from now on, or a frequency taken out of the embedding once."""
+        event.checked(self.task.p)
+        if event.kind == "remove_frequency":
+            without_frequency(self.weights["embed.W_E"].data, self.task.p, int(event.value))
+        else:
+            self.fixed[event.kind] = float(event.value)
 
     def scores(self) -> dict[str, Batch]:
         """Loss and accuracy on all training pairs and all test pairs."""
