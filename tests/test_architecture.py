@@ -14,6 +14,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "schema": set(),
+    "memory": set(),
     "residues": set(),
     "operations": set(),
     "provenance": set(),
@@ -80,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         "viewer",
     },
 }
-EVERYWHERE = {"errors", "schema", "residues", "operations", "grounds", "provenance", "_version"}
+EVERYWHERE = {"errors", "memory", "schema", "residues", "operations", "grounds", "provenance", "_version"}
 UNBOUND = {"cli", "__init__", "__main__", "_version"}
 
 

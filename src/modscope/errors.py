@@ -16,6 +16,7 @@ import contextlib
 import difflib
 import reprlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 __all__ = [
     "CheckpointError",
@@ -27,6 +28,7 @@ __all__ = [
     "TrainingError",
     "UnknownName",
     "listed",
+    "path_of",
     "shown",
     "turned_into",
 ]
@@ -149,6 +151,20 @@ def turned_into(kind: type[ModscopeError], sentence: str, *, inputs: bool = Fals
         raise kind(f"{sentence}: {error}") from error
     except Exception as error:
         raise kind(f"{sentence}: {cause(error)}") from error
+
+
+def path_of(given: object) -> Path:
+    """A path, from a text or a path that a file can have; InputError for anything else.
+
+    >>> path_of("runs/seed0").name
+    'seed0'
+    """
+    try:
+        path = Path(given)  # type: ignore[arg-type]
+        path.exists()
+    except (TypeError, ValueError, OSError) as error:
+        raise InputError(f"path {shown(given)}: {cause(error)}") from error
+    return path
 
 
 def cause(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from modscope.errors import InputError
 from modscope.task import ModularTask
 
-__all__ = ["Scores", "accuracies", "by_split", "cross_entropy", "losses"]
+__all__ = ["Logits", "Scores", "StreamedLogits", "accuracies", "by_split", "cross_entropy", "losses"]
 
 _ROWS = 8192  # pairs converted to float64 at a time
 
@@ -27,7 +28,36 @@ class Scores:
         return {"train": self.train, "test": self.test, "all": self.all}
 
 
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+class StreamedLogits:
+    """The logits of all pairs [a, b, answer], made again by blocks of pairs wherever they are asked for, never held whole.
+
+    make: a call of it gives the blocks [pair, answer] in the order of the pairs, a major.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[np.ndarray]], p: int, answers: int) -> None:
+        self.shape = (p, p, answers)
+        self._make = make
+
+    def argmax(self, axis: int = -1) -> np.ndarray:
+        """The largest answer of each pair, [a, b]; axis is the last one."""
+        if axis not in (-1, 2):
+            raise InputError(f"axis {axis}: expected the last one, of the answers")
+        return np.concatenate([block.argmax(axis=-1) for block in self._make()]).reshape(self.shape[:2])
+
+    def cross_entropy(self, labels: np.ndarray) -> np.ndarray:
+        """The cross-entropy of each pair, [a, b]."""
+        found, start = np.empty(labels.size), 0
+        for block in self._make():
+            rows = slice(start, start + len(block))
+            found[rows] = cross_entropy(block, labels.reshape(-1)[rows])
+            start += len(block)
+        return found.reshape(labels.shape)
+
+
+Logits = np.ndarray | StreamedLogits
+
+
+def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of each example in float64: log(1 + sum over j != y of exp(l_j - l_y)).
 
     Written without the difference of two large numbers, so a loss of 1e-12 keeps its digits.
@@ -36,6 +66,8 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))[0]), 6)
     0.693147
     """
+    if isinstance(logits, StreamedLogits):
+        return logits.cross_entropy(np.asarray(labels))
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.shape[:-1] != labels.shape:
         raise InputError(f"logits of shape {logits.shape} do not fit labels of shape {labels.shape}")
@@ -62,14 +94,15 @@ def by_split(values: np.ndarray, task: ModularTask) -> Scores:
     return Scores(means.get("train"), means.get("test"), float("nan") if every is None else every)
 
 
-def losses(logits: np.ndarray, task: ModularTask) -> Scores:
+def losses(logits: Logits, task: ModularTask) -> Scores:
     """Mean cross-entropy of logits [a, b, answer] over each split."""
     return by_split(cross_entropy(logits, task.labels), task)
 
 
-def accuracies(logits: np.ndarray, task: ModularTask) -> Scores:
+def accuracies(logits: Logits, task: ModularTask) -> Scores:
     """Share of pairs whose largest logit is the label, over each split."""
-    return by_split(np.asarray(logits).argmax(axis=-1) == task.labels, task)
+    answers = logits if isinstance(logits, StreamedLogits) else np.asarray(logits)
+    return by_split(answers.argmax(axis=-1) == task.labels, task)
 
 
 def is_guessing(accuracy: float, p: int) -> bool:

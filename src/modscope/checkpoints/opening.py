@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout, recognised
@@ -28,8 +29,8 @@ from modscope.checkpoints.settings import Settings, settings_from
 from modscope.checkpoints.splits import found_operation, found_split, stated_split
 from modscope.checkpoints.stated import disagreements, stated_by
 from modscope.checkpoints.states import State, States, epoch_beside, states_at, states_in
-from modscope.errors import CheckpointError, InputError
-from modscope.losses import accuracies, is_guessing, losses
+from modscope.errors import CheckpointError, InputError, path_of, turned_into
+from modscope.losses import Logits, accuracies, is_guessing, losses
 from modscope.model import Network, TransformerConfig
 from modscope.operations import Operation
 from modscope.residues import modulus
@@ -167,7 +168,19 @@ def open_checkpoint(
     network. A network that was read but contradicts its file, or is at chance, has a note that says so.
     """
     told = None if operation is None else Operation.of(operation)
-    given = Path(path)
+    given = path_of(path)
+    with turned_into(CheckpointError, f"{given}: cannot be opened"):
+        return _opened(given, p, config, mapping, epoch, told)
+
+
+def _opened(
+    given: Path,
+    p: int | None,
+    config: Mapping[str, Any] | str | os.PathLike[str] | None,
+    mapping: str | os.PathLike[str] | None,
+    epoch: int | None,
+    told: Operation | None,
+) -> Checkpoint:
     if not given.exists():
         raise InputError(f"{given}: no such file or folder")
     found = weights_in(given, epoch) if given.is_dir() else Found(given, epoch)
@@ -286,10 +299,8 @@ def _assumed(network: Network, settings: Settings) -> list[str]:
     return [f"assumed, not stated: {', '.join(assumed)}"] if assumed else []
 
 
-def _task(
-    contents: Contents, network: Network, settings: Settings
-) -> tuple[ModularTask, list[str], np.ndarray]:
-    logits = network.all_logits().numpy()
+def _task(contents: Contents, network: Network, settings: Settings) -> tuple[ModularTask, list[str], Logits]:
+    logits = answers_of(network, contents.path)
     operation, note = found_operation(logits, settings)
     task = ModularTask(network.config.p, operation, table=settings.table or "")
     listed = stated_split(contents.data, task.p, contents.path)
@@ -319,9 +330,12 @@ def _own(
         for kind, key in (("loss", "losses"), ("accuracy", "accuracies"))
         if isinstance(record.get(key), Mapping)
         for split, value in record[key].items()
-        if split in ("train", "test", "all") and isinstance(value, int | float)
+        if split in ("train", "test", "all")
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and abs(value) < 1e300
     }
-    measured = measured_of(network.all_logits().numpy(), task)
+    measured = measured_of(answers_of(network, contents.path), task)
     moments = MomentsOfOwnFiles(found.series) if found.series else None
     return _judged(
         Checkpoint(
@@ -330,7 +344,7 @@ def _own(
     )
 
 
-def measured_of(logits: np.ndarray, task: ModularTask) -> dict[str, float]:
+def measured_of(logits: Logits, task: ModularTask) -> dict[str, float]:
     """Loss and accuracy over each known split, by the names under which files state them.
 
     logits [a, b, answer].

@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from modscope.checkpoints.settings import Settings
-from modscope.errors import CheckpointError
-from modscope.losses import cross_entropy
+from modscope.errors import CheckpointError, turned_into
+from modscope.losses import Logits, cross_entropy
 from modscope.task import OPERATIONS, ModularTask, Split
 
 __all__ = ["found_operation", "found_split", "stated_split", "train_advantage"]
@@ -59,7 +59,7 @@ def _advantages(logs: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return advantages
 
 
-def found_operation(logits: np.ndarray, settings: Settings) -> tuple[str, str | None]:
+def found_operation(logits: Logits, settings: Settings) -> tuple[str, str | None]:
     """The operation that was stated, else the one with the best accuracy; and a note where it was not stated.
 
     logits [a, b, answer].
@@ -88,7 +88,8 @@ def stated_split(data: Mapping[str, Any], p: int, source: object) -> Split | Non
     listed = data.get("train_indices")
     if listed is None:
         return None
-    indices = np.asarray(listed.cpu() if isinstance(listed, Tensor) else listed)
+    with turned_into(CheckpointError, f"{source}: train_indices"):
+        indices = np.asarray(listed.cpu() if isinstance(listed, Tensor) else listed)
     if indices.dtype.kind not in "iu" or indices.ndim != 1 or not len(indices):
         raise CheckpointError(f"{source}: train_indices: expected a list of pair numbers a * p + b")
     if indices.min() < 0 or indices.max() >= p * p:
@@ -98,7 +99,7 @@ def stated_split(data: Mapping[str, Any], p: int, source: object) -> Split | Non
     return Split.of_mask(mask.reshape(p, p))
 
 
-def found_split(logits: np.ndarray, task: ModularTask, settings: Settings) -> tuple[Split, str]:
+def found_split(logits: Logits, task: ModularTask, settings: Settings) -> tuple[Split, str]:
     """The split a network was trained on, and why it is taken to be that one.
 
     The convention of the project that wrote the config comes first. Where the network's own loss is not

@@ -137,7 +137,7 @@ def _as_numbers(value: object) -> list[float]:
     if not isinstance(value, list | tuple):
         return []
     items = [entry.item() if isinstance(entry, Tensor) and entry.numel() == 1 else entry for entry in value]
-    return [float(x) if isinstance(x, int | float) else math.nan for x in items]
+    return [math.nan if (number := _finite(x)) is None else number for x in items]
 
 
 def disagreements(stated: Mapping[str, float], measured: Mapping[str, float]) -> list[str]:

@@ -167,7 +167,8 @@ def _listed_epochs(
     contents: Contents, states_key: str, epochs_key: str, count: int, notes: list[str]
 ) -> list[int | None]:
     stated = contents.data.get(epochs_key)
-    epochs: list[int | None] = list(stated) if isinstance(stated, list | tuple) else []
+    listed = stated if isinstance(stated, list | tuple) else []
+    epochs = [epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None for epoch in listed]
     if len(epochs) > count:
         notes.append(
             f"{states_key} has {count} of the {len(epochs)} states that {epochs_key} lists: taken to be the last"
