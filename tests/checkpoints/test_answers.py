@@ -52,5 +52,7 @@ def test_more_memory_than_is_free_is_said_before_it_is_taken() -> None:
 @pytest.mark.parametrize("large", [1e30, 1e38])
 def test_weights_that_are_numbers_and_compute_none(tmp_path: Path, large: float) -> None:
     state = {name: torch.full_like(tensor, large) for name, tensor in lens_state(NETWORK).items()}
-    with pytest.raises(CheckpointError, match=r"its weights are numbers, but the logits of 121 pairs are NaN"):
+    with pytest.raises(
+        CheckpointError, match=r"its weights are numbers, but the logits of 121 pairs are NaN"
+    ):
         open_checkpoint(saved(state, tmp_path / "net.pt"))
