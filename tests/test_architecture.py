@@ -13,6 +13,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
 # version.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "display": set(),
     "schema": set(),
     "memory": set(),
     "residues": set(),
@@ -67,6 +68,19 @@ ALLOWED: dict[str, set[str]] = {
         "analysis",
     },
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
+    "workbench": {
+        "task",
+        "model",
+        "checkpoints",
+        "runs",
+        "shipped",
+        "orders",
+        "activations",
+        "analysis",
+        "findings",
+        "report",
+        "viewer",
+    },
     "report": {
         "task",
         "model",
@@ -81,7 +95,7 @@ ALLOWED: dict[str, set[str]] = {
         "viewer",
     },
 }
-EVERYWHERE = {"errors", "memory", "schema", "residues", "operations", "grounds", "provenance", "_version"}
+EVERYWHERE = {"errors", "display", "memory", "schema", "residues", "operations", "grounds", "provenance", "_version"}
 UNBOUND = {"cli", "__init__", "__main__", "_version"}
 
 

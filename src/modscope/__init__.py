@@ -21,6 +21,8 @@ _HOMES = {
     "PairMLPConfig": "modscope.model",
     "Transformer": "modscope.model",
     "TransformerConfig": "modscope.model",
+    "Net": "modscope.workbench",
+    "open": "modscope.workbench",
     "record": "modscope.activations",
     "with_replaced": "modscope.activations",
     "in_order": "modscope.orders",

@@ -187,6 +187,15 @@ class ModularTask:
         if chosen.is_table or chosen.group is not None:
             self.labels  # noqa: B018 - raises where the table is of another size than p
 
+    def __str__(self) -> str:
+        """The task in words.
+
+        >>> print(ModularTask(113), ModularTask(5, "random"), sep="; ")
+        a + b mod 113; random mod 5
+        """
+        formula = {"add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b"}
+        return f"{formula.get(self.operation, self.operation)} mod {self.p}"
+
     @property
     def what(self) -> Operation:
         """The operation itself."""

@@ -148,6 +148,9 @@ class Counterfactual(Activations):
     def attrs(self, hook: str) -> dict[str, object]:
         return self.base.attrs(hook) | {"replaced": list(self.replaced)}
 
+    def axes_of(self, name: str) -> dict[str, int]:
+        return self.base.axes_of(name)
+
     def recorded_anew(self, network: Network) -> Activations:
         return Counterfactual(self.base.recorded_anew(network), self.changes)
 

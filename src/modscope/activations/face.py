@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from modscope import display
 from modscope.errors import MissingWeight, UnknownName
 from modscope.model import Network, Positions
 from modscope.task import ModularTask
@@ -188,3 +189,48 @@ class Activations(Mapping[str, xr.DataArray], ABC):
     def attrs(self, hook: str) -> dict[str, object]:
         """What the array of a hook says of itself: hook, p, operation, and the layer where there are several."""
         return {"hook": hook, "p": self.task.p, "operation": self.task.operation}
+
+    # What it looks like
+
+    def axes_of(self, name: str) -> dict[str, int]:
+        """The axes of a hook with their sizes, as `at` gives it for joint hooks, without computing more than it takes."""
+        hook = self.hook_name(name)
+        return {
+            str(dim): size
+            for dim, size in (self.at(hook) if self.is_joint(hook) else self[hook]).sizes.items()
+        }
+
+    def _rows(self) -> list[tuple[str, str, int, str]]:
+        """For each hook: name, axes, bytes, and whether it is in memory, computed when asked for, or replaced."""
+        rows, kept, item = [], set(self.kept), 4
+        for hook in self.hooks:
+            axes = self.axes_of(hook)
+            state = "in memory" if hook in kept or not self.is_joint(hook) else "when asked for"
+            size = item * int(np.prod(list(axes.values())))
+            rows.append(
+                (
+                    hook,
+                    display.shape_text(axes, axes.values()),
+                    size,
+                    "replaced" if hook in self.replaced else state,
+                )
+            )
+        return rows
+
+    def _head(self) -> str:
+        return f"Activations of {self.task}, {display.bytes_text(self.nbytes)} in memory"
+
+    def __repr__(self) -> str:
+        rows = [(hook, axes, display.bytes_text(size), state) for hook, axes, size, state in self._rows()]
+        across = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = [
+            f"  {hook.ljust(across[0])}  {axes.ljust(across[1])}  {size.rjust(across[2])}  {state}"
+            for hook, axes, size, state in rows
+        ]
+        return "\n".join([self._head(), *lines])
+
+    def _repr_html_(self) -> str:
+        rows = self._rows()
+        return display.card_html(
+            self._head(), display.table_html("", ("hook", "axes", "bytes", "state"), rows)
+        )

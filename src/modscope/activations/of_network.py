@@ -33,6 +33,7 @@ class NetworkRecord(Activations):
         self.task = task
         self.positions = positions
         self._joint: dict[str, Tensor] = {}
+        self._axes: dict[str, dict[str, int]] = {}
         self.derived = {}
 
     @abstractmethod
@@ -98,6 +99,19 @@ class NetworkRecord(Activations):
                 'record with positions="all"'
             )
         return x.sel(pos=pos, drop=True)
+
+    @torch.no_grad()
+    def axes_of(self, name: str) -> dict[str, int]:
+        hook, p = self.hook_name(name), self.task.p
+        if not self.is_joint(hook) or hook in self._joint:
+            return super().axes_of(name)
+        if hook not in self._axes:  # the pairs of one row tell the axes of all hooks
+            known = {h: x[:p] for h, x in self._joint.items()}
+            block = self._block(range(1), self.joint_hooks, known)
+            for h, x in block.items():
+                sizes = self._named(h, x, range(1)).isel(pos=0).sizes
+                self._axes[h] = {str(dim): size for dim, size in sizes.items()} | {"a": p}
+        return dict(self._axes[hook])
 
     def load(self, *names: str) -> Activations:
         wanted = [self.hook_name(name) for name in names] or list(self.joint_hooks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,15 @@ from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, weight_table
 from modscope.errors import UnknownName
 
-__all__ = ["DEFAULT_RULE", "RULES", "Evidence", "KeyFrequencies", "evidence_of", "key_frequencies"]
+__all__ = [
+    "DEFAULT_RULE",
+    "RULES",
+    "Evidence",
+    "KeyFrequencies",
+    "evidence_of",
+    "given_or_found",
+    "key_frequencies",
+]
 
 DEFAULT_RULE = "logit_share"
 
@@ -170,3 +178,13 @@ def key_frequencies(
     measure, threshold = found
     ks = tuple(int(k) for k in measure.k.values[measure.values > threshold])
     return KeyFrequencies(rule, ks, definition, measure, threshold)
+
+
+found_by_rule = key_frequencies  # where an argument has that name
+
+
+def given_or_found(acts: Activations, key_frequencies: Sequence[int] | None) -> tuple[int, ...]:
+    """The key frequencies given, or where none are, those of the default rule."""
+    if key_frequencies is not None:
+        return tuple(int(k) for k in key_frequencies)
+    return found_by_rule(acts).frequencies

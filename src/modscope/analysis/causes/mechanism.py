@@ -13,6 +13,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.answer.clock_and_pizza import isolated_circle
+from modscope.analysis.answer.keys import given_or_found
 from modscope.analysis.causes.replacement import MarginalOf, input_hook, margins, replacements
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.weights.frequencies import Map, weight_table
@@ -123,9 +124,14 @@ class Mechanism:
 
 
 def mechanism(
-    acts: Activations, key_frequencies: Sequence[int], *, marginal: MarginalOf | None = None
+    acts: Activations,
+    key_frequencies: Sequence[int] | None = None,
+    *,
+    marginal: MarginalOf | None = None,
 ) -> Mechanism:
     """Which mechanism makes the answer, in shares of its margin (`Mechanism` says what each means).
+
+    key_frequencies: those of the default rule (`key_frequencies`), if none are given.
 
     The MLP's input is divided into its part linear in the tokens, f(a) + g(b), and the rest, which depends on
     both. With v(parts) the margin when only those parts are there, the share of the first is its Shapley
@@ -136,6 +142,7 @@ def mechanism(
     The symmetry under a <-> b, which is evenness about c/2, plays no part: every one of these can have it.
     Raises InputError where the answer is neither a + b nor a - b.
     """
+    key_frequencies = given_or_found(acts, key_frequencies)
     found = replacements(acts, marginal=marginal)
     memorised = _memorised(acts)
     known = memorised is not None

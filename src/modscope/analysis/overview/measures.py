@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modscope.activations import Activations
+from modscope.analysis.answer.keys import given_or_found
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.inputs.attention import (
     log_odds_additivity,
@@ -46,16 +47,17 @@ class Measure:
     table: Callable[[Activations, Sequence[int]], Table]
 
 
-def measure_table(acts: Activations, name: str, key_frequencies: Sequence[int]) -> Table:
+def measure_table(acts: Activations, name: str, key_frequencies: Sequence[int] | None = None) -> Table:
     """The table of one measure of `MEASURES`.
 
     Multiplication mod a prime is measured as the addition of exponents that it is (`exponents.as_addition`).
-    Without key frequencies the measures that can do without look at all. Raises UnknownName for a name that there
+    key_frequencies: those of the default rule (`key_frequencies`), if none are given; with an empty list the measures
+    that can do without look at all. Raises UnknownName for a name that there
     is not, InputError for a frequency outside 1..p//2 and where the measure does not apply to the network.
     """
     if name not in MEASURES:
         raise UnknownName.of("measure", name, MEASURES)
-    keys, title = tuple(key_frequencies), "{}"
+    keys, title = given_or_found(acts, key_frequencies), "{}"
     if acts.task.operation == "multiply":
         acts, title = (
             as_addition(acts),

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.answer.keys import given_or_found
 from modscope.analysis.causes.ablation.attention import attention_ablations
 from modscope.analysis.causes.ablation.filters import logit_ablations, neuron_filter_ablations
 from modscope.analysis.causes.ablation.mlp import (
@@ -93,8 +94,12 @@ class AblationResult:
         return float(np.mean(losses >= self.ablated.loss.all)) if len(losses) else float("nan")
 
 
-def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 0) -> dict[str, Ablation]:
+def ablations(
+    acts: Activations, key_frequencies: Sequence[int] | None = None, *, seed: int = 0
+) -> dict[str, Ablation]:
     """Every ablation that applies to this network, by name, none of them run yet.
+
+    key_frequencies: those of the default rule (`key_frequencies`), if none are given.
 
     Names: pattern-mean, pattern-constant, pattern-uniform, pattern-equalised, pattern-swapped (with /head=H
     for one head), attention-mean, head-mean/head=H; nonlinearity-removed, half-linear, half-absolute;
@@ -105,7 +110,7 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
     out where the network has none. `seed` draws the permuted tokens.
     """
     circle = circle_of(acts.task)
-    ks = checked_frequencies(key_frequencies, circle.n)
+    ks = checked_frequencies(given_or_found(acts, key_frequencies), circle.n)
     found = [
         *attention_ablations(acts),
         *nonlinearity_ablations(acts),
@@ -123,13 +128,15 @@ def ablations(acts: Activations, key_frequencies: Sequence[int], *, seed: int = 
 def ablate(
     acts: Activations,
     name: str,
-    key_frequencies: Sequence[int],
+    key_frequencies: Sequence[int] | None = None,
     *,
     controls: int = 20,
     matched: Matched = "size",
     seed: int = 0,
 ) -> AblationResult:
     """One ablation with its random controls, on a resumed forward pass.
+
+    key_frequencies: those of the default rule (`key_frequencies`), if none are given.
 
     matched "size": a control is a random set as large as the one removed or kept, where there is such a set;
     "energy": it is the same change dealt to random pairs, for every ablation of an activation. Random sets
@@ -143,7 +150,7 @@ def ablate(
 
 def ablate_all(
     acts: Activations,
-    key_frequencies: Sequence[int],
+    key_frequencies: Sequence[int] | None = None,
     *,
     names: Iterable[str] | None = None,
     controls: int = 20,
