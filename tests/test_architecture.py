@@ -71,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     "workbench": {
         "task",
         "model",
+        "networks",
         "checkpoints",
         "runs",
         "shipped",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from html import escape
 from textwrap import wrap
 from typing import Any
@@ -16,7 +16,9 @@ import numpy as np
 
 __all__ = [
     "Beside",
+    "Shown",
     "bar_html",
+    "bars_svg",
     "bytes_text",
     "card_html",
     "curves_svg",
@@ -26,6 +28,7 @@ __all__ = [
     "fields_of",
     "number_text",
     "shape_text",
+    "shares_html",
     "table_html",
     "verdict_html",
 ]
@@ -120,6 +123,8 @@ def fields_of(thing: Any, *, leave: Iterable[str] = ()) -> dict[str, str]:
 def _short(value: Any) -> str:
     if isinstance(value, str):
         return value
+    if callable(value) and hasattr(value, "__name__"):
+        return str(value.__name__)
     if hasattr(value, "data_vars"):
         return f"Dataset of {', '.join(map(str, value.data_vars))} over ({shape_text(value.sizes, value.sizes.values())})"
     if hasattr(value, "dims") and hasattr(value, "coords"):
@@ -128,6 +133,8 @@ def _short(value: Any) -> str:
         return f"array {value.shape} {value.dtype}"
     if isinstance(value, float):
         return number_text(value)
+    if is_dataclass(value) and not isinstance(value, type) and len(fields(value)) > 1:
+        return ", ".join(f"{name} {text}" for name, text in fields_of(value).items() if text != "")
     if isinstance(value, Mapping):
         shown = ", ".join(f"{key}: {_short(x)}" for key, x in value.items())
         return (
@@ -147,11 +154,15 @@ def _short(value: Any) -> str:
 def facts_html(head: str, facts: Mapping[str, object], *more: str) -> str:
     """A card: a heading, facts as rows of two cells, and more HTML under them. Facts that are `Markup` stay as they are."""
     rows = "".join(
-        f'<tr><td style="{_CELL.format("left")};opacity:.7">{escape(name)}</td>'
+        f'<tr><td style="{_CELL.format("left")};opacity:.7;white-space:nowrap">{escape(name)}</td>'
         f'<td style="{_CELL.format("left")}">{_escaped(value)}</td></tr>'
         for name, value in facts.items()
     )
-    table = f'<table style="border-collapse:collapse;background:none;margin:0">{rows}</table>' if rows else ""
+    table = (
+        f'<table style="border-collapse:collapse;background:none;margin:0;font-size:13px">{rows}</table>'
+        if rows
+        else ""
+    )
     return card_html(head, table, *more)
 
 
@@ -185,10 +196,12 @@ def table_html(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         for row in rows
     )
     caption = (
-        f'<caption style="text-align:left;caption-side:top">{_escaped(title)}</caption>' if title else ""
+        f'<caption style="text-align:left;caption-side:top">{_escaped(title).replace(chr(10), "<br>")}</caption>'
+        if title
+        else ""
     )
     return (
-        f'<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:0" onclick="{_SORT}">{caption}'
+        f'<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:0;font-size:13px" onclick="{_SORT}">{caption}'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -245,6 +258,46 @@ def bar_html(effect: float, control: float, limit: float, *, title: str = "") ->
     )
 
 
+def shares_html(shares: Mapping[str, float]) -> Beside:
+    """Shares of a whole as one bar in parts, each named with its per cent."""
+    across, left, parts, names = 300.0, 0.0, [], []
+    for i, (name, share) in enumerate(shares.items()):
+        width = across * min(max(share, 0.0), 1.0)
+        parts.append(
+            f'<rect x="{left:.1f}" width="{width:.1f}" height="12" fill="{_LINES[i % len(_LINES)]}"/>'
+        )
+        names.append(
+            f'<span style="color:{_LINES[i % len(_LINES)]}">■</span> {escape(name)} {100 * share:.1f} %'
+        )
+        left += width
+    return Beside(
+        f'<svg width="{across:.0f}" height="12" role="img">{"".join(parts)}</svg><br>{", ".join(names)}'
+    )
+
+
+def bars_svg(
+    x: Sequence[int], y: np.ndarray, marked: Iterable[int] = (), *, limit: float | None = None
+) -> str:
+    """Bars over whole numbers, the marked ones in colour and numbered, with a line at the limit."""
+    values = np.nan_to_num(np.asarray(y, dtype=float))
+    top, across, height, marks = max(values.max(initial=0.0), limit or 0.0) or 1.0, 6, 80, set(marked)
+    parts = [f'<svg width="{across * len(x) + 4}" height="{height + 16}" role="img" font-size="9">']
+    for i, (k, value) in enumerate(zip(x, values, strict=True)):
+        tall = height * max(value, 0.0) / top
+        colour = "#0072B2" if k in marks else "#999"
+        parts.append(
+            f'<rect x="{across * i}" y="{height - tall:.1f}" width="{across - 1}" height="{tall:.1f}" fill="{colour}"/>'
+        )
+        if k in marks:
+            parts.append(f'<text x="{across * i}" y="{height + 12}" fill="currentColor">{k}</text>')
+    if limit is not None:
+        at = height - height * limit / top
+        parts.append(
+            f'<line x1="0" x2="{across * len(x)}" y1="{at:.1f}" y2="{at:.1f}" stroke="currentColor"/>'
+        )
+    return "".join(parts) + "</svg>"
+
+
 def curves_svg(
     x: np.ndarray, curves: Mapping[str, np.ndarray], *, width: int = 340, height: int = 110
 ) -> str:
@@ -273,3 +326,30 @@ def curves_svg(
     parts.append(f'<text x="{left}" y="{height - 4}">{x[0]:,.0f}</text>')
     parts.append(f'<text x="{right}" y="{height - 4}" text-anchor="end">{x[-1]:,.0f}</text></svg>')
     return "".join(parts)
+
+
+class Shown:
+    """For dataclasses of results: they print their fields one a line, arrays by their axes, and show the same in a notebook.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True, repr=False)
+    ... class Fit(Shown):
+    ...     fve: float
+    ...     alpha: object
+    >>> Fit(0.95, np.zeros((5, 128)))
+    Fit
+      fve    0.95
+      alpha  array (5, 128) float64
+    """
+
+    def _told(self) -> Mapping[str, object]:
+        return fields_of(self)
+
+    def _title(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return facts_text(self._title(), self._told())
+
+    def _repr_html_(self) -> str:
+        return facts_html(self._title(), self._told())

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from modscope.display import facts_html
 from modscope.errors import InputError, UnknownName, shown
 from modscope.operations import Operation
 from modscope.residues import modulus
@@ -195,6 +196,11 @@ class ModularTask:
         """
         formula = {"add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b"}
         return f"{formula.get(self.operation, self.operation)} mod {self.p}"
+
+    def _repr_html_(self) -> str:
+        train = f"{self.split.fraction:.0%} of the pairs" if self.split.kind != "none" else "not known"
+        facts = {"pairs": f"{self.p**2:,}", "trained on": train, "split": self.split.kind}
+        return facts_html(str(self), facts)
 
     @property
     def what(self) -> Operation:

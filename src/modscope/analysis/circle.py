@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import xarray as xr
 
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.operations import is_prime, primitive_root
 from modscope.task import ModularTask
@@ -19,8 +20,8 @@ __all__ = ["Circle", "circle_of", "primitive_root"]
 Array = TypeVar("Array", np.ndarray, xr.DataArray)
 
 
-@dataclass(frozen=True)
-class Circle:
+@dataclass(frozen=True, repr=False)
+class Circle(Shown):
     """The residues of a task as n places of a circle, and the answer's place as i + sign * j.
 
     add and subtract: the residues 0..p-1 themselves, sign +1 and -1. multiply, p prime: the place of g**i is

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from modscope.display import table_html
 from modscope.errors import InputError
 
 __all__ = ["Table", "table_of"]
@@ -47,6 +48,9 @@ class Table:
         return "\n\n".join([f"{self.title}\n{blocks[0]}", *blocks[1:]])
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return table_html(self.title, self.columns, self.rows)
 
     def records(self) -> list[dict[str, object]]:
         """One dict for each row, column -> value, as JSON can hold it: a number that does not exist is None.

@@ -29,9 +29,11 @@ from modscope.checkpoints.settings import Settings, settings_from
 from modscope.checkpoints.splits import found_operation, found_split, stated_split
 from modscope.checkpoints.stated import disagreements, stated_by
 from modscope.checkpoints.states import State, States, epoch_beside, states_at, states_in
+from modscope.display import Shown, number_text
 from modscope.errors import CheckpointError, InputError, path_of, turned_into
 from modscope.losses import Logits, accuracies, is_guessing, losses
 from modscope.model import Network, TransformerConfig
+from modscope.networks.kinds import described
 from modscope.operations import Operation
 from modscope.residues import modulus
 from modscope.task import ModularTask
@@ -41,8 +43,8 @@ __all__ = ["Checkpoint", "open_checkpoint"]
 DOUBTFUL = 0.99  # accuracy under which what was assumed of the network is named
 
 
-@dataclass(frozen=True)
-class Checkpoint:
+@dataclass(frozen=True, repr=False)
+class Checkpoint(Shown):
     """A network from a file, its task, and what is known of both.
 
     layout: the name of the layout it was stored in. stated: losses and accuracies that the file gives
@@ -60,6 +62,22 @@ class Checkpoint:
     measured: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     _moments: Moments | None = field(default=None, repr=False, compare=False)
+
+    def _title(self) -> str:
+        return f"{self.source.name}: {self.task}"
+
+    def _told(self) -> dict[str, object]:
+        agrees = {True: ", as measured", False: ", which is not what was measured", None: ""}[self.agrees]
+        told = {
+            "network": described(self.model),
+            "layout": self.layout,
+            "epoch": "" if self.epoch is None else f"{self.epoch:,}, one of {max(len(self.epochs), 1)}",
+            "split": self.task.split.kind if self.task.split.kind != "none" else "not known",
+            "measured": _scores(self.measured),
+            "stated": _scores(self.stated) + agrees if self.stated else "",
+            "notes": " ".join(self.notes),
+        }
+        return {name: value for name, value in told.items() if value}
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -144,6 +162,10 @@ class _Assembly:
         tensors = {name: tensor for name, tensor in state.tensors.items() if name not in self.ignored}
         where = f"{self.source}: {state.place}" if state.place else self.source
         return assembled(self.layout, tensors, self.settings, sizes=self.sizes, source=where)
+
+
+def _scores(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {number_text(value)}" for name, value in values.items())
 
 
 def open_checkpoint(

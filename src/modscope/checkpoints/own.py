@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from modscope.checkpoints.reading import Contents, read_file
+from modscope.display import Shown
 from modscope.errors import CheckpointError, InputError, ModscopeError
 from modscope.model import Network
 from modscope.networks.families import network_from_dict
@@ -69,8 +70,8 @@ def write_beside(path: Path, data: bytes) -> None:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-@dataclass(frozen=True)
-class Saved:
+@dataclass(frozen=True, repr=False)
+class Saved(Shown):
     """What `save_safetensors` was given."""
 
     model: Network

@@ -5,8 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
+from textwrap import wrap
 from typing import Any, Literal
 
+from modscope.display import (
+    Beside,
+    bar_html,
+    card_html,
+    details_html,
+    facts_html,
+    facts_text,
+    table_html,
+    verdict_html,
+)
 from modscope.errors import InputError, UnknownName
 
 __all__ = ["VERDICTS", "Finding", "Findings", "Interval", "Measure", "Picture", "Rule", "Verdict"]
@@ -134,7 +146,7 @@ class Picture:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """One claim and what a network says to it.
 
@@ -160,14 +172,35 @@ class Finding:
 
     def __str__(self) -> str:
         """The verdict, the claim, its numbers with their definitions, and what they cannot tell."""
-        lines = [
-            f"{self.title}: {self.verdict.upper()}",
-            self.statement,
-            f"  effect   {self.effect}  {self.effect.definition}",
-            f"  control  {self.control}  {self.control.definition}",
-            f"  because  {self.reason}" + (f"; {self.summary}" if self.summary else ""),
-        ]
-        return "\n".join([*lines, *([f"  but      {self.warning}"] if self.warning else [])])
+        head = "\n".join([f"{self.title}: {self.verdict.upper()}", *wrap(self.statement, 80)])
+        facts = {
+            "effect": f"{self.effect}  {self.effect.definition}",
+            "control": f"{self.control}  {self.control.definition}",
+            "because": self.reason + (f"; {self.summary}" if self.summary else ""),
+        }
+        return facts_text(head, facts | ({"but": self.warning} if self.warning else {}))
+
+    __repr__ = __str__
+
+    def _bar(self) -> str:
+        told = f"effect {self.effect}, control {self.control}, line at {self.rule.holds:g}"
+        return bar_html(self.effect.value, self.control.value, self.rule.holds, title=told)
+
+    def _details(self) -> str:
+        facts = {
+            "effect": f"{self.effect} {self.effect.definition}",
+            "control": f"{self.control} {self.control.definition}",
+            "rule": str(self.rule),
+            "because": self.reason + (f"; {self.summary}" if self.summary else ""),
+        }
+        if self.warning:
+            facts["but"] = self.warning
+        numbers = table_html("", ("number", "value"), list(self.numbers.items())) if self.numbers else ""
+        return facts_html(self.statement, facts, numbers)
+
+    def _repr_html_(self) -> str:
+        head = Beside(f"{escape(self.title)} {verdict_html(self.verdict)} {self._bar()}")
+        return card_html(head, self._details())
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain JSON values."""
@@ -233,6 +266,19 @@ class Findings(Sequence[Finding]):
         )
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                Beside(details_html(f.title, f._details())),
+                f.effect.value,
+                f.control.value,
+                f._bar(),
+                verdict_html(f.verdict),
+            )
+            for f in self._found
+        ]
+        return card_html("Findings", table_html("", ("claim", "effect", "control", "", "verdict"), rows))
 
 
 def _finite(value: float) -> float | None:

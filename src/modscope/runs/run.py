@@ -15,6 +15,7 @@ import xarray as xr
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
 from modscope.checkpoints.folders import MANIFEST, anew_notes, before, inside, read_manifest
 from modscope.checkpoints.reading import read_table
+from modscope.display import Shown, curves_svg, facts_html, number_text
 from modscope.errors import CheckpointError, InputError, RunError
 from modscope.model import Network
 from modscope.runs.film import film, lazy_array
@@ -43,8 +44,8 @@ _AXES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """A training run: the networks of its epochs, read when asked for, and its losses.
 
     path: the folder or file. epochs: those that can be read, ascending; an epoch is a step of the optimiser.
@@ -124,6 +125,31 @@ class Run:
             _foreign_losses(checkpoint, sorted(checkpoint.epochs)),
             _network_at=checkpoint.network_at if checkpoint.epochs else lambda _: checkpoint.model,
         )
+
+    def _title(self) -> str:
+        return f"Run {self.path.name}: {self.task}"
+
+    def _told(self) -> dict[str, object]:
+        last = {
+            str(name): number_text(float(y.values[-1])) for name, y in self.losses.data_vars.items() if y.size
+        }
+        told = {
+            "epochs": f"{len(self.epochs)} kept, {self.epochs[0]:,} to {self.epochs[-1]:,}",
+            "finished": self.finished,
+            "preset": self.recipe.get("preset", ""),
+            "last": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in last.items()),
+            "note": " ".join(self.notes),
+        }
+        return {name: value for name, value in told.items() if value}
+
+    def _repr_html_(self) -> str:
+        curves = {
+            str(name).replace("_", " "): y.values
+            for name, y in self.losses.data_vars.items()
+            if str(name).endswith("loss") and y.dims == ("epoch",)
+        }
+        picture = curves_svg(self.losses.epoch.values, curves) if curves else ""
+        return facts_html(self._title(), self._told(), picture)
 
     @property
     def notes(self) -> tuple[str, ...]:

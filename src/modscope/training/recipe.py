@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from modscope.checkpoints.reading import read_table
+from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.model import TransformerConfig
 from modscope.operations import Operation, operation_from
@@ -144,8 +145,8 @@ class Keep:
     resume: int = 1000
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, repr=False)
+class Recipe(Shown):
     """One training run, whole: the same recipe on the same engine gives the same bits.
 
     >>> recipe = Recipe().changed({"optimiser.learning_rate": 3e-3, "task.p": 59})

@@ -18,6 +18,7 @@ from modscope.checkpoints import Checkpoint
 from modscope.errors import InputError, ModscopeError, UnknownName
 from modscope.findings import Finding, Findings, findings
 from modscope.model import Network
+from modscope.networks.kinds import described
 from modscope.orders import in_order
 from modscope.report import Look, checkpoint_facts, report_page
 from modscope.runs import Run
@@ -263,7 +264,7 @@ class Net:
         return str(self.task)
 
     def _facts(self) -> dict[str, str]:
-        facts = {"network": repr(self.model) if self.acts.network else "none: activations alone"}
+        facts = {"network": described(self.model) if self.acts.network else "none: activations alone"}
         if self.epoch is not None:
             several = f", one of {len(self.epochs)}" if len(self.epochs) > 1 else ""
             facts["epoch"] = f"{self.epoch:,}{several}"

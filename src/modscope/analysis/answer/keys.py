@@ -13,6 +13,7 @@ from modscope.analysis.answer.logits import LogitFit, logit_fit
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, weight_table
+from modscope.display import Shown, bars_svg, facts_html
 from modscope.errors import UnknownName
 
 __all__ = [
@@ -28,8 +29,8 @@ __all__ = [
 DEFAULT_RULE = "logit_share"
 
 
-@dataclass(frozen=True)
-class KeyFrequencies:
+@dataclass(frozen=True, repr=False)
+class KeyFrequencies(Shown):
     """A set of key frequencies and the rule that found it.
 
     frequencies: sorted; empty where the rule finds none. measure (k): what the rule looked at; threshold: what
@@ -42,9 +43,22 @@ class KeyFrequencies:
     measure: xr.DataArray
     threshold: float
 
+    def _told(self) -> dict[str, object]:
+        found = " ".join(map(str, self.frequencies)) or "none"
+        return {
+            "frequencies": found,
+            "rule": f"{self.rule}: {self.definition}",
+            "threshold": f"{self.threshold:.4g}",
+        }
 
-@dataclass(frozen=True)
-class Evidence:
+    def _repr_html_(self) -> str:
+        ks = [int(k) for k in self.measure.k.values]
+        picture = bars_svg(ks, self.measure.values, self.frequencies, limit=self.threshold)
+        return facts_html(self._title(), self._told(), picture)
+
+
+@dataclass(frozen=True, repr=False)
+class Evidence(Shown):
     """What the rules look at: the circle, the embedding's and W_L's rows on it, clusters, and the logits' fit.
 
     fit is None where the answer does not turn on a circle.

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.analysis.circle import Circle, circle_of
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.losses import Scores, cross_entropy
 from modscope.signal import mean_over
@@ -42,8 +43,8 @@ def offset_profile(profile: np.ndarray, circle: Circle) -> np.ndarray:
     return square[s, (s - d[:, None]) % circle.n].mean(axis=1)
 
 
-@dataclass(frozen=True)
-class LogitFit:
+@dataclass(frozen=True, repr=False)
+class LogitFit(Shown):
     """The logits as sum over k of alpha_k cos w_k(a + b - c).
 
     alpha (k), k = 0..n//2: the weight of each cosine, by projection (they are orthogonal); fve (k): the share

@@ -11,6 +11,7 @@ import xarray as xr
 
 from modscope.analysis.answer.logits import logit_fit, pair_scores, sum_profile
 from modscope.analysis.circle import Circle, circle_of
+from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores, cross_entropy
 from modscope.signal import basis_frequencies, fourier_basis
@@ -115,8 +116,8 @@ def excluded_logits(
     return x - key_part(logits, task, frequencies, mask=mask)
 
 
-@dataclass(frozen=True)
-class Restriction:
+@dataclass(frozen=True, repr=False)
+class Restriction(Shown):
     """Loss and accuracy by split with only the part inside a mask kept, and with it taken out."""
 
     mask: Mask

@@ -16,7 +16,9 @@ from modscope.analysis.answer.clock_and_pizza import isolated_circle
 from modscope.analysis.answer.keys import given_or_found
 from modscope.analysis.causes.replacement import MarginalOf, input_hook, margins, replacements
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
+from modscope.analysis.tables import table_of
 from modscope.analysis.weights.frequencies import Map, weight_table
+from modscope.display import Shown, card_html, facts_html, shares_html
 from modscope.model import Network
 from modscope.task import ModularTask
 
@@ -77,8 +79,8 @@ def _envelope_fit(curve: np.ndarray, k: int) -> tuple[float, float]:
     return share, float(slope**2 * envelope.var() / variance)
 
 
-@dataclass(frozen=True)
-class Mechanism:
+@dataclass(frozen=True, repr=False)
+class Mechanism(Shown):
     """How much of the answer's margin each mechanism gives; the three shares sum to 1.
 
     rectified: made by the MLP's nonlinearity from functions of one token each. product: made from parts of
@@ -109,6 +111,19 @@ class Mechanism:
             "memorisation": self.memorised,
         }
         return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def _told(self) -> dict[str, object]:
+        told: dict[str, object] = {"": str(self)}
+        if not self.at_chance and not self.split_known:
+            told["memorised"] = "what lies outside the key frequencies, as no split is known"
+        return told
+
+    def _repr_html_(self) -> str:
+        if self.at_chance:
+            return facts_html(self._title(), self._told())
+        circles = table_of(self.circles, "Circle by circle", rows="k")
+        shares = {name: share for name, share in self.shares().items() if share >= 0.0005}
+        return card_html(self._title(), shares_html(shares), circles._repr_html_())
 
     def __str__(self) -> str:
         if self.at_chance:

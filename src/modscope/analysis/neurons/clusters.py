@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.analysis.circle import Circle
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.signal import frequency_fve
 
@@ -36,8 +37,8 @@ def neuron_fve(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
     return fve.transpose(x.dims[2], "k").rename("fve")
 
 
-@dataclass(frozen=True)
-class Clusters:
+@dataclass(frozen=True, repr=False)
+class Clusters(Shown):
     """Each neuron's best frequency and the share of its variance that it explains.
 
     frequency int[neuron], 0 for a neuron that never changes; fve float[neuron]; threshold: a neuron belongs

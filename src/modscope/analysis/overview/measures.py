@@ -32,14 +32,15 @@ from modscope.analysis.plane.quadratic import compare_hooks
 from modscope.analysis.plane.symmetry import circulant_defects, even_fractions, swap_shares
 from modscope.analysis.tables import Table, table_of
 from modscope.analysis.weights.maps import map_gains
+from modscope.display import Shown
 from modscope.errors import UnknownName
 from modscope.signal import noise_defects
 
 __all__ = ["MEASURES", "Measure", "measure_table"]
 
 
-@dataclass(frozen=True)
-class Measure:
+@dataclass(frozen=True, repr=False)
+class Measure(Shown):
     """A table that can be made of any network, or refused with InputError where it does not apply."""
 
     name: str

@@ -10,6 +10,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.clusters import Clusters
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.orders import in_order
 from modscope.signal import mean_over, power
@@ -24,8 +25,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class WaveSpecimen:
+@dataclass(frozen=True, repr=False)
+class WaveSpecimen(Shown):
     """One feature of a hook in the order (c, a), and one of its rows.
 
     picture: (c, a), places on the circle of the task; row: the wave in a at c; reflected: the same wave
@@ -87,8 +88,8 @@ def _on_places(x: xr.DataArray, circle: Circle) -> xr.DataArray:
     return x.assign_coords(a=n, b=n)
 
 
-@dataclass(frozen=True)
-class NeuronSpecimen:
+@dataclass(frozen=True, repr=False)
+class NeuronSpecimen(Shown):
     """One neuron before and after the activation function: pictures (a, b) and their spectra (k_a, k_b).
 
     frequency: its key frequency, 0 if it has none; fve: the share of its variance which that explains. The spectra

@@ -36,14 +36,15 @@ from modscope.analysis.weights.frequencies import (
     relations,
     weight_table,
 )
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.losses import Scores, accuracies, is_guessing, losses
 
 __all__ = ["Summary", "summarise"]
 
 
-@dataclass(frozen=True)
-class Summary:
+@dataclass(frozen=True, repr=False)
+class Summary(Shown):
     """The first look at a network, computed once; `to_dict` gives it as JSON values.
 
     What does not apply to a task is None: the logits' fit, restrictions and evenness need an answer that

@@ -10,6 +10,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.circle import Circle, circle_of
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.signal import basis_frequencies, energy_by_term, to_fourier
 
@@ -30,8 +31,8 @@ _KEPT_BYTES = 256e6
 ROUNDING = 1e-12  # the share of the energy below which what is left in float32 is rounding
 
 
-@dataclass(frozen=True)
-class PairEnergy:
+@dataclass(frozen=True, repr=False)
+class PairEnergy(Shown):
     """The energy of a centred picture over (a, b), split without rest into four kinds of terms.
 
     linear: functions of a alone and of b alone. sum: functions of a + b. difference: functions of a - b. cross:

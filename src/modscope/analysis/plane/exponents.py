@@ -20,6 +20,7 @@ def as_addition(acts: Activations) -> Activations:
     output phases) can be asked. Losses differ from those of the task by the logit of 0 and the pairs with a 0.
     Raises InputError for other operations, a modulus that is no prime, and fewer than p answers.
 
+    >>> import numpy as np
     >>> from modscope.model import Transformer, TransformerConfig
     >>> network = Transformer.initialised(TransformerConfig(7, d_model=8, n_heads=2, d_mlp=16))
     >>> acts = record(network, ModularTask(7, "multiply"))

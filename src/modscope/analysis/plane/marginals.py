@@ -14,13 +14,14 @@ import numpy as np
 
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import line_means
+from modscope.display import Shown
 from modscope.errors import InputError
 
 __all__ = ["Marginals", "answer_sign", "checked_frequencies", "marginals", "phasors_of"]
 
 
-@dataclass(frozen=True)
-class Marginals:
+@dataclass(frozen=True, repr=False)
+class Marginals(Shown):
     """Means of an activation over all but one number, each without the overall mean; float64 [residue, feature].
 
     of_a, of_b: over the token at a and at b; of_answer: over c, the answer; of_opposite: over the other

@@ -19,6 +19,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals, phasors_of
 from modscope.analysis.stream.scores import explained, picture_of, scores_of_blocks, scores_of_parts
+from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores
 from modscope.model import Transformer
@@ -35,8 +36,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class StreamModel:
+@dataclass(frozen=True, repr=False)
+class StreamModel(Shown):
     """Least squares fit of cosines about c/2 and a bias in c.
 
     phasors: P [k, feature], complex; marginals: what they were fitted to. The fit needs no solver: the

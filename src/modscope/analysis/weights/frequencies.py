@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network
 from modscope.networks.kinds import has_attention
@@ -114,8 +115,8 @@ def inverse_participation_ratio(shares: xr.DataArray | np.ndarray) -> float:
         return float(np.sum((x / x.sum()) ** 2))
 
 
-@dataclass(frozen=True)
-class Relations:
+@dataclass(frozen=True, repr=False)
+class Relations(Shown):
     """Where harmonics, subharmonics and intermodulation products of some frequencies fall, aliased.
 
     harmonics: k -> 2k. third_harmonics: k -> 3k. subharmonics: k -> the k' with 2k' = k, None where there is

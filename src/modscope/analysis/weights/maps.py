@@ -16,6 +16,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, line_means, term_energy
+from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Transformer
 from modscope.signal import from_fourier, keep_frequencies, power, spectrum, to_fourier
@@ -23,8 +24,8 @@ from modscope.signal import from_fourier, keep_frequencies, power, spectrum, to_
 __all__ = ["LinearMap", "linear_maps", "map_gains", "spectral_matmul", "tap_coherence"]
 
 
-@dataclass(frozen=True)
-class LinearMap:
+@dataclass(frozen=True, repr=False)
+class LinearMap(Shown):
     """A weight with named axes, and the hooks that it reads and writes (up to a bias, which is DC)."""
 
     name: str

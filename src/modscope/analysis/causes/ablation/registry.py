@@ -64,7 +64,7 @@ _NEEDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AblationResult:
     """What one ablation does to loss and accuracy, beside the network as it is and random changes of its size.
 
@@ -78,6 +78,29 @@ class AblationResult:
     intact: Outcome
     ablated: Outcome
     controls: tuple[Outcome, ...]
+
+    def _title(self) -> str:
+        return f"{self.name}: {self.says}"
+
+    def _table(self) -> Table:
+        """Loss and accuracy by split, as they are, ablated, and the median of the controls."""
+        rows = []
+        for split in SPLITS:
+            if self.intact.loss.to_dict()[split] is None:
+                continue
+            for which in ("loss", "accuracy"):
+                intact, ablated = (getattr(o, which).to_dict()[split] for o in (self.intact, self.ablated))
+                drawn = self.control_losses(split) if which == "loss" else self.control_accuracies(split)
+                control = float(np.median(drawn)) if len(drawn) else None
+                rows.append((f"{which}, {split}", intact, ablated, control))
+        head = f"{self._title()}\ncontrol: {self.control}, median of {len(self.controls)}"
+        return Table(head, ("", "as it is", "ablated", "control"), tuple(rows))
+
+    def __repr__(self) -> str:
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table()._repr_html_()
 
     def control_losses(self, split: str = "all") -> np.ndarray:
         """The loss of each control; NaN where the split is not known."""
