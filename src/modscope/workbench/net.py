@@ -152,19 +152,9 @@ class Net:
     @cached_property
     def summary(self) -> Summary:
         """The first look: losses, key frequencies, clusters, logits, energy, evenness, cautions."""
-        return (
-            summarise(self.acts, frequencies=self._keys)
-            if self._given
-            else summarise(self.acts, rule=self._rule)
-        )
-
-    @property
-    def _given(self) -> bool:
-        return self._keys is not None and not isinstance(self._keys, str)
-
-    @property
-    def _rule(self) -> str:
-        return self._keys if isinstance(self._keys, str) else DEFAULT_RULE
+        if self._keys is None or isinstance(self._keys, str):
+            return summarise(self.acts, rule=self._keys or DEFAULT_RULE)
+        return summarise(self.acts, frequencies=self._keys)
 
     @cached_property
     def mechanism(self) -> Mechanism:
@@ -216,14 +206,15 @@ class Net:
         are cut: `net.show("mlp_post", neuron=slice(0, 8), order=("c", "a"))`. Key frequencies are marked; marks and
         message follow from the axes.
         """
-        several = isinstance(what, list | tuple)
-        arrays = [self[x] if isinstance(x, str) else x for x in (what if several else [what])]  # type: ignore[union-attr]
+        wanted: list[Any] = list(what) if isinstance(what, list | tuple) else [what]
+        arrays = [self[x] if isinstance(x, str) else x for x in wanted]
         dims = {dim for x in arrays if isinstance(x, xr.DataArray) for dim in x.dims}
         cut = {name: options.pop(name) for name in list(options) if name in dims and name not in _ROLES}
         shown = [self._picture(x, order, cut) for x in arrays]
-        if several and all(isinstance(x, str) for x in what):  # type: ignore[union-attr]
-            options.setdefault("names", list(what))  # type: ignore[call-overload]
-        return show(shown if several else shown[0], **({"key_frequencies": self._keys_or_none()} | options))
+        if len(wanted) > 1 and all(isinstance(x, str) for x in wanted):
+            options.setdefault("names", wanted)
+        picture = shown if isinstance(what, list | tuple) else shown[0]
+        return show(picture, **({"key_frequencies": self._keys_or_none()} | options))
 
     def _picture(self, x: object, order: tuple[str, str] | None, cut: Mapping[str, Any]) -> object:
         if not isinstance(x, xr.DataArray):

@@ -185,10 +185,11 @@ def ablate_all(
         raise InputError(f"{controls} controls: expected 0 or more")
     if matched not in ("size", "energy"):
         raise UnknownName.of("way to match controls", matched, ("size", "energy"))
-    known = ablations(acts, key_frequencies, seed=seed)
+    ks = given_or_found(acts, key_frequencies)
+    known = ablations(acts, ks, seed=seed)
     chosen = list(known) if names is None else list(names)
     for name in chosen:
-        if name not in known and (turn := named_turn(acts, key_frequencies, name)) is not None:
+        if name not in known and (turn := named_turn(acts, ks, name)) is not None:
             known[name] = turn
         _check_name(name, known)
     intact = _intact(acts)
