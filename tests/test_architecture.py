@@ -96,7 +96,17 @@ ALLOWED: dict[str, set[str]] = {
         "viewer",
     },
 }
-EVERYWHERE = {"errors", "display", "memory", "schema", "residues", "operations", "grounds", "provenance", "_version"}
+EVERYWHERE = {
+    "errors",
+    "display",
+    "memory",
+    "schema",
+    "residues",
+    "operations",
+    "grounds",
+    "provenance",
+    "_version",
+}
 UNBOUND = {"cli", "__init__", "__main__", "_version"}
 
 
