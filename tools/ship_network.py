@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from modscope.checkpoints import save_safetensors
+from modscope.checkpoints.manifest import Listed, file_sum
 from modscope.runs import Run
 from modscope.training.presets import preset
 from modscope.training.running import train
@@ -64,7 +65,7 @@ def ship(run: Run) -> None:
         path = save_safetensors(
             TARGET / name, network if last else network.to(torch.float16), run.task, record
         )
-        listed.append({"epoch": epoch, "file": name, "bytes": path.stat().st_size})
+        listed.append(Listed(epoch, name, path.stat().st_size, file_sum(path)).to_dict())
         print(f"epoch {epoch}: train {train_loss:.3e}, test {test_loss:.3e}")
     manifest = {"format": 1, "checkpoints": listed, "finished": run.finished}
     (TARGET / "manifest.json").write_text(json.dumps(manifest, indent=1))

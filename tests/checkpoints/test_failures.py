@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 from tests.checkpoints.written import flat_state, lens_state, old_state, random_transformer, saved
 
@@ -258,8 +259,15 @@ def test_other_layouts_name_what_is_missing(write: Any, tmp_path: Path) -> None:
 
 def test_own_file_with_numbers_that_are_none(tmp_path: Path) -> None:
     broken = random_transformer(3, p=11, d_model=12, n_heads=3, d_head=5, d_mlp=7)
+    path = save_safetensors(tmp_path / "own.safetensors", broken, ModularTask(11))
+    with safe_open(str(path), framework="pt") as file:
+        metadata = file.metadata()
     broken.weights["embed.W_E"][0, 0] = float("nan")
-    refused(save_safetensors(tmp_path / "own.safetensors", broken, ModularTask(11)), "NaN")
+    with pytest.raises(CheckpointError, match="NaN"):
+        save_safetensors(tmp_path / "other.safetensors", broken, ModularTask(11))
+    assert not (tmp_path / "other.safetensors").exists()
+    save_file(broken.weights, path, {"modscope": metadata["modscope"]})
+    refused(path, "NaN")
 
 
 def test_metadata_of_another_program_do_no_harm(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,11 @@ def test_a_checkpoint_of_another_p_is_told_apart(tmp_path: Path) -> None:
     train(small(task__p=11), tmp_path / "eleven")
     name = "checkpoints/epoch_000001.safetensors"
     (tmp_path / "seven" / name).write_bytes((tmp_path / "eleven" / name).read_bytes())
+    with pytest.raises(CheckpointError, match="damaged"):
+        Run.open(tmp_path / "seven").model(1)
+    manifest = tmp_path / "seven" / "manifest.json"
+    listed = [{"epoch": e, "file": f"checkpoints/epoch_{e:06d}.safetensors"} for e in (0, 1)]
+    manifest.write_text(json.dumps({"checkpoints": listed}))
     with pytest.raises(CheckpointError, match="p = 11, and the run is of p = 7"):
         Run.open(tmp_path / "seven").model(1)
 

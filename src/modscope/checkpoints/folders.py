@@ -8,24 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifest
 from modscope.checkpoints.moments import restated
 from modscope.checkpoints.reading import SUFFIXES, read_table
 from modscope.checkpoints.series import Series, final_of, series_of
 from modscope.errors import CheckpointError, InputError
 
 __all__ = [
-    "MANIFEST",
     "Found",
     "anew_notes",
     "before",
     "config_beside",
-    "inside",
-    "read_manifest",
     "runs_in",
     "weights_in",
 ]
 
-MANIFEST = "manifest.json"
 _BELOW = ("checkpoints", "ckpts", "ckpt", "weights", "models", "states")
 _CONFIG_NAMES = ("cfg", "config", "args", "hparams", "params")
 
@@ -35,7 +32,7 @@ class Found:
     """A file of weights, the epoch still to be looked for in it, and a note where others were passed over.
 
     offer: what else can be opened if this file cannot. series: the files of the same run at other epochs, and of_epoch
-    the epoch by which this file is one of them.
+    the epoch by which this file is one of them. listed: what the manifest of a run says of it.
     """
 
     path: Path
@@ -44,6 +41,7 @@ class Found:
     offer: str = ""
     series: Series | None = None
     of_epoch: int | None = None
+    listed: Listed | None = None
 
 
 def weights_in(folder: Path, epoch: int | None) -> Found:
@@ -99,7 +97,7 @@ def _named(files: Sequence[Path]) -> str:
 
 
 def _of_run(folder: Path, epoch: int | None) -> Found:
-    files = {entry["epoch"]: entry["file"] for entry in read_manifest(folder)["checkpoints"]}
+    files = {one.epoch: one for one in read_manifest(folder).checkpoints}
     if not files:
         raise CheckpointError(f"{folder}: the run has no checkpoint yet")
     wanted = max(files) if epoch is None else epoch
@@ -108,7 +106,8 @@ def _of_run(folder: Path, epoch: int | None) -> Found:
         raise InputError(
             f"epoch {epoch}: the run has {len(files)} checkpoints; the nearest is of epoch {nearest}"
         )
-    return Found(_file_inside(folder, files[wanted]), offer=before(files, wanted))
+    path = _file_inside(folder, files[wanted].file)
+    return Found(path, offer=before(files, wanted), listed=files[wanted])
 
 
 def before(epochs: Iterable[int], epoch: int) -> str:
@@ -138,39 +137,10 @@ def anew_notes(begun: Sequence[int]) -> list[str]:
     return [f"training began anew at step {steps}: epochs before the last of these are of other networks"]
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What the manifest of a run folder says, its checkpoints by ascending epoch.
-
-    Raises CheckpointError where it does not list them.
-    """
-    manifest = read_table(folder / MANIFEST)
-    listed = manifest.get("checkpoints")
-    if not isinstance(listed, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and isinstance(entry.get("file"), str)
-        for entry in listed
-    ):
-        raise CheckpointError(
-            f"{folder / MANIFEST}: expected a list of checkpoints, each with epoch and file"
-        )
-    begun = manifest.get("begun_anew", [])
-    if not isinstance(begun, list) or not all(isinstance(epoch, int) for epoch in begun):
-        raise CheckpointError(f"{folder / MANIFEST}: begun_anew = {begun!r}: expected a list of epochs")
-    listed = sorted(listed, key=lambda entry: entry["epoch"])
-    return manifest | {"checkpoints": listed, "begun_anew": begun}
-
-
 def _file_inside(folder: Path, name: str) -> Path:
     path = inside(folder, name)
     if not path.is_file():
         raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is not there")
-    return path
-
-
-def inside(folder: Path, name: str) -> Path:
-    """The path of a file that a run's manifest names; CheckpointError where it leads out of the folder."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise CheckpointError(f"{folder}: {MANIFEST} names {name}, which is outside of the run folder")
     return path
 
 

@@ -14,6 +14,7 @@ from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout, recognised
+from modscope.checkpoints.manifest import listed_beside
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
 from modscope.checkpoints.moments import (
     Histories,
@@ -40,6 +41,7 @@ from modscope.task import ModularTask
 
 __all__ = ["Checkpoint", "open_checkpoint"]
 
+NOT_VERIFIED = "not verified: the file has no checksum, so damage to its numbers would not show"
 DOUBTFUL = 0.99  # accuracy under which what was assumed of the network is named
 
 
@@ -309,6 +311,8 @@ def _foreign(
         stated_by(contents, state.epoch, beside=state.beside, last=last), measured,
         (*notes, *states.notes, *left_out, *reasons), moments,
     )  # fmt: skip
+    if not contents.checked and not checkpoint.agrees:
+        checkpoint = replace(checkpoint, notes=(*checkpoint.notes, NOT_VERIFIED))
     return _judged(checkpoint)
 
 
@@ -335,7 +339,10 @@ def _task(contents: Contents, network: Network, settings: Settings) -> tuple[Mod
 def _own(
     contents: Contents, p: int | None, found: Found, notes: list[str], told: Operation | None
 ) -> Checkpoint:
-    saved = saved_network(contents)
+    listed = found.listed or listed_beside(contents.path)
+    saved = saved_network(contents, listed=listed)
+    if not saved.verified:
+        notes.append(NOT_VERIFIED)
     network, task, record = saved.model, saved.task, saved.record
     if told is not None and told != task.what:
         notes.append(f"operation {told.name}, as given; the file says {task.operation}")

@@ -13,16 +13,19 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from modscope.checkpoints.manifest import Listed, tensors_sum
 from modscope.checkpoints.reading import Contents, read_file
 from modscope.display import Shown
-from modscope.errors import CheckpointError, InputError, ModscopeError
+from modscope.errors import CheckpointError, InputError, path_of, turned_into
 from modscope.model import Network
 from modscope.networks.families import network_from_dict
+from modscope.schema import built, whole_number
 from modscope.task import ModularTask
 
 __all__ = ["METADATA_KEY", "Saved", "read_safetensors", "save_safetensors", "saved_network"]
 
 METADATA_KEY = "modscope"
+SUM_KEY = "modscope_sha256"
 FORMAT = 1
 
 
@@ -43,6 +46,7 @@ def save_safetensors(
         raise InputError(
             f"the network is for p = {model.config.p}, the task for p = {task.p}: save them alike"
         )
+    _refuse_what_is_no_number(model, path)
     description = {
         "format": FORMAT,
         "network": model.to_dict(),
@@ -54,8 +58,8 @@ def save_safetensors(
     except (TypeError, ValueError) as error:
         raise InputError(f"the record cannot be written as JSON: {error}") from error
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.weights.items()}
-    path = Path(path)
-    write_beside(path, save(weights, {METADATA_KEY: text}))
+    path = path_of(path)
+    write_beside(path, save(weights, {METADATA_KEY: text, SUM_KEY: tensors_sum(weights, text)}))
     return path
 
 
@@ -72,48 +76,72 @@ def write_beside(path: Path, data: bytes) -> None:
 
 @dataclass(frozen=True, repr=False)
 class Saved(Shown):
-    """What `save_safetensors` was given."""
+    """What `save_safetensors` was given. verified: whether a checksum said that it is what was written."""
 
     model: Network
     task: ModularTask
     record: Mapping[str, Any]
+    verified: bool = False
 
 
-def read_safetensors(path: str | os.PathLike[str]) -> Saved:
+@dataclass(frozen=True)
+class _Description:
+    """The metadata of one of our own files."""
+
+    network: dict[str, Any]
+    task: dict[str, Any]
+    record: dict[str, Any] | None = None
+    format: int = FORMAT
+
+
+def read_safetensors(path: str | os.PathLike[str], *, listed: Listed | None = None) -> Saved:
     """The network, task and record of a file that `save_safetensors` wrote, without measuring the network.
 
     For the many checkpoints of one run; `open_checkpoint` also compares a file with what it says of itself.
+    listed: what the manifest of its run says of it, with which it is compared.
     Raises CheckpointError where the file is damaged or of another origin.
     """
-    return saved_network(read_file(Path(path)))
+    return saved_network(read_file(path_of(path)), listed=listed)
 
 
-def saved_network(contents: Contents) -> Saved:
+def saved_network(contents: Contents, *, listed: Listed | None = None) -> Saved:
     """The network, task and record in the contents of one of our own files."""
     source = contents.path
     if METADATA_KEY not in contents.metadata:
         raise CheckpointError(f"{source}: not written by modscope: it has no metadata named {METADATA_KEY}")
-    try:
-        values = json.loads(contents.metadata[METADATA_KEY])
-        if values["format"] > FORMAT:
+    if listed is not None:
+        listed.check(source)
+    text, stated = contents.metadata[METADATA_KEY], contents.metadata.get(SUM_KEY)
+    if stated is not None and stated != tensors_sum(contents.data, text):
+        raise CheckpointError(f"{source}: damaged: its sha256 is not the one that it was written with")
+    with turned_into(CheckpointError, f"{source}: its modscope metadata do not describe it", inputs=True):
+        described = built(_Description, json.loads(text), strangers=True)
+        if described.format > FORMAT:
             raise CheckpointError(
-                f"{source}: written in format {values['format']} of modscope; this version reads up to {FORMAT}"
+                f"{source}: written in format {described.format} of modscope; this version reads up to {FORMAT}"
             )
-        network = network_from_dict(values["network"], {n: _whole(w) for n, w in contents.data.items()})
-        task = ModularTask.from_dict(values["task"])
-        record = dict(values.get("record") or {})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # InputErrors are ValueErrors whose text is already a sentence.
-        reason = error if isinstance(error, ModscopeError) else f"{type(error).__name__} {error}"
-        raise CheckpointError(f"{source}: its modscope metadata do not describe it: {reason}") from error
+        task = ModularTask.from_dict(described.task)
+        weights = {name: _whole(weight) for name, weight in contents.data.items()}
+        network = network_from_dict(described.network, weights)
+    record = described.record or {}
     if network.config.p != task.p:
         raise CheckpointError(
             f"{source}: its network is for p = {network.config.p} and its task for p = {task.p}"
         )
+    _refuse_what_is_no_number(network, source)
+    epoch = record.get("epoch")
+    if epoch is not None:
+        whole_number(epoch, f"{source}: epoch", least=0)
+    if listed is not None:
+        listed.check_epoch(source, epoch)
+    verified = stated is not None or (listed is not None and listed.sha256 is not None)
+    return Saved(network, task, record, verified)
+
+
+def _refuse_what_is_no_number(network: Network, source: object) -> None:
     for name, weight in network.weights.items():
         if not weight.is_floating_point() or not bool(torch.isfinite(weight).all()):
             raise CheckpointError(f"{source}: {name} has numbers that are NaN, infinite or whole")
-    return Saved(network, task, record)
 
 
 def _whole(weight: Tensor) -> Tensor:

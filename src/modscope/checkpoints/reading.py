@@ -40,13 +40,14 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 class Contents:
     """What a file holds: nested dicts and lists of tensors and plain values, and safetensors metadata.
 
-    notes: what has to be said of how it was read.
+    notes: what has to be said of how it was read. checked: whether the file has checksums, which were right.
     """
 
     path: Path
     data: Mapping[str, Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    checked: bool = False
 
 
 def read_file(path: Path) -> Contents:
@@ -131,7 +132,7 @@ def _read_torch(path: Path) -> Contents:
         )
     if not isinstance(data, Mapping):
         raise CheckpointError(f"{path}: holds a {type(data).__name__}: expected a dict of named tensors")
-    return Contents(path, data, notes=notes)
+    return Contents(path, data, notes=notes, checked=zipped)
 
 
 def _inert_notes(met: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,14 +21,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from modscope.checkpoints import save_safetensors
-from modscope.checkpoints.folders import MANIFEST, read_manifest, runs_in
+from modscope.checkpoints.folders import runs_in
+from modscope.checkpoints.manifest import MANIFEST, Listed, file_sum, read_manifest, tensors_sum
 from modscope.checkpoints.reading import read_table
-from modscope.errors import InputError, RunError
+from modscope.errors import InputError, RunError, turned_into
 from modscope.model import Network
 from modscope.task import ModularTask
 
@@ -51,7 +51,7 @@ class RunFolder:
     def __init__(self, path: Path, lock: Any) -> None:
         self.path = path
         self._lock = lock
-        self._checkpoints: list[dict[str, Any]] = []
+        self._checkpoints: list[Listed] = []
         self._begun_anew: list[int] = []
         self._finished = ""
 
@@ -90,9 +90,9 @@ class RunFolder:
         manifest = read_manifest(folder)
         if (folder / ENVIRONMENT).is_file():
             read_table(folder / ENVIRONMENT)  # a damaged file is said before anything is done
-        run._checkpoints = list(manifest["checkpoints"])
-        run._begun_anew = list(manifest["begun_anew"])
-        run._finished = str(manifest.get("finished", ""))
+        run._checkpoints = list(manifest.checkpoints)
+        run._begun_anew = list(manifest.begun_anew)
+        run._finished = manifest.finished
         for left_over in folder.glob("**/.*.part"):
             left_over.unlink(missing_ok=True)
         return run
@@ -116,41 +116,42 @@ class RunFolder:
     @property
     def epochs(self) -> list[int]:
         """The epochs of the checkpoints."""
-        return [entry["epoch"] for entry in self._checkpoints]
+        return [one.epoch for one in self._checkpoints]
 
     def write_checkpoint(self, network: Network, task: ModularTask, record: Mapping[str, Any]) -> Path:
         """Write the network at record["epoch"], then list it in the manifest."""
         epoch = int(record["epoch"])
         name = f"checkpoints/epoch_{epoch:06d}.safetensors"
         path = save_safetensors(self.path / name, network, task, record)
-        entry = {"epoch": epoch, "file": name, "bytes": path.stat().st_size}
-        self._checkpoints = sorted(
-            [*(known for known in self._checkpoints if known["epoch"] != epoch), entry],
-            key=lambda e: e["epoch"],
-        )
+        written = Listed(epoch, name, path.stat().st_size, file_sum(path))
+        others = [known for known in self._checkpoints if known.epoch != epoch]
+        self._checkpoints = sorted([*others, written], key=lambda one: one.epoch)
         self._write_manifest()
         return path
 
     def write_resume(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Replace what `read_resume` gives."""
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        self._write(RESUME, save(plain, {"state": json.dumps(state)}))
+        text = json.dumps(state)
+        self._write(RESUME, save(plain, {"state": text, "sha256": tensors_sum(plain, text)}))
 
     def read_resume(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """What `write_resume` wrote last; None where it never did."""
         path = self.path / RESUME
         if not path.is_file():
             return None
-        try:
-            with safe_open(str(path), framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-                return tensors, json.loads((file.metadata() or {})["state"])
-        except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
-            rest = f"; {self._checkpoints[-1]['file']} is the last checkpoint" if self._checkpoints else ""
-            raise RunError(
-                f"{path}: is damaged ({error}), so training cannot go on from it{rest}; "
-                "what is there can be opened, and a new folder trained into"
-            ) from error
+        rest = f"; {self._checkpoints[-1].file} is the last checkpoint" if self._checkpoints else ""
+        advice = f"so training cannot go on from it{rest}; what is there can be opened, and a new folder trained into"
+        with turned_into(RunError, f"{path}: is damaged, {advice}"):
+            data = path.read_bytes()
+            length = int.from_bytes(data[:8], "little")
+            metadata = json.loads(data[8 : 8 + length])["__metadata__"]
+            tensors, state = load(data), json.loads(metadata["state"])
+            # States of earlier versions have no sum.
+            wrong = metadata.get("sha256", "") not in ("", tensors_sum(tensors, metadata["state"]))
+        if wrong:
+            raise RunError(f"{path}: is damaged (its sha256 is another), {advice}")
+        return tensors, state
 
     def write_recipe(self, recipe: str) -> None:
         """Replace recipe.toml, where a run goes on with another last step."""
@@ -176,7 +177,7 @@ class RunFolder:
         columns = read_losses(path)["epoch"]
         kept = [line for line, of in zip(_whole_lines(path), columns, strict=True) if of <= epoch]
         self._write(LOSSES, "".join([",".join(COLUMNS) + "\n", *kept]))
-        self._checkpoints = [entry for entry in self._checkpoints if entry["epoch"] <= epoch]
+        self._checkpoints = [one for one in self._checkpoints if one.epoch <= epoch]
         self._begun_anew = [begun for begun in self._begun_anew if begun <= epoch]
         self._finished = ""
         self._write_manifest()
@@ -194,7 +195,7 @@ class RunFolder:
     def _write_manifest(self) -> None:
         manifest = {
             "format": _FORMAT,
-            "checkpoints": self._checkpoints,
+            "checkpoints": [one.to_dict() for one in self._checkpoints],
             "begun_anew": self._begun_anew,
             "finished": self._finished,
         }

@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
-from modscope.checkpoints.folders import MANIFEST, anew_notes, before, inside, read_manifest
+from modscope.checkpoints.folders import anew_notes, before
+from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifest
 from modscope.checkpoints.reading import read_table
 from modscope.display import Shown, curves_svg, facts_html, number_text
 from modscope.errors import CheckpointError, InputError, RunError
@@ -86,14 +87,15 @@ class Run(Shown):
     @classmethod
     def _of_folder(cls, folder: Path) -> Run:
         manifest = read_manifest(folder)
-        files = {entry["epoch"]: inside(folder, entry["file"]) for entry in manifest["checkpoints"]}
+        listed = {one.epoch: one for one in manifest.checkpoints}
+        files = {epoch: inside(folder, one.file) for epoch, one in listed.items()}
         if not files:
             raise RunError(f"{folder}: the run has no checkpoint yet")
 
-        task = _first_readable(files).task
+        task = _first_readable(files, listed).task
 
         def network_at(epoch: int) -> Network:
-            network = _opened(files, epoch).model
+            network = _opened(files, listed, epoch).model
             if network.config.p != task.p:
                 raise CheckpointError(
                     f"{files[epoch]}: is a network for p = {network.config.p}, and the run is of p = {task.p}"
@@ -105,12 +107,12 @@ class Run(Shown):
             task,
             tuple(sorted(files)),
             _losses(read_losses(folder / LOSSES), sorted(files)).assign_attrs(
-                begun_anew=manifest["begun_anew"]
+                begun_anew=list(manifest.begun_anew)
             ),
             _table(folder / RECIPE),
             _table(folder / ENVIRONMENT),
-            str(manifest.get("finished", "")),
-            tuple(manifest["begun_anew"]),
+            manifest.finished,
+            manifest.begun_anew,
             files,
             _network_at=network_at,
         )
@@ -237,18 +239,18 @@ class Run(Shown):
         return import_module("modscope.progress").histories(self, **options)
 
 
-def _opened(files: Mapping[int, Path], epoch: int) -> Saved:
+def _opened(files: Mapping[int, Path], listed: Mapping[int, Listed], epoch: int) -> Saved:
     """The checkpoint of an epoch; if it cannot be read, the error names the one before it."""
     try:
-        return read_safetensors(files[epoch])
+        return read_safetensors(files[epoch], listed=listed[epoch])
     except (CheckpointError, InputError) as error:
         raise CheckpointError(f"{error}{before(files, epoch)}") from error
 
 
-def _first_readable(files: Mapping[int, Path]) -> Saved:
+def _first_readable(files: Mapping[int, Path], listed: Mapping[int, Listed]) -> Saved:
     for epoch in sorted(files):
         try:
-            return read_safetensors(files[epoch])
+            return read_safetensors(files[epoch], listed=listed[epoch])
         except (CheckpointError, InputError) as error:
             last = error
     raise CheckpointError(f"none of the {len(files)} checkpoints of the run can be read: {last}")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from modscope._version import __version__
 from modscope.checkpoints import read_safetensors
-from modscope.checkpoints.folders import read_manifest
+from modscope.checkpoints.manifest import read_manifest
 from modscope.checkpoints.reading import read_table
 from modscope.errors import CheckpointError, InputError, ModscopeError, RunError, SweepError, TrainingError
 from modscope.provenance import source_commit
@@ -175,7 +175,7 @@ def finished_runs(folder: Path) -> dict[Path, Recipe]:
     """The runs in a folder that have ended, with their recipes."""
     found = {}
     for path in sorted(folder.glob(f"*/{RECIPE}")):
-        if Run.is_folder(path.parent) and read_manifest(path.parent).get("finished") not in (
+        if Run.is_folder(path.parent) and read_manifest(path.parent).finished not in (
             None,
             "",
             INTERRUPTED,
