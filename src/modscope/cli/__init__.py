@@ -17,6 +17,7 @@ from modscope.cli.measure import measure
 from modscope.cli.progress import progress
 from modscope.cli.report import report
 from modscope.cli.sweep import sweep
+from modscope.cli.sweep_report import sweep_report
 from modscope.cli.train import train
 from modscope.cli.view import view
 from modscope.errors import InputError, ModscopeError
@@ -58,6 +59,7 @@ app.command()(findings)
 app.command()(measure)
 app.add_typer(sweep)
 app.command()(progress)
+app.command()(sweep_report)
 
 
 def main() -> None:

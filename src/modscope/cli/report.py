@@ -18,7 +18,7 @@ from modscope.cli.opening import OperationOption, frequency_list, opened_checkpo
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
 
-__all__ = ["report"]
+__all__ = ["report", "show_page"]
 
 
 def report(
@@ -93,7 +93,7 @@ def report(
         typer.echo(f"  with care: {text}")
     typer.echo(f"The report is in {page}")
     if not no_open:
-        _show(page)
+        show_page(page)
 
 
 def _command(path: Path | None, options: Mapping[str, object]) -> str:
@@ -127,7 +127,7 @@ def _name(checkpoint: Checkpoint) -> str:
     return f"{folder.name}-{source.stem}" if dull else source.stem
 
 
-def _show(page: Path) -> None:
+def show_page(page: Path) -> None:
     """Opens a page in the browser, where somebody can see it."""
     seen = (
         sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -199,6 +201,11 @@ def _done(
     from modscope.sweep.cluster import absolute
     from modscope.sweep.running import write_table
 
+    # What Dask says of connections that end is said in one sentence here; when it is imported it sets its own levels.
+    if importlib.util.find_spec("distributed"):
+        importlib.import_module("distributed")
+    for name in ("distributed", "distributed.client", "distributed.core"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     storage = Storage(absolute(out))
     try:
         with sweep_on_terminal(quiet=quiet) as watch:

@@ -31,9 +31,7 @@ def cluster(scheduler: str = "", *, workers: int = 0, timeout: float = 10.0) -> 
     from distributed import Client, LocalCluster
 
     # A worker that dies takes the unit that it had in hand along; the third time the unit is to blame.
-    with dask.config.set(
-        {"distributed.scheduler.allowed-failures": 2, "distributed.comm.timeouts.connect": timeout}
-    ):
+    with dask.config.set({"distributed.scheduler.allowed-failures": 2}):
         if scheduler:
             with _connected(Client, scheduler, timeout) as client:
                 yield client
@@ -44,6 +42,7 @@ def cluster(scheduler: str = "", *, workers: int = 0, timeout: float = 10.0) -> 
                 threads_per_worker=1,
                 dashboard_address=None,
                 silence_logs=50,
+                preload=["modscope.sweep.deaf"],
             ) as local,
             Client(local) as client,
         ):
