@@ -44,6 +44,8 @@ class Cluster:
             env=environment,
             cwd=self.place,
             start_new_session=new_group,
+            # A shell that starts pytest in the background has its children not hear Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self.processes.append(process)
         return process
@@ -111,7 +113,7 @@ def test_killed_workers_client_and_scheduler_change_nothing(cluster: Cluster, tm
     client.send_signal(signal.SIGKILL)
     assert results(out) < UNITS, "all was done before the last was killed"
     with distributed.Client(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=":0"
     ) as calm:
         run_sweep(plan, Storage(out), client=calm)
         undisturbed = run_sweep(plan, Storage(tmp_path / "undisturbed"), client=calm)

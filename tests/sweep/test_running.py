@@ -28,7 +28,7 @@ fsspec.register_implementation("objects", ObjectStore, clobber=True)
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
     with distributed.Client(
-        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None, set_as_default=False
+        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0", set_as_default=False
     ) as client:
         yield client
 

@@ -40,7 +40,7 @@ def cluster(scheduler: str = "", *, workers: int = 0, timeout: float = 10.0) -> 
             LocalCluster(
                 n_workers=workers or available_threads(),
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",  # any port that is free
                 silence_logs=50,
                 preload=["modscope.sweep.deaf"],
             ) as local,
