@@ -139,7 +139,8 @@ class Population:
                 counts = part.verdict.astype(str).value_counts()
                 n = [int(counts.get(v, 0)) for v in ("holds", "holds in part", "does not hold")]
                 rest = int(counts.get("not applicable", 0))
-                found.append(Verdicts(group, measure, *(wilson(count, sum(n)) for count in n), rest))
+                holds, in_part, fails = (wilson(count, sum(n)) for count in n)
+                found.append(Verdicts(group, measure, holds, in_part, fails, rest))
         return found
 
     def spreads(self, measure: str, column: str = "value") -> list[Spread]:
