@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from modscope.checkpoints.vocabulary import Stated, Vocabulary, read_stated
 from modscope.errors import CheckpointError, InputError, UnknownName, shown, turned_into
+from modscope.model import ACTIVATIONS
 from modscope.operations import Operation
 from modscope.schema import whole_number
 from modscope.task import OPERATIONS, Split
@@ -37,6 +39,18 @@ class Settings:
     d_head: int | None = None
     attention_scale: float | None = None  # what scores are divided by; None is sqrt(d_head)
     epochs: int | None = None
+    n_layers: int | None = None
+    n_kv_heads: int | None = None
+    norm: str | None = None
+    norm_after: bool | None = None
+    norm_epsilon: float | None = None
+    rotary: str | None = None
+    rotary_base: float | None = None
+    rotary_width: int | None = None
+    fused: str | None = None  # how q, k and v share a tensor: "qkv" one after the other, "heads" head by head
+    embed_scale: float | None = None
+    sequence: Stated | None = None
+    vocabulary: Vocabulary | None = None  # what the sequence was found to be in the file's numbers
 
     def over(self, other: Settings) -> Settings:
         """These settings, and those of the other where these say nothing."""
@@ -53,10 +67,20 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "equals": ("equals", "eqn_sign"),
     "causal": ("causal", "attention_dir"),
     "attention_rate": ("attention_rate", "attn_coeff"),
-    "activation": ("activation", "act_fn", "act_type"),
-    "n_heads": ("n_heads", "num_heads"),
+    "activation": ("activation", "act_fn", "act_type", "activation_fn", "act"),
+    "n_heads": ("n_heads", "num_heads", "n_head", "nhead", "heads"),
     "d_head": ("d_head",),
     "epochs": ("num_epochs", "n_epochs", "epochs", "epoch"),
+    "n_layers": ("n_layers", "num_layers", "n_layer", "depth"),
+    "n_kv_heads": ("n_kv_heads", "n_key_value_heads", "num_kv_heads", "num_key_value_heads"),
+    "norm": ("norm", "normalization_type", "normalization"),
+    "norm_after": ("norm_after",),
+    "norm_epsilon": ("norm_epsilon", "layer_norm_eps", "norm_eps", "rms_norm_eps"),
+    "rotary": ("rotary",),
+    "rotary_base": ("rotary_base", "rope_theta", "rope_base"),
+    "rotary_width": ("rotary_width", "rotary_dim"),
+    "fused": ("fused",),
+    "embed_scale": ("embed_scale",),
 }
 
 # Tables of a config whose keys mean other things: the p of a dropout, the epochs of a warm-up.
@@ -71,12 +95,21 @@ _OPERATION_WORDS: Mapping[str, tuple[str, ...]] = {
     "random": ("rand", "random_labels"),
 }
 _ACTIVATION_WORDS = {
-    "relu": "relu",
-    "gelu": "gelu",
-    "quadratic": "quadratic",
+    **{name: name for name in ACTIVATIONS},
     "quad": "quadratic",
     "square": "quadratic",
+    "swish": "silu",
+    "swiglu": "silu",
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "linear": "identity",
+    "none": "identity",
 }
+_NORM_WORDS = {
+    "ln": "layer", "lnpre": "layer", "layer": "layer", "layernorm": "layer", "layer_norm": "layer",
+    "rms": "rms", "rmspre": "rms", "rmsnorm": "rms", "rms_norm": "rms", "none": "", "": "", "null": "",
+}  # fmt: skip
 
 
 def settings_from(
@@ -111,12 +144,14 @@ def _settings_from(config: Mapping[str, Any], source: object, passed_over: list[
             raise CheckpointError(f"{source}: {wrong[0]}")
         if wrong and passed_over is not None:
             passed_over += [f"{source}: passed over: {sentence}" for sentence in wrong]
+    lens = "normalization_type" in flat
     return Settings(
-        **found,
+        **{**found, "norm_after": False if lens and found["norm_after"] is None else found["norm_after"]},
         split=Split.from_dict(flat["split"]) if isinstance(flat.get("split"), Mapping) else None,
         convention=_convention(flat, found["operation"]),
         causal=_causal(_first(flat, _KEYS["causal"]), flat),
         attention_scale=_attention_scale(flat),
+        sequence=_sequence(flat),
     )
 
 
@@ -155,20 +190,8 @@ def _first(config: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 
 
 def _refuse_unsupported(config: Mapping[str, Any], source: object) -> None:
-    layers = _first(config, ("n_layers", "num_layers"))
-    if layers is not None and layers != 1:
-        raise CheckpointError(f"{source}: the network has {shown(layers)} layers: expected one")
-    normalisation = config.get("normalization_type")
-    if normalisation not in (None, "", "none", "None"):
-        raise CheckpointError(
-            f"{source}: normalization_type is {shown(normalisation)}: its weights could be folded, its division by "
-            "the norm cannot, so a network with LayerNorm is not read"
-        )
     unsupported = {
-        "diff_vocab": "a and b have vocabularies of their own",
         "use_linear": "the network is a linear mixer without attention",
-        "attn_only": "the network has no MLP",
-        "gated_mlp": "the MLP is gated",
         "parallel_attn_mlp": "attention and MLP run side by side",
     }
     for key, meaning in unsupported.items():
@@ -179,9 +202,9 @@ def _refuse_unsupported(config: Mapping[str, Any], source: object) -> None:
             f"{source}: the network is a {shown(config['model'], quoted=False)}: expected a transformer or an MLP of one layer"
         )
     positions = config.get("positional_embedding_type", "standard")
-    if positions != "standard":
+    if positions not in ("standard", "rotary"):
         raise CheckpointError(
-            f"{source}: positional_embedding_type is {shown(positions)}: expected 'standard'"
+            f"{source}: positional_embedding_type is {shown(positions)}: expected 'standard' or 'rotary'"
         )
 
 
@@ -228,7 +251,7 @@ def _activation(value: Any) -> str | None:
         return None
     word = str(value).rsplit(".", 1)[-1].removesuffix("()").lower()
     if word not in _ACTIVATION_WORDS:
-        raise UnknownName.of("activation function", value, ("relu", "gelu", "quadratic"))
+        raise UnknownName.of("activation function", value, ACTIVATIONS)
     return _ACTIVATION_WORDS[word]
 
 
@@ -264,7 +287,35 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "n_heads": lambda value: _integer(value, "n_heads"),
     "d_head": lambda value: _integer(value, "d_head"),
     "epochs": lambda value: _integer(value, "epochs"),
+    "n_layers": lambda value: _integer(value, "n_layers"),
+    "n_kv_heads": lambda value: _integer(value, "n_kv_heads"),
+    "norm": lambda value: _word(value, "norm", _NORM_WORDS),
+    "norm_after": lambda value: bool(value),
+    "norm_epsilon": lambda value: _positive(value, "norm_epsilon"),
+    "rotary": lambda value: _word(value, "rotary", {"halves": "halves", "neighbours": "neighbours", "none": ""}),
+    "rotary_base": lambda value: _positive(value, "rotary_base"),
+    "rotary_width": lambda value: _integer(value, "rotary_width"),
+    "fused": lambda value: _word(value, "fused", {"qkv": "qkv", "heads": "heads"}),
+    "embed_scale": lambda value: _positive(value, "embed_scale"),
 }
+
+
+def _word(value: Any, name: str, words: Mapping[str, str]) -> str:
+    word = str(value).lower()
+    if word not in words:
+        raise UnknownName.of(name, value, words)
+    return words[word]
+
+
+def _positive(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InputError(f"{name} = {value!r}: expected a number above 0")
+    return float(value)
+
+
+def _sequence(config: Mapping[str, Any]) -> Stated | None:
+    sequence = config.get("sequence")
+    return read_stated(sequence, config.get("tokens", {})) if isinstance(sequence, list | tuple) else None
 
 
 def _attention_scale(config: Mapping[str, Any]) -> float | None:
