@@ -72,8 +72,8 @@ def test_what_transformer_lens_has_not() -> None:
 
 def test_what_modscope_has_not() -> None:
     other = hooked(NETWORKS[0])
-    other.cfg.normalization_type = "LN"
-    with pytest.raises(CheckpointError, match="LayerNorm"):
+    other.cfg.parallel_attn_mlp = True
+    with pytest.raises(CheckpointError, match="side by side"):
         from_hooked_transformer(other)
     with pytest.raises(CheckpointError, match="p = 7 does not fit"):
         from_hooked_transformer(hooked(NETWORKS[0]), p=7)

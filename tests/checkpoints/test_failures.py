@@ -149,9 +149,8 @@ def test_containers_that_hold_themselves_are_walked_once() -> None:
         (changed(W_K=None), "missing blocks.0.attn.W_K"),
         (changed(W_E=None, W_pos=None), "missing embed.W_E, pos_embed.W_pos"),
         ({**STATE, "gate": torch.zeros(2, 3)}, r"not of this layout: gate \(2, 3\)"),
-        ({**STATE, "blocks.1.mlp.W_in": torch.zeros(2, 3)}, "2 layers"),
-        ({**STATE, "blocks.0.ln1.w": torch.ones(12)}, "LayerNorm"),
-        ({**STATE, "ln_final.w": torch.ones(12)}, "LayerNorm"),
+        ({**STATE, "blocks.1.mlp.W_in": torch.zeros(2, 3)}, r"not of this layout: blocks.1.mlp.W_in \(2, 3\)"),
+        ({**STATE, "blocks.0.attn.ln_q.w": torch.ones(12)}, "not of this layout: blocks.0.attn.ln_q.w"),
         (changed(W_E=torch.full((12, 12), float("nan"))), "embed.W_E has 144 of 144 numbers that are NaN"),
         (changed(b_out=torch.tensor([float("inf")] + [0.0] * 11)), "b_out has 1 of 12"),
         (changed(W_U=torch.zeros(12, 11, dtype=torch.int64)), "torch.int64"),
@@ -160,7 +159,7 @@ def test_containers_that_hold_themselves_are_walked_once() -> None:
         (changed(W_U=torch.randn(11, 12)), "d_model is 11 in W_U"),
         (changed(W_Q=torch.randn(3, 5, 12)), "d_model is 5 in W_Q"),
         (changed(b_in=torch.randn(7, 1)), "expected 1 axes"),
-        (changed(W_U=torch.randn(12, 3)), "p = 11 does not fit: 12 tokens, 3 positions, 3 answers"),
+        (changed(W_U=torch.randn(12, 3)), "12 tokens, 3 positions, 3 answers do not tell what the network reads"),
         (changed(W_pos=torch.randn(1, 12), W_U=torch.randn(12, 12)), "1 positions"),
     ],
 )  # fmt: skip
@@ -181,13 +180,13 @@ def test_the_wrong_modulus(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"n_layers": 3}, "3 layers"),
-        ({"normalization_type": "LNPre"}, "LayerNorm"),
-        ({"diff_vocab": True}, "vocabularies of their own"),
+        ({"n_layers": 3}, "n_layers = 3: the tensors are those of one layer"),
+        ({"normalization_type": "BatchNorm"}, "norm 'BatchNorm'"),
         ({"use_linear": True}, "linear mixer"),
-        ({"act_fn": "Tanh"}, "activation function 'Tanh'"),
+        ({"act_fn": "Mish"}, "activation function 'Mish'"),
         ({"split": {"kind": "numpy"}}, "kind of split 'numpy'"),
-        ({"positional_embedding_type": "rotary"}, "rotary"),
+        ({"positional_embedding_type": "alibi"}, "alibi"),
+        ({"positional_embedding_type": "rotary"}, "rotary, and the file has a table of positions"),
     ],
 )
 def test_configs_that_cannot_be_followed(config: dict[str, Any], message: str, tmp_path: Path) -> None:

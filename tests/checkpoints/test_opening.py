@@ -338,6 +338,8 @@ def test_words_of_configs() -> None:
         "attn_scale": -1,
         "d_vocab": 7,
     }
-    assert settings_from(lens, source="config") == Settings(causal=False, activation="relu", n_heads=3)
+    assert settings_from(lens, source="config") == Settings(
+        causal=False, activation="relu", n_heads=3, n_layers=1
+    )
     assert settings_from({"task": "modular addition".replace(" ", "_")}, source="config").operation == "add"
     assert Settings(p=5).over(Settings(p=7, seed=1)) == Settings(p=5, seed=1)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from modscope.checkpoints.axes import Source, arranged, axis_sizes
+from modscope.checkpoints.axes import arranged, axis_sizes, check_numbers
 from modscope.checkpoints.layouts import CANONICAL, Layout
+from modscope.checkpoints.resolving import general_network
 from modscope.checkpoints.settings import Settings
 from modscope.errors import CheckpointError, InputError
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
@@ -32,6 +33,11 @@ def assembled(
     that does not fit the others or p.
     """
     try:
+        if layout.family == "general":
+            notes: list[str] = []
+            return general_network(tensors, settings, notes), notes
+        if layout.family == "transformer" and settings.n_layers not in (None, 1):
+            raise CheckpointError(f"n_layers = {settings.n_layers}: the tensors are those of one layer")
         notes = _account(layout, tensors)
         sizes = _all_sizes(layout, tensors, settings, sizes)
         weights = _weights(layout, tensors, sizes)
@@ -44,7 +50,6 @@ def assembled(
 
 def _account(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
     """Refuses what is missing or unknown; a tensor that repeats another is left out with a note."""
-    _refuse_other_networks(tensors)
     used = {source.tensor for source in layout.sources.values() if source.tensor in tensors}
     extra = [name for name in tensors if name not in used and name not in layout.buffers]
     missing = [
@@ -65,18 +70,6 @@ def _account(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
     if found:
         raise CheckpointError("; ".join(found))
     return [f"{name} repeats {repeats[name]} and was left out" for name in extra]
-
-
-def _refuse_other_networks(tensors: Mapping[str, Tensor]) -> None:
-    layers = {name.split(".")[1] for name in tensors if name.startswith("blocks.") and name.count(".") > 1}
-    if len(layers) > 1:
-        raise CheckpointError(f"the network has {len(layers)} layers: expected one")
-    norms = [name for name in tensors if name.split(".")[-2:-1] in (["ln1"], ["ln2"], ["ln_final"], ["ln"])]
-    if norms:
-        raise CheckpointError(
-            f"the network has LayerNorm ({norms[0]}): its weights could be folded, its division by the norm cannot, "
-            "so such a network is not read"
-        )
 
 
 def _all_sizes(
@@ -104,20 +97,10 @@ def _weights(layout: Layout, tensors: Mapping[str, Tensor], sizes: Mapping[str, 
             shape = [sizes[axis] for axis in wanted[weight].split()]
             weights[weight] = torch.full(shape, float(source.constant))
         elif source.tensor in tensors:
-            _check_numbers(source, tensors[source.tensor])
+            check_numbers(source.tensor, tensors[source.tensor])
             weights[weight] = arranged(tensors[source.tensor], source, wanted[weight], sizes)
     wide = any(weight.dtype == torch.float64 for weight in weights.values())
     return {name: weight.to(torch.float64 if wide else torch.float32) for name, weight in weights.items()}
-
-
-def _check_numbers(source: Source, tensor: Tensor) -> None:
-    if not tensor.is_floating_point():
-        raise CheckpointError(f"{source.tensor} has numbers of type {tensor.dtype}: expected floating point")
-    wrong = int((~torch.isfinite(tensor)).sum())
-    if wrong:
-        raise CheckpointError(
-            f"{source.tensor} has {wrong} of {tensor.numel()} numbers that are NaN or infinite"
-        )
 
 
 def _modulus(vocab: int, positions: int, answers: int, settings: Settings) -> tuple[int, bool]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from modscope.errors import CheckpointError, InputError
 
-__all__ = ["Source", "arranged", "axis_sizes", "parsed_axes"]
+__all__ = ["Source", "arranged", "axis_sizes", "check_numbers", "parsed_axes"]
 
 Groups = tuple[tuple[str, ...], ...]
 Take = int | tuple[int | None, int | None]
@@ -110,6 +110,15 @@ def _bind(sizes: dict[str, int], origin: dict[str, str], axis: str, size: int, n
             f"axis {axis} is {size} in {name} but {sizes[axis]} in {origin[axis]}: the tensors are not of one network, or their axes are in another order"
         )
     origin.setdefault(axis, name)
+
+
+def check_numbers(name: str, tensor: Tensor) -> None:
+    """Raises CheckpointError for a tensor that is not of finite floating-point numbers."""
+    if not tensor.is_floating_point():
+        raise CheckpointError(f"{name} has numbers of type {tensor.dtype}: expected floating point")
+    wrong = int((~torch.isfinite(tensor)).sum())
+    if wrong:
+        raise CheckpointError(f"{name} has {wrong} of {tensor.numel()} numbers that are NaN or infinite")
 
 
 def arranged(tensor: Tensor, source: Source, wanted: str, sizes: Mapping[str, int]) -> Tensor:

@@ -6,9 +6,10 @@ one-hot. What constant tokens add to it is a bias, and goes there exactly.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -55,34 +56,44 @@ class Chain:
 
     def network(self, settings: Settings, vocabulary: Vocabulary) -> Network:
         """The network that reads a sequence: one hidden layer makes a `PairMLP`, others a `DeepMLP`."""
-        p, activation = vocabulary.p, settings.activation or "relu"
-        tables, first, constant = self._entering(vocabulary)
-        layers = [(first, self._bias(0, constant)), *self.layers[1:]]
-        answers = self.answers
+        chain = self._with_residues_as_answers(vocabulary)
+        tables, first, constant = chain._entering(vocabulary)
+        bias = chain.layers[0][1]
+        if constant is not None:
+            bias = constant if bias is None else bias + constant
+        return _network(
+            vocabulary.p,
+            settings.activation or "relu",
+            tables,
+            (first, bias),
+            chain.layers[1:],
+            summed=self.summed,
+        )
+
+    def _with_residues_as_answers(self, vocabulary: Vocabulary) -> Chain:
+        p, answers = vocabulary.p, self.answers
         if answers < p:
             raise CheckpointError(f"{answers} answers for p = {p} residues: expected at least as many")
-        start = vocabulary.first if answers >= vocabulary.first + p else 0
-        last, bias = layers[-1]
-        cut = {name: w[:, start : start + p] for name, w in last.items()} if isinstance(last, dict) else last[:, start : start + p]
-        layers[-1] = (cut, None if bias is None else bias[start : start + p])  # type: ignore[assignment]
-        return _network(p, activation, tables, layers, summed=self.summed)
+        kept = slice(vocabulary.first, vocabulary.first + p) if answers >= vocabulary.first + p else slice(p)
+        weight, bias = self.layers[-1]
+        last = (weight[:, kept], None if bias is None else bias[kept])
+        return replace(self, layers=(*self.layers[:-1], last))
 
-    def _bias(self, layer: int, constant: Tensor | None) -> Tensor | None:
-        bias = self.layers[layer][1]
-        return bias if constant is None else constant if bias is None else bias + constant
-
-    def _entering(
-        self, vocabulary: Vocabulary
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
+    def _entering(self, vocabulary: Vocabulary) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor | None]:
         """The tables of a and b, the parts of the first layer that read them, and what constants add."""
         weight, p = self.layers[0][0], vocabulary.p
-        starts = {"a": vocabulary.first, "b": vocabulary.first if vocabulary.second is None else vocabulary.second}
+        starts = {
+            "a": vocabulary.first,
+            "b": vocabulary.first if vocabulary.second is None else vocabulary.second,
+        }
         width = self.tables[0].shape[1] if self.tables else weight.shape[0] // (len(vocabulary.sequence))
         if not self.summed and weight.shape[0] != width * len(vocabulary.sequence):
             raise CheckpointError(
                 f"the first layer reads {weight.shape[0]} numbers, which are not {len(vocabulary.sequence)} positions"
             )
-        tables, parts, constant = {}, {}, None
+        tables: dict[str, Tensor] = {}
+        parts: dict[str, Tensor] = {}
+        constant: Tensor | None = None
         for i, name in enumerate(vocabulary.sequence):
             block = weight if self.summed else weight[i * width : (i + 1) * width]
             table = self._table(name)
@@ -96,7 +107,9 @@ class Chain:
                 rows = block[starts[name] : starts[name] + p]
                 parts[name] = parts[name] + rows if name in parts else rows
             elif name in parts and not self.summed:
-                raise CheckpointError(f"{name} stands twice in the sequence: this MLP reads each residue once")
+                raise CheckpointError(
+                    f"{name} stands twice in the sequence: this MLP reads each residue once"
+                )
             else:
                 tables[name], parts[name] = table[starts[name] : starts[name] + p], block
         return tables, parts, constant
@@ -111,41 +124,44 @@ def _network(
     p: int,
     activation: str,
     tables: Mapping[str, Tensor],
-    layers: list[tuple[Mapping[str, Tensor] | Tensor, Tensor | None]],
+    first: tuple[Mapping[str, Tensor], Tensor | None],
+    later: Sequence[tuple[Tensor, Tensor | None]],
     *,
     summed: bool,
 ) -> Network:
-    first, last = layers[0][0], layers[-1][0]
-    assert isinstance(first, Mapping)
-    if len(layers) == 1:
-        return _linear(p, activation, tables, first, layers[0][1])
-    assert isinstance(last, Tensor)
-    biases = tuple(n for n, b in (("b_in", any(b is not None for _, b in layers[:-1])), ("b_U", layers[-1][1] is not None)) if b)
+    parts, bias = first
+    if not later:
+        return _linear(p, activation, tables, parts, bias)
+    *inner, (last, last_bias) = later
+    hidden = (parts["a"].shape[1], *(matrix.shape[1] for matrix, _ in inner))
     d_embed = tables["a"].shape[1] if tables else None
-    if len(layers) == 2:
+    hidden_biases = [bias, *(b for _, b in inner)]
+    biases = ("b_in",) * any(b is not None for b in hidden_biases) + ("b_U",) * (last_bias is not None)
+    weights = {"unembed.W_U": last}
+    if last_bias is not None:
+        weights["unembed.b_U"] = last_bias
+    if not inner:
         config = PairMLPConfig(
-            p, d_hidden=last.shape[0], d_embed=d_embed, activation=activation, d_vocab_out=last.shape[1], biases=biases
-        )
-        weights = {f"embed.W_E_{n}": table for n, table in tables.items()} | {f"mlp.W_in_{n}": w for n, w in first.items()}
-        weights |= {"unembed.W_U": last}
-        weights |= {n: b for n, b in (("mlp.b_in", layers[0][1]), ("unembed.b_U", layers[1][1])) if b is not None}
+            p, d_hidden=hidden[0], d_embed=d_embed, activation=activation, d_vocab_out=last.shape[1], biases=biases
+        )  # fmt: skip
+        weights |= {f"embed.W_E_{n}": table for n, table in tables.items()}
+        weights |= {f"mlp.W_in_{n}": matrix for n, matrix in parts.items()}
+        weights |= {} if bias is None else {"mlp.b_in": bias}
         return PairMLP(config, {name: weights[name].clone() for name in config.shapes()})
     shared = bool(tables) and torch.equal(tables["a"], tables["b"])
-    hidden = (next(iter(first.values())).shape[1], *(w.shape[1] for w, _ in layers[1:-1] if isinstance(w, Tensor)))
     deep = DeepMLPConfig(
         p, hidden=hidden, d_embed=d_embed, shared=shared, summed=summed, activation=activation,
         d_vocab_out=last.shape[1], biases=biases,
     )  # fmt: skip
-    weights = {"embed.W_E": tables["a"]} if shared else {f"embed.W_E_{n}": table for n, table in tables.items()}
-    weights |= {"blocks.0.mlp.W_in": first["a"]} if summed else {f"blocks.0.mlp.W_in_{n}": w for n, w in first.items()}
-    for i, (matrix, bias) in enumerate(layers[1:-1], 1):
-        assert isinstance(matrix, Tensor)
-        weights[f"blocks.{i}.mlp.W_in"] = matrix
-    for i, (_, bias) in enumerate(layers[:-1]):
-        weights[f"blocks.{i}.mlp.b_in"] = torch.zeros(hidden[i]) if bias is None else bias
-    weights["unembed.W_U"] = last
-    if layers[-1][1] is not None:
-        weights["unembed.b_U"] = layers[-1][1]
+    weights |= {"embed.W_E": tables["a"]} if shared else {f"embed.W_E_{n}": t for n, t in tables.items()}
+    weights |= (
+        {"blocks.0.mlp.W_in": parts["a"]}
+        if summed
+        else {f"blocks.0.mlp.W_in_{n}": w for n, w in parts.items()}
+    )
+    weights |= {f"blocks.{i}.mlp.W_in": matrix for i, (matrix, _) in enumerate(inner, 1)}
+    for i, one in enumerate(hidden_biases):
+        weights[f"blocks.{i}.mlp.b_in"] = last.new_zeros(hidden[i]) if one is None else one
     return DeepMLP(deep, {name: weights[name].clone() for name in deep.shapes()})
 
 
@@ -159,7 +175,11 @@ def _linear(
         p, hidden=(), d_embed=answers, summed=True, activation=activation, d_vocab_out=answers,
         biases=() if bias is None else ("b_U",),
     )  # fmt: skip
-    weights = {"embed.W_E_a": rows["a"], "embed.W_E_b": rows["b"], "unembed.W_U": torch.eye(answers)}
+    weights = {
+        "embed.W_E_a": rows["a"],
+        "embed.W_E_b": rows["b"],
+        "unembed.W_U": torch.eye(answers, dtype=rows["a"].dtype),
+    }
     return DeepMLP(config, weights if bias is None else {**weights, "unembed.b_U": bias})
 
 
@@ -189,15 +209,23 @@ def _chained(tensors: Mapping[str, Tensor], tables: list[str], linear: list[str]
     biases = {name: bias for name in linear if (bias := _bias_of(name, tensors))}
     if len(tensors) != len(tables) + len(linear) + len(biases):
         return None
+    wide = any(tensor.dtype == torch.float64 for tensor in tensors.values())
+    dtype = torch.float64 if wide else torch.float32
     for turned in (True, False):
         kept = [tensors[n].T if turned == n.lower().endswith("weight") else tensors[n] for n in linear]
-        fits = all(x.shape[1] == y.shape[0] for x, y in zip(kept, kept[1:], strict=False))
-        fits &= all(n not in biases or len(tensors[biases[n]]) == w.shape[1] for n, w in zip(linear, kept, strict=True))
+        fits = all(x.shape[1] == y.shape[0] for x, y in itertools.pairwise(kept))
+        fits &= all(
+            n not in biases or len(tensors[biases[n]]) == w.shape[1]
+            for n, w in zip(linear, kept, strict=True)
+        )
         if tables:
             fits &= kept[0].shape[0] % tensors[tables[0]].shape[1] == 0
         if fits:
-            layers = tuple((w.float(), tensors[biases[n]].float() if n in biases else None) for n, w in zip(linear, kept, strict=True))
-            return Chain(tuple(tensors[name].float() for name in tables), layers)
+            layers = tuple(
+                (w.to(dtype), tensors[biases[n]].to(dtype) if n in biases else None)
+                for n, w in zip(linear, kept, strict=True)
+            )
+            return Chain(tuple(tensors[name].to(dtype) for name in tables), layers)
     return None
 
 

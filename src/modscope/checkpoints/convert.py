@@ -14,9 +14,10 @@ from torch import Tensor
 from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.layouts import TRANSFORMER_LENS
 from modscope.checkpoints.own import write_beside
+from modscope.checkpoints.resolving import layout_of, resolved
 from modscope.checkpoints.settings import Settings, settings_from
-from modscope.errors import CheckpointError, InputError, ModscopeError
-from modscope.model import Network, Transformer, TransformerConfig
+from modscope.errors import InputError, ModscopeError
+from modscope.model import Network, TransformerConfig
 
 __all__ = [
     "from_hooked_transformer",
@@ -114,17 +115,18 @@ def hooked_transformer(model: Network) -> Any:
     return hooked
 
 
-def from_hooked_transformer(hooked: Any, *, p: int | None = None) -> Transformer:
-    """The network in a TransformerLens `HookedTransformer` of one layer without LayerNorm.
+def from_hooked_transformer(hooked: Any, *, p: int | None = None) -> Network:
+    """The network in a TransformerLens `HookedTransformer`: a `LayeredTransformer` where it has more than one plain layer.
 
-    Raises CheckpointError where it has what modscope's transformer has not.
+    Raises CheckpointError where it has what modscope's transformers have not.
     """
     values = {name: value for name, value in vars(hooked.cfg).items() if not name.startswith("_")}
     settings = Settings(p=p).over(settings_from(values, source="HookedTransformer"))
     tensors = {name: tensor.detach().cpu() for name, tensor in hooked.state_dict().items()}
-    model, _ = assembled(TRANSFORMER_LENS, tensors, settings, sizes={}, source="HookedTransformer")
-    if not isinstance(model, Transformer):
-        raise CheckpointError("HookedTransformer: expected a transformer")
+    layout = layout_of(tensors, settings) or TRANSFORMER_LENS
+    if layout.family == "general":
+        settings = resolved(tensors, settings, [])
+    model, _ = assembled(layout, tensors, settings, sizes={}, source="HookedTransformer")
     return model
 
 

@@ -30,6 +30,7 @@ def layered_network(
     what is one plain layer on (a, b) or (a, b, "=") becomes the one-layer `Transformer`.
     """
     weights = dict(weights)
+    _refuse_two_kinds_of_positions(weights, settings)
     _untie(weights, notes)
     _scale_embedding(weights, settings, notes)
     _cut_tokens(weights, vocabulary, notes)
@@ -40,6 +41,11 @@ def layered_network(
     config, weights = _folded(config, weights, notes)
     network = LayeredTransformer(config, {name: weights[name] for name in config.shapes()})
     return _plain(network)
+
+
+def _refuse_two_kinds_of_positions(weights: Weights, settings: Settings) -> None:
+    if settings.rotary and "pos_embed.W_pos" in weights:
+        raise CheckpointError("positions are stated to be rotary, and the file has a table of positions")
 
 
 def _untie(weights: Weights, notes: list[str]) -> None:
@@ -144,15 +150,15 @@ def _has_final_norm(weights: Weights, settings: Settings, norms: list[str]) -> b
 
 def _with_equal_norms(weights: Weights, config: LayeredConfig) -> Weights:
     """The weights with ones and zeros where one norm or layer lacks what another has."""
-    every = dict(weights)
+    every, dtype = dict(weights), weights["embed.W_E"].dtype
     for name, shape in config.shapes().items():
         if name in every:
             continue
         short = name.split(".")[-1]
         if short == "w":
-            every[name] = torch.ones(shape)
+            every[name] = torch.ones(shape, dtype=dtype)
         elif short == "b" or short.startswith("b_"):
-            every[name] = torch.zeros(shape)
+            every[name] = torch.zeros(shape, dtype=dtype)
         else:
             raise CheckpointError(f"missing {name}, which other layers have")
     return every

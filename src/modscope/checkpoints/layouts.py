@@ -14,9 +14,9 @@ from torch import Tensor
 
 from modscope.checkpoints.axes import Source, parsed_axes
 
-__all__ = ["CANONICAL", "LAYOUTS", "Family", "Layout", "recognised", "without_prefix"]
+__all__ = ["CANONICAL", "GENERAL", "LAYOUTS", "Family", "Layout", "recognised", "without_prefix"]
 
-Family = Literal["transformer", "mlp"]
+Family = Literal["transformer", "mlp", "general"]
 
 # The axes of every weight as modscope keeps it.
 CANONICAL: Mapping[Family, Mapping[str, str]] = {
@@ -84,7 +84,7 @@ class Layout:
             source.tensor in tensors and tensors[source.tensor].ndim == len(parsed_axes(source.axes))
             for source in self.required.values()
         ]
-        return sum(found) / len(found)
+        return sum(found) / len(found) if found else 0.0
 
 
 _LENS_NAMES = {weight: f"{home}.{weight}" for weight, home in _HOMES.items()}
@@ -210,6 +210,9 @@ LAYOUTS: tuple[Layout, ...] = (
     PAIR_MLP,
     ONE_HOT_MLP,
 )
+
+# No table: what tensors are is told by their names and sizes (`roles`, `parts`, `chains`).
+GENERAL = Layout("by-name", "network told by the names and sizes of its tensors", {}, family="general")
 
 _WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "transformer.")
 

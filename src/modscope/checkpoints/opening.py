@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ import numpy as np
 from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
-from modscope.checkpoints.layouts import Layout, recognised
+from modscope.checkpoints.layouts import Layout
 from modscope.checkpoints.manifest import listed_beside
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
 from modscope.checkpoints.moments import (
@@ -26,6 +27,7 @@ from modscope.checkpoints.moments import (
 )
 from modscope.checkpoints.own import METADATA_KEY, saved_network
 from modscope.checkpoints.reading import Contents, read_file, read_table
+from modscope.checkpoints.resolving import layout_of, resolved
 from modscope.checkpoints.settings import Settings, settings_from
 from modscope.checkpoints.splits import found_operation, found_split, stated_split
 from modscope.checkpoints.stated import disagreements, stated_by
@@ -283,11 +285,13 @@ def _foreign(
     state = states.at(found.epoch)
     if found.of_epoch is not None:
         state = replace(state, epoch=found.of_epoch)
-    layout = mapped.layout if mapped else recognised(state.tensors)
+    layout = mapped.layout if mapped else layout_of(state.tensors, settings)
     if layout is None:
         raise CheckpointError(
             f"{contents.path}: a layout that is not known. {suggested_mapping(state.tensors)}"
         )
+    if layout.family == "general":
+        settings = _resolved(contents, states, state, settings, notes)
     assembly = _Assembly(
         layout,
         settings,
@@ -314,6 +318,20 @@ def _foreign(
     if not contents.checked and not checkpoint.agrees:
         checkpoint = replace(checkpoint, notes=(*checkpoint.notes, NOT_VERIFIED))
     return _judged(checkpoint)
+
+
+def _resolved(
+    contents: Contents, states: States, state: State, settings: Settings, notes: list[str]
+) -> Settings:
+    """The settings with what tensors do not tell, found on this state or, where it answers nothing, on the last."""
+    try:
+        return resolved(state.tensors, settings, notes)
+    except (CheckpointError, InputError) as error:
+        last = states.at(None)
+        if last.place != state.place:
+            with contextlib.suppress(CheckpointError, InputError):
+                return resolved(last.tensors, settings, notes)
+        raise CheckpointError(f"{contents.path}: {error}. {suggested_mapping(state.tensors)}") from error
 
 
 def _assumed(network: Network, settings: Settings) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from modscope.checkpoints.axes import Source, arranged, axis_sizes
+from modscope.checkpoints.axes import Source, arranged, axis_sizes, check_numbers
 from modscope.checkpoints.roles import Named, Roles, roles_in, stacked_heads
 from modscope.checkpoints.settings import Settings
 from modscope.checkpoints.vocabulary import Vocabulary
@@ -81,7 +81,7 @@ class NamedParts:
         """The numbers of heads that the sizes allow, the likely ones first."""
         found = self._first("W_Q") or self._first("W_QKV")
         assert found is not None
-        shape = [size for size in self.tensors[found.tensor].shape]
+        shape = list(self.tensors[found.tensor].shape)
         rows = max(shape) if self.is_fused else (shape[0] if shape[1] == self.d_model else shape[1])
         width = rows // 3 if self.is_fused else rows
         return [count for count in _HEAD_COUNTS if width % count == 0 and width // count >= 2]
@@ -122,7 +122,9 @@ class NamedParts:
         if found is None:
             return self.tokens
         shape = self.tensors[found.tensor].shape
-        return shape[0] if shape[1] == self.d_model and (found.module or shape[0] != self.d_model) else shape[1]
+        return (
+            shape[0] if shape[1] == self.d_model and (found.module or shape[0] != self.d_model) else shape[1]
+        )
 
     @property
     def sinusoidal(self) -> bool:
@@ -153,6 +155,8 @@ class NamedParts:
         Raises CheckpointError where sizes do not agree.
         """
         tensors, found = dict(self.tensors), dict(self.roles.found)
+        for named in found.values():
+            check_numbers(named.tensor, tensors[named.tensor])
         for key, named in self.roles.found.items():
             if key[1] in ("W_QKV", "b_QKV"):
                 del found[key]
@@ -175,7 +179,8 @@ class NamedParts:
         }
         if (None, "W_E_a") in found:
             weights["embed.W_E"] = _stacked_tables(tensors, found, self.d_model)
-        return {name: weight.float() for name, weight in weights.items()}
+        wide = any(weight.dtype == torch.float64 for weight in weights.values())
+        return {name: weight.to(torch.float64 if wide else torch.float32) for name, weight in weights.items()}
 
     def _source(self, role: str, named: Named, tensor: Tensor, settings: Settings) -> Source:
         wanted = AXES[role]
@@ -196,7 +201,9 @@ class NamedParts:
         linear = role not in ("W_E", "W_pos", "b_Q", "b_K", "b_V")
         likely = turned if linear and (named.module != (self.transposed and named.module)) else wanted
         if self.old:
-            likely = {"W_E": "d_model vocab", "W_in": "d_mlp d_model", "W_out": "d_model d_mlp"}.get(role, wanted)
+            likely = {"W_E": "d_model vocab", "W_in": "d_mlp d_model", "W_out": "d_model d_mlp"}.get(
+                role, wanted
+            )
         at = likely.split().index("d_model") if "d_model" in likely else None
         if at is not None and tensor.shape[at] != self.d_model and tensor.shape[1 - at] == self.d_model:
             return turned if likely == wanted else wanted
@@ -215,7 +222,9 @@ class NamedParts:
                 axes.reverse()
             return " ".join(axes)
         if tensor.ndim != 3:
-            raise CheckpointError(f"{named.tensor} has shape {tuple(tensor.shape)}: expected two or three axes")
+            raise CheckpointError(
+                f"{named.tensor} has shape {tuple(tensor.shape)}: expected two or three axes"
+            )
         order = ["head d_model d_head", "head d_head d_model", "d_model head d_head", "head d_head d_model"]
         if role == "W_O":
             order = ["head d_head d_model", "head d_model d_head", "d_model head d_head"]
@@ -223,17 +232,29 @@ class NamedParts:
             order.insert(0, "head d_head d_model")
         fitting = [a for a in order if tensor.shape[a.split().index("d_model")] == self.d_model]
         if not fitting:
-            raise CheckpointError(f"{named.tensor} has shape {tuple(tensor.shape)}: no axis is d_model = {self.d_model}")
-        return fitting[0].replace("head", head, 1) if fitting[0].startswith("head") else fitting[0].replace(" head", f" {head}", 1)
+            raise CheckpointError(
+                f"{named.tensor} has shape {tuple(tensor.shape)}: no axis is d_model = {self.d_model}"
+            )
+        return (
+            fitting[0].replace("head", head, 1)
+            if fitting[0].startswith("head")
+            else fitting[0].replace(" head", f" {head}", 1)
+        )
 
 
-def _by_queries_first(patterns: Mapping[str, tuple[tuple[int, ...], str]]) -> dict[str, tuple[tuple[int, ...], str]]:
+def _by_queries_first(
+    patterns: Mapping[str, tuple[tuple[int, ...], str]],
+) -> dict[str, tuple[tuple[int, ...], str]]:
     """The patterns with those of q before those of k and v, which take d_head from them."""
     return dict(sorted(patterns.items(), key=lambda entry: "kv_head" in entry[1][1]))
 
 
 def _split(
-    key: tuple[int | None, str], named: Named, tensors: dict[str, Tensor], settings: Settings, transposed: bool
+    key: tuple[int | None, str],
+    named: Named,
+    tensors: dict[str, Tensor],
+    settings: Settings,
+    transposed: bool,
 ) -> dict[tuple[int | None, str], Named]:
     """Three tensors in the place of a fused one: q, k and v one after the other, or head by head."""
     layer, role = key
@@ -256,7 +277,9 @@ def _split(
         width = rows.shape[0] // (heads + 2 * groups)
         sizes = [heads * width, groups * width, groups * width]
         if sum(sizes) != rows.shape[0]:
-            raise CheckpointError(f"{named.tensor}: an axis of {rows.shape[0]} is not that of q, k and v of {heads} heads")
+            raise CheckpointError(
+                f"{named.tensor}: an axis of {rows.shape[0]} is not that of q, k and v of {heads} heads"
+            )
         pieces = {n: piece.movedim(0, dim) for n, piece in zip("QKV", rows.split(sizes), strict=True)}
     for name, piece in pieces.items():
         label = f"{named.tensor} ({name.lower()})"
@@ -281,7 +304,9 @@ def named_parts(tensors: Mapping[str, Tensor]) -> NamedParts | None:
     if not roles.complete:
         return None
     whole = {
-        name: tensor.reshape(tensor.shape[-2:]) if tensor.ndim == 3 and 1 in tensor.shape[:1] and "pos" in name.lower() else tensor
+        name: tensor.reshape(tensor.shape[-2:])
+        if tensor.ndim == 3 and 1 in tensor.shape[:1] and "pos" in name.lower()
+        else tensor
         for name, tensor in whole.items()
     }
     for named in [n for (_, role), n in roles.found.items() if role == "W_pos"]:

@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from modscope.checkpoints.axes import check_numbers
 from modscope.checkpoints.chains import Chain, chain_in
 from modscope.checkpoints.layered import layered_network
+from modscope.checkpoints.layouts import GENERAL, Layout, recognised
 from modscope.checkpoints.parts import NamedParts, named_parts
 from modscope.checkpoints.settings import Settings
 from modscope.checkpoints.trying import Found, operators_among, tried
@@ -17,14 +19,33 @@ from modscope.checkpoints.vocabulary import Vocabulary, possible_vocabularies, s
 from modscope.errors import CheckpointError
 from modscope.model import Network
 
-__all__ = ["general_network", "is_general", "resolved"]
+__all__ = ["general_network", "layout_of", "resolved"]
 
 _ACTIVATIONS = ("relu", "gelu", "silu", "gelu_tanh", "quadratic", "tanh", "identity")
 
 
-def is_general(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether the tensors are told by their names or sizes to be a transformer or an MLP."""
-    return named_parts(tensors) is not None or chain_in(tensors) is not None
+def layout_of(tensors: Mapping[str, Tensor], settings: Settings) -> Layout | None:
+    """The layout of a file: a known one of one plain layer, else `GENERAL` where names or sizes tell a network."""
+    known = recognised(tensors)
+    if known is not None and not _is_more(tensors, settings, known):
+        return known
+    if named_parts(tensors) is not None or (known is None and chain_in(tensors) is not None):
+        return GENERAL
+    return known
+
+
+def _is_more(tensors: Mapping[str, Tensor], settings: Settings, known: Layout) -> bool:
+    """Whether a network whose names are of a known layout is more than one plain layer on (a, b) or (a, b, "=")."""
+    stated = settings.sequence is not None or bool(settings.norm) or bool(settings.rotary)
+    if known.family != "transformer" or stated:
+        return stated
+    parts = named_parts(tensors)
+    if parts is None:
+        return False
+    more = any(role.startswith("ln") or role == "W_gate" for _, role in parts.roles.found)
+    missing = any(source.tensor not in tensors for source in known.required.values())
+    p = parts.answers if parts.answers < parts.tokens else settings.p or parts.tokens
+    return more or missing or len(parts.roles.layers) > 1 or parts.tokens - p > 1
 
 
 def general_network(
@@ -37,6 +58,8 @@ def general_network(
     parts = named_parts(tensors)
     if parts is not None:
         return layered_network(parts.weights(settings), settings, chosen, notes)
+    for name, tensor in tensors.items():
+        check_numbers(name, tensor)
     chain = chain_in(tensors)
     if chain is None:
         raise CheckpointError("the tensors are neither those of a transformer nor those of an MLP")
@@ -62,12 +85,41 @@ def resolved(tensors: Mapping[str, Tensor], settings: Settings, notes: list[str]
         return general_network(tensors, one, [], vocabulary)
 
     found = tried(build, settings, vocabularies, choices)
+    if not found.convinces:
+        _refuse_guesses(parts, chain, settings, choices, found)
     if settings.sequence is None:
         tokens = parts.tokens if parts is not None else chain.tokens if chain is not None else 0
         named = operators_among(build, found, tokens, settings)
         found = replace(found, vocabulary=named)
     notes.append(_said(found, settings, choices))
     return replace(found.settings, vocabulary=found.vocabulary)
+
+
+def _refuse_guesses(
+    parts: NamedParts | None,
+    chain: Chain | None,
+    settings: Settings,
+    choices: Mapping[str, tuple[Any, ...]],
+    found: Found,
+) -> None:
+    """Raises CheckpointError where what nobody stated cannot be told from sizes, and trying did not tell it."""
+    source = parts or chain
+    assert source is not None
+    tried_all = f"none of {found.tried} combinations answers better than guesses"
+    p = settings.p or (source.answers if source.answers < source.tokens else None)
+    names = [name for name in found.vocabulary.sequence if name not in ("a", "b")]
+    usual = found.vocabulary.sequence in (("a", "b"), ("a", "b", "="))
+    told = usual and source.tokens - len(names) in (p, None if p else source.tokens - len(names))
+    if settings.sequence is None and not (told and (parts is not None or settings.p is not None)):
+        positions = f", {source.positions} positions" if source.positions else ""
+        raise CheckpointError(
+            f"{source.tokens} tokens{positions}, {source.answers} answers do not tell what the network reads, and "
+            f'{tried_all}: give p and sequence = ["a", "+", "b", "="] with tokens = {{"+" = ..., "=" = ...}}'
+        )
+    if "n_heads" in choices:
+        raise CheckpointError(
+            f"the number of heads does not show in the tensors, and {tried_all}: give n_heads"
+        )
 
 
 def _said(found: Found, settings: Settings, choices: Mapping[str, tuple[Any, ...]]) -> str:

@@ -40,15 +40,27 @@ _SECOND_NORM = re.compile(
 )
 _IN_ATTENTION: tuple[tuple[str, str], ...] = (
     ("QKV", r"(w_?)?qkv(_proj)?|in_proj|c_attn|to_qkv|query_key_value"),
-    ("Q", r"(w_?)?q(uery|ueries)?|(to_?|w_?|lin_?|linear_?|fc_?)q(uery)?|q(uery)?_?(proj|linear|lin|layer)|wq"),
+    (
+        "Q",
+        r"(w_?)?q(uery|ueries)?|(to_?|w_?|lin_?|linear_?|fc_?)q(uery)?|q(uery)?_?(proj|linear|lin|layer)|wq",
+    ),
     ("K", r"(w_?)?k(eys?)?|(to_?|w_?|lin_?|linear_?|fc_?)k(ey)?|k(ey)?_?(proj|linear|lin|layer)|wk"),
     ("V", r"(w_?)?v(alues?)?|(to_?|w_?|lin_?|linear_?|fc_?)v(alue)?|v(alue)?_?(proj|linear|lin|layer)|wv"),
-    ("O", r"(w_?)?o(ut|utput)?|(o|out|output|c)_?(proj|linear|lin|layer)|proj|projection|to_out|wo|dense|fc(_out)?|unify_?heads|linear"),
+    (
+        "O",
+        r"(w_?)?o(ut|utput)?|(o|out|output|c)_?(proj|linear|lin|layer)|proj|projection|to_out|wo|dense|fc(_out)?|unify_?heads|linear",
+    ),
 )
 _IN_MLP: tuple[tuple[str, str], ...] = (
     ("gate", r"(w_?)?gate(_proj)?|wi_0|w_?g"),
-    ("out", r"(w_?)?out(put)?|fc_?2|c_proj|down(_proj)?|linear_?2|lin_?2|l2|w2|fc_out|proj|dense_4h_to_h|out_proj|w_?down|output_layer"),
-    ("in", r"(w_?)?in(put)?|fc_?1|c_fc|up(_proj)?|linear_?1|lin_?1|l1|w[13]|fc_in|dense_h_to_4h|fc|wi(_1)?|in_proj|w_?up|hidden|input_layer"),
+    (
+        "out",
+        r"(w_?)?out(put)?|fc_?2|c_proj|down(_proj)?|linear_?2|lin_?2|l2|w2|fc_out|proj|dense_4h_to_h|out_proj|w_?down|output_layer",
+    ),
+    (
+        "in",
+        r"(w_?)?in(put)?|fc_?1|c_fc|up(_proj)?|linear_?1|lin_?1|l1|w[13]|fc_in|dense_h_to_4h|fc|wi(_1)?|in_proj|w_?up|hidden|input_layer",
+    ),
 )
 _OUTER: tuple[tuple[str, str], ...] = (
     ("W_pos", r"pos|wpe|position"),

@@ -140,11 +140,21 @@ def _settings_from(config: Mapping[str, Any], source: object, passed_over: list[
     for name, read in _READ.items():
         found[name], wrong = _understood(tables, name, read)
         # An activation that is stated and not known is a property of the network: no other may stand in for it.
-        if wrong and found[name] is None and (passed_over is None or name == "activation"):
+        if (
+            wrong
+            and found[name] is None
+            and (
+                passed_over is None
+                or name == "activation"
+                or (name == "norm" and "normalization_type" in flat)
+            )
+        ):
             raise CheckpointError(f"{source}: {wrong[0]}")
         if wrong and passed_over is not None:
             passed_over += [f"{source}: passed over: {sentence}" for sentence in wrong]
     lens = "normalization_type" in flat
+    if flat.get("positional_embedding_type") == "rotary" and found["rotary"] is None:
+        found["rotary"] = "neighbours" if flat.get("rotary_adjacent_pairs") else "halves"
     return Settings(
         **{**found, "norm_after": False if lens and found["norm_after"] is None else found["norm_after"]},
         split=Split.from_dict(flat["split"]) if isinstance(flat.get("split"), Mapping) else None,
@@ -292,7 +302,9 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "norm": lambda value: _word(value, "norm", _NORM_WORDS),
     "norm_after": lambda value: bool(value),
     "norm_epsilon": lambda value: _positive(value, "norm_epsilon"),
-    "rotary": lambda value: _word(value, "rotary", {"halves": "halves", "neighbours": "neighbours", "none": ""}),
+    "rotary": lambda value: _word(
+        value, "rotary", {"halves": "halves", "neighbours": "neighbours", "none": ""}
+    ),
     "rotary_base": lambda value: _positive(value, "rotary_base"),
     "rotary_width": lambda value: _integer(value, "rotary_width"),
     "fused": lambda value: _word(value, "fused", {"qkv": "qkv", "heads": "heads"}),

@@ -102,9 +102,9 @@ def stated_vocabulary(
             raise CheckpointError(
                 f"token {name!r} = {number}: the vocabulary has {tokens} tokens, 0 to {tokens - 1}"
             )
-    for name, number in stated.tokens.items():
+    for name in stated.tokens:
         if name not in (*names, "a", "b", "0"):
-            raise CheckpointError(f"token {name!r} = {number!r} is not in the sequence {' '.join(sequence)}")
+            raise CheckpointError(f"token {name!r} is not in the sequence {' '.join(sequence)}")
     start = stated.tokens.get("a", stated.tokens.get("0", 0))
     first = start if isinstance(start, int) else 0
     if p is None:
@@ -113,13 +113,13 @@ def stated_vocabulary(
     unnamed = iter(range(first + p * (1 + separate), tokens))
     for name in names:
         if name not in known:
-            number = next((n for n in unnamed if n not in known.values()), None)
-            if number is None:
+            free = next((n for n in unnamed if n not in known.values()), None)
+            if free is None:
                 raise CheckpointError(
                     f"sequence {' '.join(sequence)} needs {len(names)} tokens beside p = {p} residues; "
                     f"the vocabulary has {tokens}: give their numbers as tokens = {{...}}, or another p"
                 )
-            known[name] = number
+            known[name] = free
     for name, number in known.items():
         if number is not None and first <= number < first + p:
             raise CheckpointError(
