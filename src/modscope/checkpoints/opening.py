@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from modscope.errors import CheckpointError, InputError, path_of, turned_into
 from modscope.losses import Logits, accuracies, is_guessing, losses
 from modscope.model import Network, TransformerConfig
 from modscope.networks.kinds import described
+from modscope.networks.layered import LayeredTransformer
 from modscope.operations import Operation
 from modscope.residues import modulus
 from modscope.task import ModularTask
@@ -54,7 +55,8 @@ class Checkpoint(Shown):
     layout: the name of the layout it was stored in. stated: losses and accuracies that the file gives
     of itself (train_loss, test_accuracy, ...). measured: the same of the network as it was read, float64
     cross-entropy in nats; train and test only where the split is known. notes: what had to be assumed or
-    does not agree, one sentence each.
+    does not agree, one sentence each. views: where one network has several operators, the checkpoint of each by the
+    operator's name, with its own task; the checkpoint itself is one of them.
     """
 
     model: Network
@@ -66,6 +68,7 @@ class Checkpoint(Shown):
     measured: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     _moments: Moments | None = field(default=None, repr=False, compare=False)
+    views: Mapping[str, Checkpoint] = field(default_factory=dict, repr=False, compare=False)
 
     def _title(self) -> str:
         return f"{self.source.name}: {self.task}"
@@ -118,6 +121,11 @@ class Checkpoint(Shown):
         }
         if self.epoch is not None:
             record["epoch"] = self.epoch
+        if self.views:
+            record["views"] = {
+                name: {"sequence": list(_sequence_of(view.model)), "task": view.task.to_dict()}
+                for name, view in self.views.items()
+            }
         for key, kind in (("losses", "loss"), ("accuracies", "accuracy")):
             named = {
                 name.removesuffix(f"_{kind}"): value
@@ -292,6 +300,54 @@ def _foreign(
         )
     if layout.family == "general":
         settings = _resolved(contents, states, state, settings, notes)
+    notes += states.notes
+
+    def view(one: Settings) -> Checkpoint:
+        return _view(contents, mapped, layout, one, found, states, state, states_of, notes)
+
+    vocabulary = settings.vocabulary
+    if vocabulary is None or not vocabulary.operators:
+        return view(settings)
+    views = {}
+    for operator in vocabulary.operators:
+        mine = replace(settings, vocabulary=vocabulary.with_operator(operator), operation=None, table=None)
+        views[operator] = view(mine)
+    return _one_of(views, settings)
+
+
+def _one_of(views: Mapping[str, Checkpoint], settings: Settings) -> Checkpoint:
+    """The view whose answers are those of the operation that is wanted, the first if none is; with all views."""
+    chosen = next(iter(views))
+    if settings.operation is not None:
+        wanted = Operation(settings.operation, settings.table or "")
+        chosen = next((name for name, view in views.items() if view.task.what == wanted), chosen)
+    seen = {
+        name: replace(view, notes=(_note_on_views(views, name), *view.notes)) for name, view in views.items()
+    }
+    return replace(seen[chosen], views=seen)
+
+
+def _note_on_views(views: Mapping[str, Checkpoint], here: str) -> str:
+    others = ", ".join(f"{name} ({view.task.operation})" for name, view in views.items() if name != here)
+    return f"one network with {len(views)} operators, here with {here}; the other views: {others}"
+
+
+def _sequence_of(network: Network) -> tuple[str, ...]:
+    return tuple(getattr(network.config, "sequence", network.config.positions))
+
+
+def _view(
+    contents: Contents,
+    mapped: Mapped | None,
+    layout: Layout,
+    settings: Settings,
+    found: Found,
+    states: States,
+    state: State,
+    states_of: Callable[[Contents], States],
+    notes: list[str],
+) -> Checkpoint:
+    """The checkpoint of a state for settings in which nothing is open but operation and split."""
     assembly = _Assembly(
         layout,
         settings,
@@ -313,7 +369,7 @@ def _foreign(
     checkpoint = Checkpoint(
         network, task, layout.name, contents.path, state.epoch,
         stated_by(contents, state.epoch, beside=state.beside, last=last), measured,
-        (*notes, *states.notes, *left_out, *reasons), moments,
+        (*notes, *left_out, *reasons), moments,
     )  # fmt: skip
     if not contents.checked and not checkpoint.agrees:
         checkpoint = replace(checkpoint, notes=(*checkpoint.notes, NOT_VERIFIED))
@@ -384,11 +440,32 @@ def _own(
     }
     measured = measured_of(answers_of(network, contents.path), task)
     moments = MomentsOfOwnFiles(found.series) if found.series else None
-    return _judged(
+    checkpoint = _judged(
         Checkpoint(
             network, task, "modscope", contents.path, own_epoch, stated, measured, tuple(notes), moments
         )
     )
+    views = _own_views(checkpoint, record.get("views"))
+    return _one_of(views, Settings(operation=task.operation, table=task.table)) if views else checkpoint
+
+
+def _own_views(checkpoint: Checkpoint, kept: Any) -> dict[str, Checkpoint]:
+    """The views that the record of one of our files lists: the same weights reading another operator."""
+    network, views = checkpoint.model, {}
+    if not isinstance(kept, Mapping) or not isinstance(network, LayeredTransformer):
+        return {}
+    for name, entry in kept.items():
+        with turned_into(CheckpointError, f"{checkpoint.source}: view {name}", inputs=True):
+            reading = network.reading(entry["sequence"])
+            task = ModularTask.from_dict(entry["task"])
+        if reading.config.sequence == network.config.sequence:
+            views[str(name)] = checkpoint
+            continue
+        measured = measured_of(answers_of(reading, checkpoint.source), task)
+        views[str(name)] = replace(
+            checkpoint, model=reading, task=task, measured=measured, stated={}, notes=()
+        )
+    return views
 
 
 def measured_of(logits: Logits, task: ModularTask) -> dict[str, float]:
