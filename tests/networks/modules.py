@@ -176,5 +176,5 @@ class Reference(nn.Module):
         return {
             "p": p, "sequence": sequence, "tokens": tokens, "n_heads": c["heads"], "n_kv_heads": c["kv"],
             "activation": c["act"], "norm": c["norm"], "norm_after": c["after"], "causal": c["causal"],
-            "rotary": c["rotary"] or "none", "attention_rate": c["rate"], "fused": "qkv", "operation": "add",
+            "rotary": c["rotary"] or "none", "attention_rate": c["rate"], "fused": "qkv", "operation": "add", "split": {"kind": "none"},
         }  # fmt: skip
