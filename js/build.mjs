@@ -3,7 +3,7 @@ import { build, transform } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-const LIMIT = 120_000;
+const LIMIT = 180_000;
 const target = fileURLToPath(new URL("../src/modscope/viewer/static/viewer.js", import.meta.url));
 const style = {
   name: "style as a text",

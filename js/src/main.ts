@@ -47,6 +47,17 @@ function darkness(theme: PageSpec["theme"], life: Life): { dark: Signal<boolean>
   };
 }
 
+/** A sheet of its own where there is one: a policy that forbids styles in the page lets it through. */
+function styled(root: ShadowRoot): void {
+  try {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(style);
+    root.adoptedStyleSheets = [sheet];
+  } catch {
+    root.prepend(h("style", {}, style));
+  }
+}
+
 const linkedCopy = (shared: Shared): Shared => ({ ...shared, index: new Map(), hover: signal(null) });
 
 /** Puts the views of a page into an element; numbers come from the source. */
@@ -62,22 +73,41 @@ export function mount(el: HTMLElement, spec: PageSpec, source: Source): Mounted 
   const page = h("div", { class: "page" });
   page.style.setProperty("--across", String(spec.across));
   if (spec.views.length > 1) page.classList.add("several");
-  root.replaceChildren(h("style", {}, style), page);
+  root.replaceChildren(page);
+  styled(root);
   life.effect(() => {
     page.dataset.theme = dark.value ? "dark" : "light";
   });
   const models = spec.views.map((view) => new Model(view, reader, spec.link ? shared : linkedCopy(shared), spec.link));
   const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  models.forEach((model, i) => {
+  models.forEach((model) => {
     const slot = h("div", { class: "slot" });
     if (model.spec.height) slot.style.setProperty("--tall", `${model.spec.height}px`);
     page.append(slot);
-    card(model, slot, { uid: `v${i}`, reduced, models, cycleTheme: cycle, life });
+    card(model, slot, { reduced, models, cycleTheme: cycle, life });
   });
+  life.add(tellHeight(page));
   const ready = reader.load().then(() => {
     page.dataset.ready = "true";
   });
   return { models, ready, end: () => (life.end(), root.replaceChildren()) };
+}
+
+/** Tells the frame that holds this page how high it is; who listens makes room. */
+function tellHeight(page: HTMLElement): () => void {
+  if (window.parent === window || typeof ResizeObserver === "undefined") return () => {};
+  const tell = () => window.parent.postMessage({ modscope: "height", height: Math.ceil(neededHeight(page)) }, "*");
+  const sizes = new ResizeObserver(tell);
+  for (const card of page.querySelectorAll(".card")) sizes.observe(card);
+  tell();
+  return () => sizes.disconnect();
+}
+
+/** The height of the page without what pictures took because there was room. */
+function neededHeight(page: HTMLElement): number {
+  let spare = Infinity;
+  for (const plot of page.querySelectorAll<HTMLElement>(".plot")) spare = Math.min(spare, plot.clientHeight - parseFloat(getComputedStyle(plot).minHeight));
+  return page.scrollHeight - (Number.isFinite(spare) ? Math.max(0, spare) : 0);
 }
 
 /** Keeps the state in the address, where the page has one of its own. */

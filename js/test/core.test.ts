@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import golden from "./golden.json";
-import { phasors, plane, power, quantityOf, rebuild, shares, synthesise } from "../src/core/dft";
+import { phasors, plane, planeQuantity, power, quantityOf, rebuild, shares, synthesise } from "../src/core/dft";
 import { fill, namesIn, parse } from "../src/core/expr";
 import { alias, describe, inverse, mod, origins, subharmonic } from "../src/core/modp";
 import { order, rowFacts } from "../src/core/order";
 import { parity, reflect } from "../src/core/parity";
-import { digits, tickFormat, tickValues, ticks } from "../src/core/scale";
+import { decimated, thinned } from "../src/core/decimate";
+import { bandLimited } from "../src/core/joins";
+import { standing } from "../src/view/labels";
+import { digits, exact, logTicks, scaled, tickFormat, tickValues, ticks } from "../src/core/scale";
 import { extent, robustExtent, slice } from "../src/core/tensor";
 import { step, step2 } from "../src/core/walk";
 
@@ -34,8 +37,14 @@ for (const c of golden.spectra) {
   });
 }
 
+/** Whether a place of a centred plane is its own negative: numpy's amplitudes are halves of the wave's elsewhere. */
+const isOwn = (i: number, rows: number, columns: number): boolean => {
+  const [j, k] = [Math.floor(i / columns) - (rows >> 1), (i % columns) - (columns >> 1)];
+  return (2 * j) % rows === 0 && (2 * k) % columns === 0;
+};
+
 for (const c of golden.planes) {
-  test(`two-dimensional spectrum ${c.rows} x ${c.columns} agrees with numpy`, () => near(plane(c.picture, c.rows, c.columns), c.amplitudes, 1e-6));
+  test(`two-dimensional spectrum ${c.rows} x ${c.columns} agrees with numpy`, () => near(planeQuantity(plane(c.picture, c.rows, c.columns), "amplitude"), c.amplitudes.map((v, i) => v * (isOwn(i, c.rows, c.columns) ? 1 : 2)), 1e-6));
 }
 
 for (const c of golden.python) {
@@ -57,6 +66,77 @@ test("shares leave DC out and sum to one; a constant has none", () => {
 test("cos and sin coefficients of a sine", () => {
   const wave = Array.from({ length: 9 }, (_, n) => 3 * Math.sin((2 * Math.PI * 2 * n) / 9));
   near(quantityOf(phasors(wave), "cossin").slice(5), [0, 0, 3, 0, 0]);
+});
+
+test("the fast transform of any length agrees with the sum, and is undone", () => {
+  for (const n of [1, 2, 3, 4, 97, 128, 129, 200, 251, 256, 600, 1009]) {
+    const wave = Float64Array.from({ length: n }, (_, i) => Math.sin(i * i + 1) + 0.3);
+    const c = phasors(wave);
+    for (const k of [0, 1, n >> 2, n >> 1]) {
+      let [re, im] = [0, 0];
+      wave.forEach((v, i) => ((re += v * Math.cos((2 * Math.PI * k * i) / n)), (im -= v * Math.sin((2 * Math.PI * k * i) / n))));
+      const scale = k === 0 || 2 * k === n ? 1 / n : 2 / n;
+      if (k < c.re.length) near([c.re[k], c.im[k]], [re * scale, k === 0 || 2 * k === n ? 0 : im * scale], 1e-9);
+    }
+    near(rebuild(c, () => true), wave, 1e-5);
+  }
+});
+
+test("a plane gives a wave its amplitude, power and share in both places, as in one dimension", () => {
+  for (const [rows, columns] of [[9, 7], [8, 12], [113, 130]]) {
+    const picture = Float64Array.from({ length: rows * columns }, (_, i) => 2 + 3 * Math.cos(2 * Math.PI * ((2 * Math.floor(i / columns)) / rows + (3 * (i % columns)) / columns) + 0.4));
+    const c = plane(picture, rows, columns);
+    const at = (j: number, k: number) => (j + (rows >> 1)) * columns + k + (columns >> 1);
+    for (const [quantity, want] of [["amplitude", 3], ["power", 4.5], ["share", 1], ["db", 10 * Math.log10(4.5)]] as const) {
+      const q = planeQuantity(c, quantity);
+      near([q[at(2, 3)], q[at(-2, -3)]], [want, want], 1e-5);
+    }
+    near([planeQuantity(c, "phase")[at(2, 3)], planeQuantity(c, "phase")[at(-2, -3)], planeQuantity(c, "cossin")[at(0, 0)]], [0.4, -0.4, 2], 1e-5);
+  }
+});
+
+test("numbers are said to the last digit that a float32 has", () => {
+  for (const [v, text] of [[12345, "12345"], [16777217, "16777216"], [0.1, "0.1"], [-1.5, "−1.5"], [1e-30, "1e−30"], [NaN, "NaN"], [-Infinity, "−inf"], [3.4e38, "3.4e38"], [0, "0"]] as const) assert.equal(exact(v), text);
+  assert.equal(exact(1.23456, 0.001), "1.235");
+  for (let i = 0; i < 500; i++) {
+    const v = Math.fround((Math.random() - 0.5) * 10 ** (30 * Math.random() - 15));
+    assert.equal(Math.fround(Number(exact(v).replace(/−/g, "-"))), v);
+  }
+});
+
+test("long lines keep every spike and every gap", () => {
+  const n = 20000;
+  const ys = Float64Array.from({ length: n }, (_, i) => (i === 7777 ? 50 : i > 12000 && i < 12400 ? NaN : Math.sin(i)));
+  const { xs: px, ys: py } = decimated(Float64Array.from({ length: n }, (_, i) => i), ys, 500);
+  assert.ok(px.length <= 2000 && Array.from(py).includes(50) && Array.from(py).some(Number.isNaN));
+  for (let i = 1; i < px.length; i++) assert.ok(px[i] >= px[i - 1]);
+  const picture = Float32Array.from({ length: 90 * 70 }, (_, i) => (i === 4000 ? -9 : 1));
+  const small = thinned(picture, 90, 70, { rows: 30, columns: 30 }, 0);
+  assert.deepEqual([small.rows, small.columns, small.by, small.values.filter((v) => v === -9).length], [30, 24, 3, 1]);
+});
+
+test("waves of a few frequencies are joined by the curve, rectified, stepped and spiky ones are not", () => {
+  const of = (f: (i: number) => number) => Float32Array.from({ length: 113 }, (_, i) => f(i));
+  const wave = (k: number, i: number) => Math.cos((2 * Math.PI * k * i) / 113);
+  assert.ok(bandLimited(of((i) => wave(14, i) + 0.6 * wave(52, i + 3) + 2), 113));
+  for (const f of [(i: number) => Math.max(0, wave(3, i)), (i: number) => (i < 40 ? 1 : -1), (i: number) => (i === 50 ? 1 : 0.001 * Math.sin(i * i)), (i: number) => Math.sin(i * i * i)]) assert.equal(bandLimited(of(f), 113), false);
+});
+
+test("log and symlog scales turn back, and their ticks are powers of ten", () => {
+  for (const kind of ["linear", "log", "symlog"] as const) {
+    const scale = scaled(kind, [0.01, 100], [0, 300], 0.1);
+    for (const v of [0.01, 0.5, 3, 100]) near([scale.invert(scale(v))], [v]);
+  }
+  assert.deepEqual(logTicks("log", [0.005, 200], 9), [0.01, 0.1, 1, 10, 100]);
+  assert.deepEqual(logTicks("symlog", [-100, 100], 20, 1), [-100, -10, -1, 0, 1, 10, 100]);
+});
+
+test("labels that stand in one line never touch", () => {
+  const at = [0, 10, 20, 30, 40, 200];
+  const stands = standing(at, at.map(() => 25), (i) => i === 2);
+  assert.ok(stands[2] && stands[5]);
+  const kept = at.filter((_, i) => stands[i]);
+  for (let i = 1; i < kept.length; i++) assert.ok(kept[i] - kept[i - 1] >= 25);
 });
 
 test("gaps count as the mean", () => near(phasors([1, NaN, 3]).re, phasors([1, 2, 3]).re));
@@ -159,7 +239,7 @@ test("ticks are round, inside, and about as many as asked for", () => {
 });
 
 test("numbers read well", () => {
-  assert.equal(digits(NaN), "gap (NaN)");
+  assert.equal(digits(NaN), "NaN");
   assert.equal(digits(0.123456), "0.1235");
   assert.equal(digits(1.5e-7), "1.500e-7");
   assert.equal(tickFormat([0, 0.5, 1])(0.5), "0.5");

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +41,51 @@ def _some_chromium(playwright: Any) -> None:
         )
 
 
+@pytest.fixture(scope="module")
+def _tab(_some_chromium: None, browser: Any) -> Any:
+    """One page for a module: opening a browser's page costs more than most tests."""
+    with browser.new_context(viewport=SIZE, accept_downloads=True) as context:
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.wrong = []
+        page.on("pageerror", lambda error: page.wrong.append(str(error)))
+        page.on(
+            "console",
+            lambda message: page.wrong.append(message.text) if message.type == "error" else None,
+        )
+        page.on(
+            "request",
+            lambda request: page.wrong.append(request.url) if request.url.startswith("http") else None,
+        )
+        yield page
+
+
+SIZE = {"width": 1000, "height": 760}
+
+
 @pytest.fixture
-def screen(_some_chromium: None, page: Any) -> Any:
-    """A page whose script errors fail the test."""
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: errors.append(request.url) if request.url.startswith("http") else None)
-    page.set_viewport_size({"width": 1000, "height": 760})
-    yield page
+def screen(_tab: Any) -> Any:
+    """The module's page, whose script errors and requests fail the test."""
+    _tab.wrong.clear()
+    yield _tab
+    errors = list(_tab.wrong)
+    _tab.set_viewport_size(SIZE)
+    _tab.emulate_media(color_scheme="light", reduced_motion="no-preference", media="screen")
     assert errors == []
+
+
+@pytest.fixture
+def opened(screen: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Saves a view, opens it from disk, waits until its numbers are there."""
+    count = itertools.count()
+
+    def open_view(view: Any, fragment: str = "") -> Any:
+        path = view.save(tmp_path / f"view{next(count)}.html")
+        screen.goto(f"file://{path}{fragment}")
+        screen.wait_for_selector('.page[data-ready="true"]')
+        return screen
+
+    return open_view
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,9 @@ def test_labels_select_and_are_shown() -> None:
         (lambda: ms.show(ZEROS, labels={"axis0": ["a"]}), "1 labels for axis axis0: expected 3"),
         (lambda: ms.show(np.zeros(())), "expected at least one axis"),
         (lambda: ms.show(np.zeros((2, 0))), "expected at least one axis and one value"),
-        (lambda: ms.show(np.zeros(3, complex)), r"show \.real, \.imag or abs"),
+        (lambda: ms.show(np.array(["a", "b"])), "expected an array of numbers, got dtype"),
+        (lambda: ms.show(ZEROS, periodic="zz"), "unknown axis in periodic 'zz'"),
+        (lambda: ms.show(ZEROS, offset=-1), "offset = -1: expected True or a number from 0"),
         (lambda: ms.show([[1, 2], [3]]), "unequal lengths"),
         (lambda: ms.show([ZEROS] * 11), "at most 10"),
         (lambda: ms.show(ZEROS, names=["a", "b"]), "2 names for 1 arrays"),
@@ -114,10 +116,10 @@ def test_bad_input_is_one_clear_sentence(call: Any, words: str) -> None:
 def test_marks_and_message_come_by_themselves_for_rows_c(waves: xr.DataArray) -> None:
     spec = ms.show(waves).views[0]
     assert [m["expr"] for m in spec["markers"]] == ["a", "b", "c/2", "c/2 + p/2"]
-    assert spec["message"] == {"template": "{a} + {b} = {c} (mod {p})"}
+    assert spec["message"] == {"template": "{a} + {b} = {c} (mod {p})", "auto": True}
     assert spec["symmetry"] == ["c/2", "c/2 + p/2"]
     subtracted = ms.show(waves.assign_attrs(operation="subtract")).views[0]
-    assert subtracted["message"] == {"template": "{a} − {b} = {c} (mod {p})"}
+    assert subtracted["message"] == {"template": "{a} − {b} = {c} (mod {p})", "auto": True}
     assert subtracted["symmetry"] == []
     assert ms.show(ZEROS).views[0]["message"] is None
     uneven = ms.show(np.zeros((5, 31)), dims=("c", "a")).views[0]
@@ -275,3 +277,62 @@ def test_one_picture_an_index(waves: xr.DataArray, tmp_path: Path) -> None:
         view.at(c=9)
     with pytest.raises(UnknownName, match="unknown axis 'd'"):
         view.at(d=1)
+
+
+def first_spec(view: Any) -> dict[str, Any]:
+    return view.page_spec()["views"][0]
+
+
+def test_only_whole_axes_of_residues_are_circles_unless_told() -> None:
+    p = 7
+    x = xr.DataArray(np.zeros((3, p, p)), dims=("d_model", "c", "a"), attrs={"p": p})
+    assert first_spec(ms.show(x))["periodic"] == ["a", "c"]
+    assert first_spec(ms.show(x[:, :4]))["periodic"] == ["a"]
+    assert first_spec(ms.show(x.assign_coords(a=list("uvwxyz."))))["periodic"] == ["c"]
+    assert first_spec(ms.show(x[:, :, 1:].assign_coords(a=range(1, p))))["periodic"] == ["c"]
+    assert first_spec(ms.show(x.rename(a="step")))["periodic"] == ["c"]
+    assert first_spec(ms.show(np.zeros((p, p)), p=p))["periodic"] == []
+    assert first_spec(ms.show(np.zeros((p, p)), periodic=True))["periodic"] == ["axis0", "axis1"]
+    assert first_spec(ms.show(x, periodic=False))["periodic"] == []
+    assert first_spec(ms.show(x, periodic="d_model"))["periodic"] == ["d_model"]
+
+
+def test_rows_over_c_start_where_the_marks_are_apart() -> None:
+    x = xr.DataArray(np.zeros((113, 113)), dims=("c", "a"), attrs={"p": 113})
+    assert ms.show(x).state["select"] == {"c": 40, "a": 0}
+    assert ms.show(x, select={"c": 0}).state["select"] == {"c": 0, "a": 0}
+    assert ms.show(x.values).state["select"] == {"axis0": 0, "axis1": 0}
+
+
+def test_complex_arrays_are_shown_by_their_parts() -> None:
+    z = np.array([[3 + 4j, -1j], [1, 0]])
+    view = ms.show(z, dims=("row", "k"))
+    assert first_spec(view)["labels"]["part"] == ["magnitude", "phase", "real", "imaginary"]
+    assert first_spec(view)["angles"] == {"dim": "part", "at": 1}
+    np.testing.assert_allclose(view.tensors[0].values[:, 0, 0], [5, np.angle(3 + 4j), 3, 4], rtol=1e-6)
+    assert view.state["select"] == {"part": 0, "row": 0, "k": 0}
+
+
+def test_what_float32_cannot_keep_is_said() -> None:
+    def lost(x: Any) -> str:
+        return ms.show(x).page_spec()["tensors"][0]["lost"]
+
+    assert lost(np.zeros((2, 3), np.float32)) == ""
+    assert lost(np.zeros((2, 3))) == "", "what float32 holds exactly is not lost"
+    assert lost(np.array([[0.1, 0.2]])) == "float64 ±3.0e-9"
+    assert lost(np.array([[1e300, 1.0]])) == "1 beyond float32"
+    assert lost(np.array([[2**24, 5]])) == ""
+    assert lost(np.array([[2**24 + 1, 5]])) == "int64 ±1"
+    assert lost(np.array([[True, False]])) == ""
+
+
+@pytest.mark.parametrize("precision", ["float32", "int16"])
+def test_masked_values_are_kept_apart_from_nan(precision: str) -> None:
+    x = np.ma.masked_array([[1.0, 2.0, np.nan], [3.0, 99.0, 5.0]], [[0, 0, 0], [0, 1, 0]])
+    view = ms.show(x, precision=precision)
+    meta = view.page_spec()["tensors"][0]
+    assert (meta["nan"], meta["masked"], meta["hi"]) == (1, 1, 5.0)
+    assert np.isnan(unpacked(view.blocks()[0], (2, 3))).tolist() == [
+        [False, False, True],
+        [False, True, False],
+    ]

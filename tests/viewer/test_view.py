@@ -129,8 +129,8 @@ def test_the_page_shows_the_last_epoch_and_says_what_it_shows(
 ) -> None:
     assert screen.title() == "a-run"
     assert screen.locator("h2").inner_text() == "resid_post at ="
-    assert screen.locator(".caption").inner_text() == "resid_post[epoch=90, d_model=0, c=0, :]"
-    np.testing.assert_allclose(values(screen), wave(90, "resid_post", 0, 0), rtol=2e-5, atol=2e-6)
+    assert screen.locator(".caption").inner_text() == "resid_post[epoch=90, d_model=0, c=3, :]"
+    np.testing.assert_allclose(values(screen), wave(90, "resid_post", 0, 3), rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.browser
@@ -140,7 +140,7 @@ def test_hover_reads_off_the_number_that_python_computes(
     text = tip(screen, 0.6)
     a = int(re.search(r"a = (\d+)", text).group(1))  # type: ignore[union-attr]
     value = float(text.splitlines()[1].replace("−", "-"))
-    assert value == pytest.approx(float(wave(90, "resid_post", 0, 0)[a]), rel=1e-3)
+    assert value == pytest.approx(float(wave(90, "resid_post", 0, 3)[a]), rel=1e-3)
 
 
 @pytest.mark.browser

@@ -1,4 +1,5 @@
 // Colours: Okabe-Ito for lines; perceptual ramps made in OKLab for pictures.
+import { scaled, type Kind } from "./scale";
 
 export const OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"];
 
@@ -37,17 +38,19 @@ function ramp(stops: Lab[]): Ramp {
   return out;
 }
 
-export type RampName = "sequential" | "diverging" | "cyclic";
+export type RampName = "sequential" | "diverging" | "cyclic" | "grey";
 
 const light: Record<RampName, Ramp> = {
   sequential: ramp([polar(0.985, 0.01, 95), polar(0.86, 0.1, 85), polar(0.7, 0.15, 40), polar(0.5, 0.16, 0), polar(0.33, 0.13, 310), polar(0.2, 0.07, 285)]),
   diverging: ramp([polar(0.3, 0.1, 262), polar(0.5, 0.15, 250), polar(0.75, 0.09, 240), polar(0.985, 0, 0), polar(0.77, 0.11, 60), polar(0.57, 0.17, 38), polar(0.34, 0.11, 30)]),
   cyclic: ramp(Array.from({ length: 25 }, (_, i) => polar(0.62 + 0.18 * Math.cos((2 * Math.PI * i) / 24), 0.11, 240 + 15 * i))),
+  grey: ramp([polar(0.98, 0, 0), polar(0.15, 0, 0)]),
 };
 const dark: Record<RampName, Ramp> = {
   sequential: ramp([polar(0.2, 0.02, 285), polar(0.34, 0.12, 300), polar(0.5, 0.17, 0), polar(0.69, 0.16, 40), polar(0.86, 0.12, 85), polar(0.98, 0.03, 100)]),
   diverging: ramp([polar(0.86, 0.07, 225), polar(0.68, 0.13, 245), polar(0.45, 0.12, 255), polar(0.22, 0.005, 0), polar(0.47, 0.13, 38), polar(0.7, 0.16, 52), polar(0.88, 0.09, 75)]),
   cyclic: light.cyclic,
+  grey: ramp([polar(0.2, 0, 0), polar(0.98, 0, 0)]),
 };
 
 export const rampOf = (name: RampName, isDark: boolean): Ramp => (isDark ? dark : light)[name];
@@ -76,7 +79,7 @@ export const THEMES: Record<"light" | "dark", Theme> = {
     dark: false,
     ink: "#1b1f24",
     soft: "#57606a",
-    faint: "#8b949e",
+    faint: "#7f8893",
     grid: "#e8ebef",
     ground: "#ffffff",
     panel: "#f6f8fa",
@@ -105,6 +108,17 @@ export interface ColourScale {
   ramp: RampName;
   lo: number;
   hi: number;
+  /** Straight unless said; the knee is where symlog turns. */
+  kind?: Kind;
+  knee?: number;
+}
+
+/** The place of a value between the ends of the colours: 0 to 1 within them. */
+export function placeOf(scale: ColourScale): (v: number) => number {
+  const at = scaled(scale.kind ?? "linear", [scale.lo, scale.hi], [0, 1], scale.knee);
+  if ((scale.kind ?? "linear") !== "linear") return (v) => at(v);
+  const by = 1 / (scale.hi - scale.lo);
+  return (v) => (v - scale.lo) * by;
 }
 
 /** Sequential for one sign, diverging centred at 0 for both, cyclic for phases. */
@@ -117,18 +131,30 @@ export function colourScale(lo: number, hi: number, cyclic = false): ColourScale
   return { ramp: "sequential", lo, hi: hi > lo ? hi : lo + 1 };
 }
 
-/** Pixels of a picture; gaps are transparent, and values outside the scale are hatched. */
-export function pixels(values: ArrayLike<number>, scale: ColourScale, table: Ramp, columns: number): { rgba: Uint8ClampedArray; clipped: number } {
+/** Colours of cells that hold no number, unlike any colour of a number; masked cells are left out of the picture. */
+export const MISSING = { nan: [150, 150, 150], up: [226, 0, 190], down: [0, 158, 60] } as const;
+
+/** Pixels of a picture; values outside the colours are hatched, cells without a number have their own. */
+export function pixels(values: ArrayLike<number>, scale: ColourScale, table: Ramp, columns: number, mask: ArrayLike<number> | null = null): { rgba: Uint8ClampedArray; clipped: number } {
   const rgba = new Uint8ClampedArray(values.length * 4);
-  const by = 255 / (scale.hi - scale.lo);
-  const slack = (scale.hi - scale.lo) * 1e-6;
+  const slack = 1e-6;
+  const place = placeOf(scale);
   let clipped = 0;
   for (let i = 0; i < values.length; i++) {
     const v = values[i];
-    if (Number.isNaN(v)) continue;
-    const at = 3 * Math.max(0, Math.min(255, Math.round((v - scale.lo) * by)));
+    if (!Number.isFinite(v)) {
+      if (mask?.[i]) continue;
+      const own = Number.isNaN(v) ? MISSING.nan : v > 0 ? MISSING.up : MISSING.down;
+      rgba[4 * i] = own[0];
+      rgba[4 * i + 1] = own[1];
+      rgba[4 * i + 2] = own[2];
+      rgba[4 * i + 3] = 255;
+      continue;
+    }
+    const t = place(v);
+    const at = 3 * (t > 0 ? (t < 1 ? Math.round(255 * t) : 255) : 0);
     let shade = 0;
-    if (v < scale.lo - slack || v > scale.hi + slack) {
+    if (!(t >= -slack && t <= 1 + slack)) {
       clipped++;
       if ((i + Math.floor(i / columns)) % 2) shade = table[at] > 127 ? -70 : 90;
     }

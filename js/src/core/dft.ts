@@ -1,5 +1,6 @@
 // Real Fourier analysis of short waves in the package's normalisation: x[n] = sum_k A_k cos(2 pi k n / p + phase_k)
 // with k in 0..p/2. Power is A^2/2, but A^2 for DC and, for even p, Nyquist: it sums to the mean square.
+import { transform } from "./fft";
 
 export interface Phasors {
   p: number;
@@ -25,14 +26,27 @@ function table(p: number) {
 /** One component only: DC, and Nyquist of an even p. */
 export const isSingle = (k: number, p: number): boolean => k === 0 || 2 * k === p;
 
+/** Up to here a product with a table is as fast as the transform by halves. */
+const DIRECT = 128;
+
 /** The phasors C_k, k = 0..p/2, with x[n] = sum_k Re(C_k e^{2 pi i k n / p}). Gaps (NaN) count as the mean. */
 export function phasors(wave: ArrayLike<number>): Phasors {
   const p = wave.length;
-  const { cos, sin } = table(p);
   const x = filled(wave);
   const half = p >> 1;
   const re = new Float64Array(half + 1);
   const im = new Float64Array(half + 1);
+  if (p > DIRECT) {
+    const y = new Float64Array(p);
+    transform(x, y);
+    for (let k = 0; k <= half; k++) {
+      const scale = isSingle(k, p) ? 1 / p : 2 / p;
+      re[k] = x[k] * scale;
+      im[k] = isSingle(k, p) ? 0 : y[k] * scale;
+    }
+    return { p, re, im };
+  }
+  const { cos, sin } = table(p);
   for (let k = 0; k <= half; k++) {
     let a = 0;
     let b = 0;
@@ -93,8 +107,20 @@ export function synthesise(c: Phasors, positions: ArrayLike<number>, keep?: (k: 
 /** The wave at its p samples, kept frequencies only. */
 export function rebuild(c: Phasors, keep: (k: number) => boolean): Float32Array {
   const { p } = c;
-  const { cos, sin } = table(p);
   const out = new Float32Array(p);
+  if (p > DIRECT) {
+    // The inverse transform by the forward one: of the conjugate.
+    const x = new Float64Array(p);
+    const y = new Float64Array(p);
+    for (let k = 0; k < c.re.length; k++) {
+      if (!keep(k)) continue;
+      x[k] = c.re[k];
+      y[k] = -c.im[k];
+    }
+    transform(x, y);
+    return Float32Array.from(x);
+  }
+  const { cos, sin } = table(p);
   for (let n = 0; n < p; n++) {
     let sum = 0;
     for (let k = 0, at = 0; k < c.re.length; k++, at = (at + n) % p) {
@@ -105,60 +131,113 @@ export function rebuild(c: Phasors, keep: (k: number) => boolean): Float32Array 
   return out;
 }
 
-export type PlaneQuantity = "amplitude" | "db" | "phase";
+export type Quantity = "amplitude" | "power" | "db" | "phase" | "cossin" | "share";
 
-function planeValue(re: number, im: number, quantity: PlaneQuantity): number {
-  if (quantity === "phase") return Math.atan2(im, re);
-  const size = Math.hypot(re, im);
-  return quantity === "db" ? 20 * Math.log10(Math.max(size, 1e-10)) : size;
+/** The phasors of a picture with rows y and columns x: C(j, k) with x[m, n] = sum Re(C e^{2 pi i (j m / rows + k n / columns)})
+ * over one of each pair of frequencies (j, k), (-j, -k), so a wave of amplitude A has |C| = A at both of its places, as
+ * in one dimension. Frequencies are signed and centred: row i is frequency i - floor(rows / 2). */
+export interface Plane {
+  rows: number;
+  columns: number;
+  re: Float64Array;
+  im: Float64Array;
 }
 
-/** The two-dimensional DFT of a picture with rows y and columns x, as amplitude, dB of power or phase; both
- * frequencies are signed and centred: row i is frequency i - floor(p/2). A real cosine has two peaks of A/2. */
-export function plane(picture: ArrayLike<number>, rows: number, columns: number, quantity: PlaneQuantity = "amplitude"): Float32Array {
-  const alongX = { re: new Float64Array(rows * columns), im: new Float64Array(rows * columns) };
-  const tx = table(columns);
-  for (let y = 0; y < rows; y++) {
-    for (let k = 0; k <= columns >> 1; k++) {
-      let a = 0;
-      let b = 0;
-      for (let n = 0, at = 0; n < columns; n++, at = at + k < columns ? at + k : at + k - columns) {
-        const v = picture[y * columns + n];
-        if (!Number.isFinite(v)) continue;
-        a += v * tx.cos[at];
-        b -= v * tx.sin[at];
-      }
-      alongX.re[y * columns + k] = a;
-      alongX.im[y * columns + k] = b;
+const own = (i: number, n: number): boolean => i === 0 || 2 * i === n;
+
+/** The transform of a picture in steps of a few milliseconds: yields the share that is done, returns the plane. */
+export function* planeSteps(picture: ArrayLike<number>, rows: number, columns: number): Generator<number, Plane, void> {
+  const x = filled(picture);
+  const half = columns >> 1;
+  const across = { re: new Float64Array(rows * (half + 1)), im: new Float64Array(rows * (half + 1)) };
+  const pause = Math.max(1, Math.round(40_000 / (columns + rows)));
+  const a = new Float64Array(columns);
+  const b = new Float64Array(columns);
+  // Two real rows are one complex one.
+  for (let y = 0; y < rows; y += 2) {
+    a.set(x.subarray(y * columns, (y + 1) * columns));
+    if (y + 1 < rows) b.set(x.subarray((y + 1) * columns, (y + 2) * columns));
+    else b.fill(0);
+    transform(a, b);
+    for (let k = 0; k <= half; k++) {
+      const m = k ? columns - k : 0;
+      const at = y * (half + 1) + k;
+      across.re[at] = (a[k] + a[m]) / 2;
+      across.im[at] = (b[k] - b[m]) / 2;
+      if (y + 1 >= rows) continue;
+      across.re[at + half + 1] = (b[k] + b[m]) / 2;
+      across.im[at + half + 1] = (a[m] - a[k]) / 2;
     }
+    if ((y / 2) % pause === pause - 1) yield (0.5 * y) / rows;
   }
-  const ty = table(rows);
-  const out = new Float32Array(rows * columns);
-  const shiftX = columns >> 1;
-  const shiftY = rows >> 1;
-  const col = { re: new Float64Array(rows), im: new Float64Array(rows) };
-  // The picture is real: what is at (-j, -k) is the conjugate of what is at (j, k), so half of the columns do.
-  for (let k = 0; k <= shiftX; k++) {
+  const out: Plane = { rows, columns, re: new Float64Array(rows * columns), im: new Float64Array(rows * columns) };
+  const place = (j: number, k: number) => ((j + (rows >> 1)) % rows) * columns + ((k + (columns >> 1)) % columns);
+  const u = new Float64Array(rows);
+  const v = new Float64Array(rows);
+  for (let k = 0; k <= half; k++) {
     for (let y = 0; y < rows; y++) {
-      col.re[y] = alongX.re[y * columns + k];
-      col.im[y] = alongX.im[y * columns + k];
+      u[y] = across.re[y * (half + 1) + k];
+      v[y] = across.im[y * (half + 1) + k];
     }
+    transform(u, v);
     for (let j = 0; j < rows; j++) {
-      let a = 0;
-      let b = 0;
-      for (let n = 0, at = 0; n < rows; n++, at = at + j < rows ? at + j : at + j - rows) {
-        a += col.re[n] * ty.cos[at] + col.im[n] * ty.sin[at];
-        b += col.im[n] * ty.cos[at] - col.re[n] * ty.sin[at];
-      }
-      const [re, im] = [a / (rows * columns), b / (rows * columns)];
-      out[((rows - j + shiftY) % rows) * columns + ((columns - k + shiftX) % columns)] = planeValue(re, -im, quantity);
-      out[((j + shiftY) % rows) * columns + ((k + shiftX) % columns)] = planeValue(re, im, quantity);
+      const scale = (own(k, columns) && own(j, rows) ? 1 : 2) / (rows * columns);
+      const there = place((rows - j) % rows, (columns - k) % columns);
+      out.re[there] = u[j] * scale;
+      out.im[there] = -v[j] * scale;
+      const here = place(j, k);
+      out.re[here] = u[j] * scale;
+      out.im[here] = v[j] * scale;
     }
+    if (k % pause === pause - 1) yield 0.5 + (0.5 * k) / half;
   }
   return out;
 }
 
-export type Quantity = "amplitude" | "power" | "db" | "phase" | "cossin" | "share";
+export function plane(picture: ArrayLike<number>, rows: number, columns: number): Plane {
+  const steps = planeSteps(picture, rows, columns);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** One number for each frequency of a plane, centred like it: the quantity of the wave that lies there, in both of its
+ * places. Shares leave the mean out; "cossin" is the coefficient of the cosine. */
+export function planeQuantity(c: Plane, quantity: Quantity): Float32Array {
+  const { rows, columns, re, im } = c;
+  const [cy, cx] = [rows >> 1, columns >> 1];
+  const powers = () =>
+    Float64Array.from(re, (a, i) => {
+      const [j, k] = [Math.floor(i / columns) - cy, (i % columns) - cx];
+      return (a * a + im[i] * im[i]) * (own(j < 0 ? j + rows : j, rows) && own(k < 0 ? k + columns : k, columns) ? 1 : 0.5);
+    });
+  switch (quantity) {
+    case "amplitude":
+      return Float32Array.from(re, (a, i) => Math.hypot(a, im[i]));
+    case "phase":
+      return Float32Array.from(re, (a, i) => Math.atan2(im[i], a));
+    case "cossin":
+      return Float32Array.from(re);
+    case "power":
+      return Float32Array.from(powers());
+    case "db":
+      return Float32Array.from(powers(), (v) => 10 * Math.log10(Math.max(v, 1e-20)));
+    case "share": {
+      const w = powers();
+      const mean = cy * columns + cx;
+      const rounding = 1e-28 * w[mean];
+      w[mean] = 0;
+      let total = 0;
+      w.forEach((v, i) => {
+        const [j, k] = [Math.floor(i / columns) - cy, (i % columns) - cx];
+        // A wave lies in two places, unless both of its frequencies are their own negative.
+        total += own(j < 0 ? j + rows : j, rows) && own(k < 0 ? k + columns : k, columns) ? v : v / 2;
+      });
+      return Float32Array.from(w, (v) => (total > rounding ? v / total : 0));
+    }
+  }
+}
 
 /** The numbers of one spectrum in a quantity; "cossin" is the 2-row pair (cos then sin coefficients). */
 export function quantityOf(c: Phasors, quantity: Quantity): Float64Array {

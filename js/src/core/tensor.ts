@@ -12,6 +12,10 @@ export interface TensorMeta {
   hi: number | null;
   nan: number;
   inf: number;
+  /** Values that were masked in Python; they are NaN with bits of their own. */
+  masked?: number;
+  /** What float32 could not keep of the array given, in words. */
+  lost?: string;
   /** Where the block is: the id of an inline block, a buffer number or a file. */
   src: string;
   /** Axes cut down to one index before sending: name -> [index kept, full size]. */
@@ -26,7 +30,16 @@ export function strides(shape: readonly number[]): number[] {
 
 export const size = (shape: readonly number[]): number => shape.reduce((n, s) => n * s, 1);
 
-/** The values over the axes `keep`, in that order, with every other axis at its index. */
+/** Whether the values over these axes lie one after the other: they are the last axes in order, but for axes of size 1. */
+export function isBlock(shape: readonly number[], keep: readonly number[]): boolean {
+  const long = (axes: readonly number[]) => axes.filter((axis) => shape[axis] > 1);
+  const wanted = long(keep);
+  const last = long(shape.map((_, axis) => axis)).slice(wanted.length ? -wanted.length : Infinity);
+  return keep.length > 0 && wanted.every((axis, i) => axis === last[i]);
+}
+
+/** The values over the axes `keep`, in that order, with every other axis at its index: a view of the data where they
+ * lie one after the other. */
 export function slice(
   data: ArrayLike<number>,
   shape: readonly number[],
@@ -36,6 +49,7 @@ export function slice(
   const step = strides(shape);
   let base = 0;
   for (let i = 0; i < shape.length; i++) if (!keep.includes(i)) base += index[i] * step[i];
+  if (data instanceof Float32Array && isBlock(shape, keep)) return data.subarray(base, base + size(keep.map((axis) => shape[axis])));
   const out = new Float32Array(size(keep.map((axis) => shape[axis])));
   let at = 0;
   const walk = (depth: number, from: number) => {
@@ -88,4 +102,13 @@ export function robustExtent(values: ArrayLike<number>): Extent | null {
   }
   const reach = 3 * Math.sqrt(m2 / n);
   return { lo: Math.max(whole.lo, mean - reach), hi: Math.min(whole.hi, mean + reach) };
+}
+
+/** NaN with these bits stands for a masked value. */
+export const MASK_BITS = 0x7fc05a5a;
+
+/** 1 where a value is masked. */
+export function maskOf(data: Float32Array): Uint8Array {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  return Uint8Array.from(bits, (one) => (one === MASK_BITS ? 1 : 0));
 }

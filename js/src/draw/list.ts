@@ -1,4 +1,5 @@
-// What a view returns: plain data, drawn by the canvas or the SVG back end.
+// What a view returns: plain data, drawn by the canvas or the SVG back end, or in Python.
+import type { Scale } from "../core/scale";
 
 export interface Stroke {
   stroke: string;
@@ -51,6 +52,9 @@ export interface Pane {
   y: [number, number];
   /** Row, cell or series of which this pane is. */
   id?: number;
+  /** Scales that are not straight. */
+  px?: Scale;
+  py?: Scale;
 }
 
 export interface Frame {

@@ -30,7 +30,7 @@ function polyline(xs: ArrayLike<number>, ys: ArrayLike<number>): string {
   return out;
 }
 
-function one(item: Item, clips: string[]): string {
+function one(item: Item, clips: string[], prefix: string): string {
   switch (item.t) {
     case "line":
       return `<path d="${polyline(item.xs, item.ys)}" fill="none" stroke-linejoin="round"${strokeOf(item)}${alphaOf(item)}/>`;
@@ -64,19 +64,19 @@ function one(item: Item, clips: string[]): string {
       return `<text x="${n(item.x)}" y="${n(item.y)}" font-size="${item.size}" font-weight="${item.weight ?? 400}" fill="${item.fill}" text-anchor="${item.anchor ?? "start"}" dominant-baseline="${base}"${halo}${family}${turn}>${escape(item.text)}</text>`;
     }
     case "image":
-      return `<image x="${n(item.x)}" y="${n(item.y)}" width="${n(item.w)}" height="${n(item.h)}" preserveAspectRatio="none" style="image-rendering:pixelated" href="data:image/png;base64,${base64(png(item.rgba, item.columns, item.rows))}"/>`;
+      return `<image x="${n(item.x)}" y="${n(item.y)}" width="${n(item.w)}" height="${n(item.h)}" preserveAspectRatio="none" image-rendering="pixelated" href="data:image/png;base64,${base64(png(item.rgba, item.columns, item.rows))}"/>`;
     case "clip": {
-      const id = `clip${clips.length}`;
+      const id = `${prefix}clip${clips.length}`;
       clips.push(`<clipPath id="${id}"><rect x="${n(item.x)}" y="${n(item.y)}" width="${n(item.w)}" height="${n(item.h)}"/></clipPath>`);
-      return `<g clip-path="url(#${id})">${item.items.map((inner) => one(inner, clips)).join("")}</g>`;
+      return `<g clip-path="url(#${id})">${item.items.map((inner) => one(inner, clips, prefix)).join("")}</g>`;
     }
   }
 }
 
-/** A frame as the text of an SVG file. */
-export function svg(frame: Frame, ground: string, title: string): string {
+/** A frame as the text of an SVG file; `prefix` keeps the names in it apart where several stand on one page. */
+export function svg(frame: Frame, ground: string, title: string, prefix = ""): string {
   const clips: string[] = [];
-  const body = frame.items.map((item) => one(item, clips)).join("\n");
+  const body = frame.items.map((item) => one(item, clips, prefix)).join("\n");
   return (
     `<svg xmlns="${NAMESPACE}" viewBox="0 0 ${n(frame.width)} ${n(frame.height)}" width="${n(frame.width)}" height="${n(frame.height)}" font-family="${escape(FONT)}">` +
     `<title>${escape(title)}</title><defs>${clips.join("")}</defs>` +

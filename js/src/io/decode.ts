@@ -1,6 +1,7 @@
 // Blocks: gzip of byte planes. "f32" is a float32 tensor; "i16" is per row of the last axis a middle and a step
-// (float32 each), then int16 with -32768 for NaN and -32767, 32767 for the infinities.
-import { size, type TensorMeta } from "../core/tensor";
+// (float32 each), then int16 with -32768 for NaN, -32766 for masked, and -32767, 32767
+// for the infinities.
+import { MASK_BITS, size, type TensorMeta } from "../core/tensor";
 
 const SKIPPED = "\"&'<>\\`:,";
 const DIGITS = new Uint8Array(128);
@@ -45,11 +46,13 @@ export function values(bytes: Uint8Array, meta: TensorMeta): Float32Array {
   const scales = new Float32Array(unshuffle(bytes.subarray(0, 8 * rows), 4).buffer);
   const codes = new Int16Array(unshuffle(bytes.subarray(8 * rows), 2).buffer);
   const out = new Float32Array(count);
+  const bits = new Uint32Array(out.buffer);
   for (let row = 0, i = 0; row < rows; row++) {
     const [middle, step] = [scales[row], scales[rows + row]];
     for (let n = 0; n < columns; n++, i++) {
       const code = codes[i];
       if (code === -32768) out[i] = NaN;
+      else if (code === -32766) bits[i] = MASK_BITS;
       else if (code === 32767 || code === -32767) out[i] = code > 0 ? Infinity : -Infinity;
       else out[i] = middle + step * code;
     }

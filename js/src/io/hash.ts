@@ -60,7 +60,10 @@ const CHOICES: Record<string, readonly string[]> = {
   mode: ["wave", "spectrum", "both", "heatmap", "spectrum2d", "multiples", "ridge"],
   quantity: ["amplitude", "power", "db", "phase", "cossin", "share"],
   scope: ["span", "axis", "slice", "all"],
-  style: ["curve", "joins", "dots"],
+  style: ["auto", "curve", "joins", "dots"],
+  colours: ["auto", "sequential", "diverging", "cyclic", "grey"],
+  yscale: ["linear", "log", "symlog"],
+  xscale: ["linear", "log", "symlog"],
   compare: ["overlay", "A", "B", "A-B", "A/B", "flicker", "wipe"],
   sort: ["index", "peak", "phase", "share", "size"],
   walk: ["single", "odometer", "diagonal"],
@@ -73,6 +76,7 @@ export function fits(key: string, value: unknown, current: unknown, dims: readon
   if (AXES.includes(key)) return (value === null && key !== "x") || dims.includes(value as string);
   if (key in CHOICES) return CHOICES[key].includes(value as string);
   if (key === "seconds") return typeof value === "number" && value > 0 && value < 1e6;
+  if (key === "offset") return typeof value === "number" && value >= 0 && value < 100;
   if (Array.isArray(current)) return Array.isArray(value) && value.every((v) => Number.isInteger(v) && v >= 0);
   return typeof value === typeof current;
 }
@@ -99,9 +103,9 @@ export function pythonCall(call: string, state: State, defaults: object): string
   if (state.play) args.push(`play=${python(state.play)}`);
   const free = Object.entries(state.index).filter(([dim]) => dim !== state.x || state.index[dim] !== 0);
   if (free.length) args.push(`select={${free.map(([dim, at]) => `"${dim}": ${at}`).join(", ")}}`);
-  const pictures = ["heatmap", "spectrum2d"].includes(state.mode);
+  const pictures = ["heatmap", "spectrum2d"].includes(state.mode) && state.y;
   if (pictures) args.push(`y=${python(state.y)}`);
-  if (["multiples", "ridge"].includes(state.mode)) args.push(`rows=${python(state.grid)}`);
+  if (["multiples", "ridge"].includes(state.mode) && state.grid) args.push(`rows=${python(state.grid)}`);
   for (const [key, value] of Object.entries(state)) {
     if (["index", "x", "play", "y", "grid"].includes(key)) continue;
     if (JSON.stringify(value) === JSON.stringify((defaults as Loose)[key])) continue;

@@ -1,5 +1,5 @@
 // Where numbers come from: blocks in the page, files beside it, a kernel, a server. One interface.
-import { size, slice, type TensorMeta } from "../core/tensor";
+import { isBlock, maskOf, size, slice, type TensorMeta } from "../core/tensor";
 import { fromText, gunzip, values } from "./decode";
 import type { PageSpec } from "./spec";
 
@@ -102,6 +102,7 @@ interface Pane {
 /** Slices at once where they are here, and on their way otherwise; panes go along the play axis. */
 export class Reader {
   private readonly arrays: (Float32Array | null)[];
+  private readonly masks: (Uint8Array | null)[];
   private readonly panes = new Map<string, Pane>();
   private held = 0;
   error: string | null = null;
@@ -112,6 +113,7 @@ export class Reader {
     private readonly arrived: () => void,
   ) {
     this.arrays = metas.map(() => null);
+    this.masks = metas.map(() => null);
   }
 
   /** Loads every tensor that comes whole. */
@@ -121,7 +123,9 @@ export class Reader {
     await Promise.all(
       this.metas.map(async (_, t) => {
         try {
-          this.arrays[t] = await source.whole!(t);
+          const got = await source.whole!(t);
+          if (this.metas[t].masked) this.masks[t] = maskOf(got);
+          this.arrays[t] = got;
         } catch (error) {
           this.error = error instanceof Error ? error.message : String(error);
         }
@@ -136,6 +140,17 @@ export class Reader {
 
   whole(t: number): Float32Array | null {
     return this.arrays[t];
+  }
+
+  /** Which values of a slice are masked; null where none of the tensor is. */
+  mask(t: number, keep: number[], index: number[]): Uint8Array | null {
+    const here = this.masks[t];
+    return here && Uint8Array.from(slice(here, this.metas[t].shape, keep, index));
+  }
+
+  /** Whether a slice costs no copy. */
+  isBlock(t: number, keep: number[]): boolean {
+    return this.arrays[t] !== null && isBlock(this.metas[t].shape, keep);
   }
 
   /** The slice, or null while it is on its way. `ahead` is an axis to fetch along if that is not too much. */

@@ -2,12 +2,15 @@
 import type { Quantity } from "../core/dft";
 import type { SortKey } from "../core/order";
 import type { TensorMeta } from "../core/tensor";
+import type { RampName } from "../core/colour";
+import type { Kind } from "../core/scale";
 import type { Loop, Walk } from "../core/walk";
-import type { Style } from "../view/wave";
 
 export type Mode = "wave" | "spectrum" | "both" | "heatmap" | "spectrum2d" | "multiples" | "ridge";
 /** "span": the widest slice along play sets the height, each slice is centred. */
 export type Scope = "span" | "all" | "axis" | "slice";
+/** "auto": the band-limited curve on circles where it is true to the samples, else straight. */
+export type Joins = "auto" | "curve" | "joins" | "dots";
 export type Compare = "overlay" | "A" | "B" | "A-B" | "A/B" | "flicker" | "wipe";
 
 /** Values of a callable, tabulated over the axes that it depends on. */
@@ -39,7 +42,7 @@ export interface State {
   mode: Mode;
   quantity: Quantity;
   scope: Scope;
-  style: Style;
+  style: Joins;
   compare: Compare;
   sort: SortKey;
   walk: Walk;
@@ -53,7 +56,13 @@ export interface State {
   symmetry: boolean;
   sticks: boolean;
   robust: boolean;
-  cyclic: boolean;
+  colours: "auto" | RampName;
+  /** Of values: heights of waves and bars, colours of pictures. */
+  yscale: Kind;
+  /** Of an axis with coordinates. */
+  xscale: Kind;
+  /** Lines are moved apart by this share of the height of the tallest. */
+  offset: number;
 }
 
 export interface ViewSpec {
@@ -65,11 +74,20 @@ export interface ViewSpec {
   /** Axes whose index somebody chose. */
   chosen: string[];
   p: number | null;
+  /** Axes that close: their last index is beside the first. */
+  periodic?: string[];
+  /** An index of an axis at which values are angles: colours close. */
+  angles?: { dim: string; at: number } | null;
+  /** Code that makes the array, before the call. */
+  setup?: string;
+  /** Losses over an axis, drawn under its slider. */
+  losses?: { axis: string; lines: { name: string; values: (number | null)[] }[] } | null;
   operation: "add" | "subtract" | null;
   columns: string | null;
   markers: MarkerSpec[];
   symmetry: string[];
-  message: { template?: string; table?: Table<string> } | null;
+  /** "auto": nobody wrote it; it says what it says only where a, b and c fit together. */
+  message: { template?: string; table?: Table<string>; auto?: boolean } | null;
   labels: Record<string, string[]>;
   coords: Record<string, number[]>;
   keys: number[];

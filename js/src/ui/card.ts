@@ -1,49 +1,65 @@
 // One view: title, controls, picture, axis strip.
 import { batch } from "@preact/signals-core";
-import { amplitude, phasors } from "../core/dft";
-import { alias } from "../core/modp";
-import { paint } from "../draw/canvas";
-import type { Frame } from "../draw/list";
-import type { Mode } from "../io/spec";
+import { exact } from "../core/scale";
 import { tableOf } from "./data";
 import { h, Life } from "./dom";
 import { KEYS, keys } from "./keys";
 import type { Model } from "./model";
 import { Player } from "./player";
 import { pointer } from "./pointer";
+import { printing } from "./printing";
 import { readout } from "./readout";
-import { acrossAxis, gridAxis, sceneOf } from "./scene";
+import { acrossAxis, gridAxis } from "./rows";
+import { Screen } from "./screen";
 import { Sound } from "./sound";
 import { strip } from "./strip";
 import { corner, legend, toolbar, type Tools } from "./toolbar";
-import { transport } from "./transport";
 
 export interface CardSetting {
-  uid: string;
   reduced: boolean;
   models: Model[];
   cycleTheme: () => void;
   life: Life;
 }
 
+const WIDE = "wave spectrum";
+
 function badge(model: Model): HTMLElement {
   const metas = [...new Set(model.spec.lines.map((line) => model.reader.metas[line.t]))];
   const worst = Math.max(...metas.map((m) => m.error));
-  const gaps = metas.reduce((n, m) => n + m.nan + m.inf, 0);
+  const total = (of: (m: (typeof metas)[number]) => number) => metas.reduce((n, m) => n + of(m), 0);
+  const [gaps, masked] = [total((m) => m.nan + m.inf), total((m) => m.masked ?? 0)];
   const kept = metas.flatMap((m) => Object.entries(m.kept ?? {}));
-  const text = [worst ? `16-bit ±${worst.toExponential(1)}` : "f32", gaps ? `${gaps} NaN or inf` : "", ...kept.map(([dim, [at, size]]) => `only ${dim}=${at} of ${size}`)].filter(Boolean).join(" · ");
-  const hint = worst ? "values are kept in 16 bits a row; this is the largest error" : "values are the float32 given";
-  return h("span", { class: worst || gaps || kept.length ? "badge loud" : "badge", title: hint }, text);
+  const lost = [...new Set(metas.flatMap((m) => (m.lost ? [m.lost] : [])))];
+  const parts = [worst ? `16-bit ±${worst.toExponential(1)}` : "f32", ...lost, gaps ? `${gaps} NaN or inf` : "", masked ? `${masked} masked` : "", ...kept.map(([dim, [at, size]]) => `only ${dim}=${at} of ${size}`)];
+  const hint = worst ? "values are kept in 16 bits a row; this is the largest error" : lost.length ? "the page holds float32" : "values are the float32 given";
+  const loud = worst || gaps || masked || kept.length || lost.length;
+  return h("span", { class: loud ? "badge loud" : "badge", title: `${hint}; counted over the whole array` }, parts.filter(Boolean).join(" · "));
 }
 
 /** The bookmarks given from Python, as buttons. */
-function bookmarks(model: Model): HTMLElement | null {
+function bookmarks(model: Model, say: (text: string) => void): HTMLElement | null {
   if (!model.spec.bookmarks.length) return null;
-  const buttons = model.spec.bookmarks.map(({ label, state }) => h("button", { type: "button", class: "chip mark", onclick: () => model.restore(state) }, label));
+  const buttons = model.spec.bookmarks.map(({ label, state }) => h("button", { type: "button", class: "chip mark", onclick: () => (model.restore(state), say(label)) }, label));
   return h("div", { class: "bookmarks", role: "group", "aria-label": "bookmarks" }, ...buttons);
 }
 
-/** One card in the page; returns the way to redraw it. */
+/** One line for those who see the viewer for the first time; gone when it was used. */
+function hint(root: HTMLElement): HTMLElement {
+  const coarse = matchMedia("(pointer: coarse)").matches;
+  const line = h("p", { class: "hint" }, coarse ? "Drag the picture to play · tap to read · pinch to zoom" : "Space plays · f spectrum · ? keys");
+  const done = () => {
+    // Its room stays: nothing may move from under the pointer.
+    line.classList.add("gone");
+    root.removeEventListener("keydown", done);
+    root.removeEventListener("pointerdown", done);
+  };
+  root.addEventListener("keydown", done);
+  root.addEventListener("pointerdown", done);
+  return line;
+}
+
+/** One card in the page. */
 export function card(model: Model, holder: HTMLElement, setting: CardSetting): void {
   const { life } = setting;
   const player = new Player(model, setting.reduced);
@@ -54,34 +70,43 @@ export function card(model: Model, holder: HTMLElement, setting: CardSetting): v
   const live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
   const plot = h("div", { class: "plot" }, canvas, tip);
   const numbers = h("div", { class: "numbers", tabindex: "0", role: "group", "aria-label": "numbers", hidden: true });
-  const root = h("section", { class: "card", tabindex: "0", "aria-label": model.spec.title || model.spec.name });
+  const root = h("section", { class: "card", tabindex: "0", "aria-label": labelOf(model, setting.models) });
   let timer = 0;
   const say = (text: string) => {
     clearTimeout(timer);
     timer = window.setTimeout(() => (live.textContent = text), 250);
   };
   const help = helper(root);
-  const table = () => showTable(model, numbers);
-  const tools: Tools = { model, player, sound, say, holder: root, models: setting.models, table, help: () => help(), cycleTheme: setting.cycleTheme };
-  const controls = model.spec.full ? [h("div", { class: "controls" }, transport(life, model, player), strip(life, model, setting.uid))] : [h("div", { class: "controls" }, transport(life, model, player))];
-  root.append(header(life, tools), ...[bookmarks(model), toolbar(life, tools), legend(life, model)].filter((el) => el !== null), plot, notes, ...controls, numbers, live);
+  const tools: Tools = { model, player, sound, say, holder: root, models: setting.models, table: () => showTable(model, numbers), help: () => help(), cycleTheme: setting.cycleTheme };
+  const above = [header(life, tools), bookmarks(model, say), toolbar(life, tools), legend(life, model)];
+  root.append(...above.filter((el) => el !== null), plot, notes, strip(life, model, player), hint(root), numbers, live);
   holder.append(root);
-  const screen = new Screen(model, canvas, plot, notes, setting);
+  printing(life, model, root);
+  life.effect(() => {
+    root.dataset.shape = WIDE.includes(model.state.mode.value) ? "wide" : "tall";
+  });
+  const screen = new Screen(model, canvas, plot, notes, setting.reduced, (run) => life.effect(run));
   pointer(life, canvas, model, { frame: () => screen.frame, mute: (k, solo) => mute(model, k, solo), select: (id) => select(model, id) });
   follow(life, model, tip, plot, say);
-  const act = keys(model, player, { help, say: () => say(spoken(model)) });
+  const act = keys(model, player, { help, say: (text) => say(text ?? spoken(model)), mute: (k, solo) => mute(model, k, solo), frame: () => screen.frame });
   root.addEventListener("keydown", (event) => {
     const target = event.composedPath()[0] as HTMLElement;
     if (/^(SELECT|TEXTAREA)$/.test(target.tagName) || (target instanceof HTMLInputElement && target.type === "number")) return;
-    const pressed = /^(BUTTON|SUMMARY)$/.test(target.tagName) || (target instanceof HTMLInputElement && target.type === "radio");
-    if (target instanceof HTMLInputElement && /^(Arrow|Home|End)/.test(event.key)) return;
-    if (pressed && event.key === " ") return;
+    if (target instanceof HTMLInputElement && /^(Arrow|Home|End|Page)/.test(event.key)) return;
+    if (/^(BUTTON|SUMMARY)$/.test(target.tagName) && (event.key === " " || event.key === "Enter")) return;
     if (act(event)) {
       event.preventDefault();
       event.stopPropagation();
     }
   });
-  life.add(() => (player.stop(), sound.stop(), screen.end(), clearTimeout(timer)));
+  life.add(() => (player.stop(), sound.stop(), screen.end(), model.jobs.end(), clearTimeout(timer)));
+}
+
+/** Views of one title are told apart by their number. */
+function labelOf(model: Model, models: Model[]): string {
+  const own = (one: Model) => one.spec.title || one.spec.name;
+  const same = models.filter((one) => own(one) === own(model));
+  return same.length > 1 ? `${own(model)}, view ${models.indexOf(model) + 1} of ${models.length}` : own(model);
 }
 
 function header(life: Life, tools: Tools): HTMLElement {
@@ -94,16 +119,18 @@ function header(life: Life, tools: Tools): HTMLElement {
   life.effect(() => {
     message.textContent = model.message();
   });
-  return h("header", {}, h("div", { class: "names" }, h("h2", {}, model.spec.title || model.spec.name), caption), message, badge(model), corner(life, tools));
+  return h("div", { class: "head" }, h("div", { class: "names" }, h("h2", {}, model.spec.title || model.spec.name), caption), message, badge(model), corner(tools));
 }
 
 /** The sentence for a screen reader after a step. */
 function spoken(model: Model): string {
   const dim = model.active.value;
-  const at = model.index[dim].value;
-  const place = `${dim} = ${model.label(dim, at)} of ${model.size(dim)}`;
-  const message = model.message();
-  return dim === model.state.x.value ? readout(model, { kind: "wave", x: at, y: 0 }).join(", ") : [place, message].filter(Boolean).join(", ");
+  if (dim === model.state.x.value) {
+    const k = model.frequency.value;
+    return readout(model, k !== null && model.state.mode.value === "spectrum" ? { kind: "spectrum", x: k, y: 0 } : { kind: "wave", x: model.index[dim].value, y: 0 }).join(", ");
+  }
+  const place = `${dim} = ${model.label(dim, model.index[dim].value)} of ${model.size(dim)}`;
+  return [place, model.message()].filter(Boolean).join(", ");
 }
 
 function mute(model: Model, k: number, solo: boolean): void {
@@ -127,14 +154,17 @@ function select(model: Model, id: number): void {
 
 function follow(life: Life, model: Model, tip: HTMLElement, plot: HTMLElement, say: (text: string) => void): void {
   const place = { x: 0, y: 0 };
-  plot.addEventListener("pointermove", (event) => {
+  const at = (event: PointerEvent) => {
     const box = plot.getBoundingClientRect();
     [place.x, place.y] = [event.clientX - box.left, event.clientY - box.top];
     move();
-  });
+  };
+  plot.addEventListener("pointermove", at);
+  plot.addEventListener("pointerdown", at);
   const move = () => {
-    const right = place.x > plot.clientWidth / 2;
-    tip.style.transform = `translate(${right ? `calc(${place.x - 14}px - 100%)` : `${place.x + 14}px`}, ${Math.max(4, Math.min(plot.clientHeight - tip.offsetHeight - 4, place.y - 20))}px)`;
+    const { clientWidth: wide, clientHeight: tall } = plot;
+    const x = place.x > wide / 2 ? place.x - 14 - tip.offsetWidth : place.x + 14;
+    tip.style.transform = `translate(${Math.max(2, Math.min(wide - tip.offsetWidth - 2, x))}px, ${Math.max(2, Math.min(tall - tip.offsetHeight - 2, place.y - 20))}px)`;
   };
   life.effect(() => {
     const hover = model.hover.value;
@@ -150,149 +180,36 @@ function follow(life: Life, model: Model, tip: HTMLElement, plot: HTMLElement, s
 
 function helper(root: HTMLElement): (open?: boolean) => void {
   let panel: HTMLElement | null = null;
-  return (open = panel === null) => {
-    panel?.remove();
+  const shut = () => {
+    if (!panel) return;
+    panel.remove();
     panel = null;
+    // The button that had the focus is gone with it: the keys go on working.
+    root.focus({ preventScroll: true });
+  };
+  return (open = panel === null) => {
+    shut();
     if (!open) return;
-    const close = h("button", { type: "button", class: "chip" }, "close");
+    const close = h("button", { type: "button", class: "chip", onclick: shut }, "close");
     const rows = KEYS.map(([key, what]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)));
-    panel = h("div", { class: "help", role: "dialog", "aria-label": "keys" }, h("h3", {}, "Keys"), h("dl", {}, ...rows), h("p", {}, "Click a frequency to mute it, shift-click to hear it alone. The wheel scrubs while the view has the focus."), close);
-    close.addEventListener("click", () => {
-      panel?.remove();
-      panel = null;
-      root.focus();
-    });
+    const text = "Drag the picture to move what is played; wheel with Ctrl (or pinch) zooms, double click shows all again. Click a frequency to mute it, shift-click to hear it alone. The wheel alone steps while the view has the focus.";
+    panel = h("div", { class: "help", role: "dialog", "aria-label": "keys" }, h("h3", {}, "Keys"), h("dl", {}, ...rows), h("p", {}, text), close);
     root.append(panel);
     close.focus();
   };
 }
 
 const MOST_ROWS = 400;
+const MOST_COLUMNS = 400;
 
 function showTable(model: Model, holder: HTMLElement): void {
   holder.hidden = !holder.hidden;
   if (holder.hidden) return;
   const { head, rows } = tableOf(model);
-  const body = rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, ...row.map((v, i) => h(i ? "td" : "th", i ? {} : { scope: "row" }, typeof v === "number" ? v.toPrecision(6) : v))));
-  holder.replaceChildren(h("table", {}, h("caption", {}, model.caption()), h("thead", {}, h("tr", {}, ...head.map((text) => h("th", { scope: "col" }, text)))), h("tbody", {}, ...body)));
-}
-
-const MORPH = 280;
-/** Frames nearer than this (in ms) are part of a movement; the finer picture comes when it ends. */
-const HURRY = 100;
-
-/** The canvas: redraws once a display frame when anything changed, and morphs between wave and spectrum. */
-class Screen {
-  frame: Frame = { width: 1, height: 1, items: [], panes: [], notes: [] };
-  private request = 0;
-  private painted = -HURRY;
-  private rest = 0;
-  private mode: Mode;
-  private morph: { from: HTMLCanvasElement; start: number; points: [number, number][] } | null = null;
-  private readonly sizes: ResizeObserver;
-
-  constructor(
-    private readonly model: Model,
-    private readonly canvas: HTMLCanvasElement,
-    private readonly plot: HTMLElement,
-    private readonly notes: HTMLElement,
-    private readonly setting: CardSetting,
-  ) {
-    this.mode = model.state.mode.peek();
-    this.sizes = new ResizeObserver(() => this.ask());
-    this.sizes.observe(plot);
-    setting.life.effect(() => {
-      model.touch();
-      this.ask();
-    });
-  }
-
-  end(): void {
-    this.sizes.disconnect();
-    clearTimeout(this.rest);
-    cancelAnimationFrame(this.request);
-  }
-
-  private ask(): void {
-    if (!this.request) this.request = requestAnimationFrame((now) => this.draw(now));
-  }
-
-  private draw(now: number): void {
-    this.request = 0;
-    const { model, canvas, plot } = this;
-    const [width, height] = [plot.clientWidth, plot.clientHeight];
-    if (!width || !height) return;
-    const mode = model.state.mode.peek();
-    const ratio = Math.max(1, window.devicePixelRatio || 1);
-    if (mode !== this.mode) {
-      this.begin(mode, now);
-      this.mode = mode;
-      model.hover.value = null;
-    }
-    this.frame = sceneOf(model, width, height);
-    const hurried = now - this.painted < HURRY;
-    this.painted = now;
-    paint(canvas, this.frame, ratio, model.theme.ground, hurried);
-    clearTimeout(this.rest);
-    if (hurried) this.rest = window.setTimeout(() => this.ask(), HURRY + 40);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const text = this.frame.notes.join("; ");
-    if (this.notes.textContent !== text) this.notes.textContent = text;
-    canvas.setAttribute("aria-label", [model.caption(), model.message(), text].filter(Boolean).join(". "));
-    if (this.morph) this.blend(now, ratio);
-  }
-
-  private begin(mode: Mode, now: number): void {
-    const pair = [mode, this.mode].sort().join();
-    if (this.setting.reduced || pair !== "spectrum,wave" || this.canvas.width < 2) return;
-    const from = document.createElement("canvas");
-    from.width = this.canvas.width;
-    from.height = this.canvas.height;
-    from.getContext("2d")!.drawImage(this.canvas, 0, 0);
-    this.morph = { from, start: now, points: dataPoints(this.model, this.frame, this.mode) };
-  }
-
-  private blend(now: number, ratio: number): void {
-    const morph = this.morph!;
-    const t = Math.min(1, (now - morph.start) / MORPH);
-    if (t >= 1 || morph.from.width !== this.canvas.width) {
-      this.morph = null;
-      return;
-    }
-    const eased = t * t * (3 - 2 * t);
-    const ctx = this.canvas.getContext("2d")!;
-    ctx.setTransform(1, 0, 0, 1, 0, 0);
-    ctx.globalAlpha = 1 - eased;
-    ctx.drawImage(morph.from, 0, 0);
-    ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ctx.globalAlpha = 0.9;
-    ctx.fillStyle = this.model.theme.lines[0];
-    const to = dataPoints(this.model, this.frame, this.mode);
-    morph.points.forEach(([x, y], i) => {
-      if (!to[i]) return;
-      ctx.beginPath();
-      ctx.arc(x + (to[i][0] - x) * eased, y + (to[i][1] - y) * eased, 2.6, 0, 2 * Math.PI);
-      ctx.fill();
-    });
-    ctx.globalAlpha = 1;
-    this.ask();
-  }
-}
-
-/** Where each of the p samples is: on the wave, or at the top of the bar of its frequency. */
-function dataPoints(model: Model, frame: Frame, mode: Mode): [number, number][] {
-  const pane = frame.panes[0];
-  const line = model.lines()?.[0];
-  if (!pane || !line) return [];
-  const p = line.values.length;
-  const a = mode === "spectrum" ? amplitude(phasors(line.values)) : null;
-  return Array.from(line.values, (v, n) => {
-    const [x, y] = a ? [alias(n, p), a[alias(n, p)]] : [n, v];
-    const tx = (x - pane.x[0]) / (pane.x[1] - pane.x[0]);
-    const ty = Math.max(0, Math.min(1, (y - pane.y[0]) / (pane.y[1] - pane.y[0])));
-    return [pane.box.x + tx * pane.box.w, pane.box.y + (1 - ty) * pane.box.h];
-  });
+  const body = rows.slice(0, MOST_ROWS).map((row) => h("tr", {}, ...row.slice(0, MOST_COLUMNS).map((v, i) => h(i ? "td" : "th", i ? {} : { scope: "row" }, typeof v === "number" ? (i ? exact(v) : String(v)) : v))));
+  const cut = rows.length > MOST_ROWS || head.length > MOST_COLUMNS ? ` (the first ${Math.min(rows.length, MOST_ROWS)} of ${rows.length} rows, ${Math.min(head.length, MOST_COLUMNS)} of ${head.length} columns; CSV has all)` : "";
+  holder.replaceChildren(h("table", {}, h("caption", {}, model.caption() + cut), h("thead", {}, h("tr", {}, ...head.slice(0, MOST_COLUMNS).map((text) => h("th", { scope: "col" }, text || "row")))), h("tbody", {}, ...body)));
+  holder.focus();
 }
 
 export const setAll = (models: Model[], states: Partial<Model["start"]>[]): void => batch(() => states.forEach((state, i) => models[i]?.restore(state)));

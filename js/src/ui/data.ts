@@ -1,7 +1,8 @@
 // The numbers of a picture: table, CSV, NPY.
 import { phasors, quantityOf } from "../core/dft";
 import type { Model } from "./model";
-import { rowsOf } from "./scene";
+import { planeOf } from "./pictures";
+import { rowsOf } from "./rows";
 
 export interface Table {
   head: string[];
@@ -11,7 +12,8 @@ export interface Table {
 /** What is drawn, as columns. */
 export function tableOf(model: Model): Table {
   const { mode, x, y, quantity } = model.state;
-  if (mode.value === "heatmap" || mode.value === "spectrum2d") return gridTable(model, y.value!, x.value);
+  if (mode.value === "spectrum2d") return planeTable(model, y.value!, x.value);
+  if (mode.value === "heatmap") return gridTable(model, y.value!, x.value);
   if (mode.value === "multiples" || mode.value === "ridge") return rowTable(model);
   const lines = model.lines() ?? [];
   const n = model.size(x.value);
@@ -24,6 +26,15 @@ export function tableOf(model: Model): Table {
   const all = lines.map((line) => quantityOf(phasors(line.values), quantity.value));
   const head = ["k", ...lines.flatMap((line) => (pair ? [`${line.name} cos`, `${line.name} sin`] : [`${line.name} ${quantity.value}`]))];
   return { head, rows: Array.from({ length: half }, (_, k) => [k, ...all.flatMap((q) => (pair ? [q[k], q[half + k]] : [q[k]]))]) };
+}
+
+/** The two-dimensional spectrum that is drawn, its frequencies signed. */
+function planeTable(model: Model, y: string, x: string): Table {
+  const made = planeOf(model);
+  if (!made || typeof made === "number") return { head: [], rows: [] };
+  const { values, rows, columns } = made;
+  const head = [`k(${y})\\k(${x}) ${made.quantity}`, ...Array.from({ length: columns }, (_, i) => String(i - (columns >> 1)))];
+  return { head, rows: Array.from({ length: rows }, (_, i) => [i - (rows >> 1), ...values.subarray(i * columns, (i + 1) * columns)]) };
 }
 
 function gridTable(model: Model, y: string, x: string): Table {

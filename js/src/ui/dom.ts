@@ -35,13 +35,10 @@ export class Life {
 }
 
 const ICONS: Record<string, string> = {
-  first: "M5 5v14M19 5 9 12l10 7z",
-  back: "M16 5 7 12l9 7z",
   play: "M7 4.5v15l12-7.5z",
   pause: "M8 5v14M16 5v14",
-  forward: "M8 5l9 7-9 7z",
-  last: "M19 5v14M5 5l10 7-10 7z",
-  reverse: "M17 4.5v15L5 12z",
+  back: "M15 5l-7 7 7 7",
+  forward: "M9 5l7 7-7 7",
   sound: "M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15 9a4 4 0 0 1 0 6M17.5 6.5a8 8 0 0 1 0 11",
   save: "M12 4v11M7.5 11 12 15.5 16.5 11M5 19.5h14",
   theme: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",
@@ -50,7 +47,7 @@ const ICONS: Record<string, string> = {
 
 export function icon(name: string): HTMLElement {
   const holder = h("span", { class: "icon", "aria-hidden": "true" });
-  const filled = ["play", "reverse"].includes(name) ? ' fill="currentColor"' : "";
+  const filled = name === "play" ? ' fill="currentColor"' : "";
   holder.innerHTML = `<svg viewBox="0 0 24 24" width="16" height="16" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linejoin="round" stroke-linecap="round"><path d="${ICONS[name]}"${filled}/></svg>`;
   return holder;
 }
@@ -65,13 +62,13 @@ export interface Choice<T extends string> {
   hint?: string;
 }
 
-/** A select bound to a signal. */
-export function choose<T extends string>(life: Life, label: string, choices: Choice<T>[], get: () => T, set: (value: T) => void): HTMLElement {
+/** A select bound to a signal; with `seen` its label is written before it. */
+export function choose<T extends string>(life: Life, label: string, choices: Choice<T>[], get: () => T, set: (value: T) => void, seen = false): HTMLElement {
   const select = h("select", { "aria-label": label, onchange: () => set(select.value as T) }, ...choices.map((c) => h("option", { value: c.value }, c.text)));
   life.effect(() => {
     select.value = get();
   });
-  return h("label", { class: "choose", title: label }, select);
+  return h("label", { class: "choose", title: label }, seen && h("span", {}, label), select);
 }
 
 /** A button that is on or off. */

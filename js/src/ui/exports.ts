@@ -1,12 +1,14 @@
 // Pictures, numbers and calls out of the page.
 import { paint } from "../draw/canvas";
+import type { Frame } from "../draw/list";
 import { svg } from "../draw/svg";
 import { changes, pythonCall, toHash } from "../io/hash";
 import { DEFAULTS, type Model } from "./model";
 import { csv, npy, sliceOf, tableOf } from "./data";
 import { h } from "./dom";
 import type { Player } from "./player";
-import { captioned, sceneOf } from "./scene";
+import { captioned } from "./frames";
+import { sceneOf } from "./scene";
 
 const EXPORT = { width: 900, height: 420 };
 
@@ -22,12 +24,13 @@ function download(name: string, content: Blob): void {
 const fileName = (model: Model, ending: string): string =>
   `${(model.spec.title || model.spec.name).replace(/[^\w.-]+/g, "_").slice(0, 60) || "view"}.${ending}`;
 
-function exported(model: Model) {
-  const square = ["heatmap", "spectrum2d"].includes(model.state.mode.peek());
-  const tall = square ? 720 : ["multiples", "ridge", "both"].includes(model.state.mode.peek()) ? 640 : EXPORT.height;
+/** The picture as it goes out, and the colour behind it. */
+export function exported(model: Model, width = EXPORT.width, height?: number): { frame: Frame; ground: string } {
+  const mode = model.state.mode.peek();
+  const tall = ["heatmap", "spectrum2d"].includes(mode) ? 720 : ["multiples", "ridge", "both"].includes(mode) ? 640 : EXPORT.height;
   model.exporting = true;
   try {
-    return { frame: captioned(model, sceneOf(model, EXPORT.width, tall)), ground: model.theme.ground };
+    return { frame: captioned(model, sceneOf(model, width, height ?? tall)), ground: model.theme.ground };
   } finally {
     model.exporting = false;
   }
@@ -53,10 +56,10 @@ export function saveNpy(model: Model): void {
   if (made) download(fileName(model, "npy"), new Blob([npy(made.values, made.shape) as Uint8Array<ArrayBuffer>]));
 }
 
-export const callOf = (model: Model): string => pythonCall(model.spec.call, model.snapshot(), DEFAULTS);
+export const callOf = (model: Model): string => `${model.spec.setup ?? "import modscope as ms"}\n\n${pythonCall(model.spec.call, model.snapshot(), DEFAULTS)}`;
 export const linkOf = (models: Model[]): string => location.href.split("#")[0] + toHash(models.map((m) => changes(m.snapshot(), m.start)));
 
-/** Records one cycle of playing as WebM; resolves when the file is offered. */
+/** Records one cycle of playing, as long as it takes to play; the index is put back where it was. */
 export async function saveWebm(model: Model, player: Player, say: (text: string) => void): Promise<void> {
   const dim = model.state.play.peek();
   if (!dim || typeof MediaRecorder === "undefined") return say("this browser cannot record");
@@ -66,21 +69,38 @@ export async function saveWebm(model: Model, player: Player, say: (text: string)
     paint(canvas, frame, 1.5, ground);
   };
   draw();
-  const recorder = new MediaRecorder(canvas.captureStream(30), { mimeType: "video/webm", videoBitsPerSecond: 6e6 });
+  const stream = canvas.captureStream(30);
+  const recorder = new MediaRecorder(stream, { mimeType: "video/webm", videoBitsPerSecond: 6e6 });
   const parts: Blob[] = [];
   recorder.ondataavailable = (event) => parts.push(event.data);
   const done = new Promise<void>((end) => (recorder.onstop = () => end()));
   player.stop();
-  recorder.start();
+  const before = model.index[dim].peek();
   const n = model.size(dim);
-  const wait = (1000 * model.state.seconds.peek()) / n;
-  for (let i = 0; i < n; i++) {
-    model.set(dim, i);
-    draw();
-    say(`recording ${i + 1} of ${n}`);
-    await new Promise((next) => setTimeout(next, wait));
+  const seconds = model.state.seconds.peek();
+  const begun = new Promise<void>((go) => (recorder.onstart = () => go()));
+  recorder.start();
+  await begun;
+  const start = performance.now();
+  try {
+    for (;;) {
+      const passed = (performance.now() - start) / 1000;
+      if (passed >= seconds) break;
+      const i = Math.min(n - 1, Math.floor((passed / seconds) * n));
+      if (i !== model.index[dim].peek() || passed === 0) {
+        model.set(dim, i);
+        draw();
+      }
+      model.progress.value = `recording ${Math.round((100 * passed) / seconds)} %`;
+      await new Promise((next) => setTimeout(next, 1000 / 60));
+    }
+    // The last picture has to reach the recorder.
+    await new Promise((next) => setTimeout(next, 120));
+  } finally {
+    recorder.stop();
+    model.set(dim, before);
+    model.progress.value = "";
   }
-  recorder.stop();
   await done;
   download(fileName(model, "webm"), new Blob(parts, { type: "video/webm" }));
   say("recorded");
@@ -92,11 +112,13 @@ export async function copy(text: string, holder: HTMLElement, say: (text: string
     await navigator.clipboard.writeText(text);
     say("copied");
   } catch {
-    const box = h("textarea", { readonly: "", rows: "3", "aria-label": "copy this text" });
+    const box = h("textarea", { readonly: "", rows: "6", "aria-label": "copy this text" });
     box.value = text;
     const close = h("button", { type: "button", class: "chip" }, "close");
     const panel = h("div", { class: "copybox" }, box, close);
-    close.addEventListener("click", () => panel.remove());
+    const shut = () => (panel.remove(), holder.focus({ preventScroll: true }));
+    close.addEventListener("click", shut);
+    panel.addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), shut()));
     holder.append(panel);
     box.focus();
     box.select();

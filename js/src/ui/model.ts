@@ -1,15 +1,17 @@
 // The state of one view and what follows from it: indices, names, waves, ranges.
 import { batch, signal, type Signal } from "@preact/signals-core";
 import { THEMES, dashOf, type Theme } from "../core/colour";
-import { phasors, power, rebuild } from "../core/dft";
+import { phasors, power, rebuild, type Phasors } from "../core/dft";
+import { bandLimited } from "../core/joins";
 import { fill, namesIn, parse, plain, type Env } from "../core/expr";
 import { mod } from "../core/modp";
-import { padded } from "../core/scale";
+import { exact, padded } from "../core/scale";
 import { extent, type Extent } from "../core/tensor";
 import { fits } from "../io/hash";
 import type { Reader } from "../io/source";
-import type { State, Table, ViewSpec } from "../io/spec";
+import type { Scope, State, Table, ViewSpec } from "../io/spec";
 import type { Series, Style } from "../view/wave";
+import { Jobs } from "./jobs";
 
 export interface Hover {
   kind: string;
@@ -33,7 +35,7 @@ export const DEFAULTS: Omit<State, "index" | "x" | "play" | "y" | "grid"> = {
   mode: "wave",
   quantity: "amplitude",
   scope: "span",
-  style: "curve",
+  style: "auto",
   compare: "overlay",
   sort: "index",
   walk: "single",
@@ -47,7 +49,10 @@ export const DEFAULTS: Omit<State, "index" | "x" | "play" | "y" | "grid"> = {
   symmetry: true,
   sticks: true,
   robust: false,
-  cyclic: false,
+  colours: "auto",
+  yscale: "linear",
+  xscale: "linear",
+  offset: 0,
 };
 
 export interface Line {
@@ -59,6 +64,15 @@ export interface Line {
   id: number;
 }
 
+/** The part of a picture that is shown, by the kind of its pane. */
+export type Windows = Partial<Record<string, { x?: [number, number]; y?: [number, number] }>>;
+
+/** A range, and what it is the range of. */
+export interface Range {
+  extent: Extent | null;
+  over: Scope;
+}
+
 export class Model {
   readonly state: { [K in Exclude<keyof State, "index">]: Signal<State[K]> };
   readonly index: Record<string, Signal<number>> = {};
@@ -68,7 +82,15 @@ export class Model {
   readonly flick = signal(false);
   readonly wipe = signal(0.5);
   readonly active = signal<string>("");
+  readonly windows = signal<Windows>({});
+  /** What is going on that takes long. */
+  readonly progress = signal("");
+  /** The frequency that the arrow keys stand at. */
+  readonly frequency = signal<number | null>(null);
   readonly start: State;
+  /** Counts up when work that takes longer than a frame goes on. */
+  readonly ticks = signal(0);
+  readonly jobs = new Jobs(() => this.ticks.value++);
   private readonly memo = new Map<string, { key: string; value: unknown }>();
 
   constructor(
@@ -122,18 +144,40 @@ export class Model {
   touch(): void {
     this.indices();
     for (const one of Object.values(this.state)) void one.value;
-    void [this.hover.value, this.pins.value, this.flick.value, this.wipe.value, this.shared.hover.value, this.shared.dark.value, this.shared.arrived.value, this.active.value];
+    void [this.hover.value, this.pins.value, this.flick.value, this.wipe.value, this.shared.hover.value, this.shared.dark.value, this.shared.arrived.value, this.active.value, this.windows.value, this.frequency.value, this.ticks.value, this.progress.value];
   }
 
   set(dim: string, to: number): void {
     this.index[dim].value = clamp(Math.round(to), this.size(dim));
   }
 
-  /** Curves go round residues; other axes (epochs, neurons) have an end, and straight joins. */
+  /** Whether the last index of an axis is beside the first: axes of residues. */
+  isCircle(dim: string): boolean {
+    return this.spec.periodic?.includes(dim) ?? false;
+  }
+
+  /** Whether an axis holds all the residues mod p, so that marks and key frequencies have a place on it. */
+  isResidues(dim: string): boolean {
+    return this.isCircle(dim) && this.size(dim) === this.spec.p;
+  }
+
+  /** Coordinates of an axis that does not close, where they ascend. */
+  coordinates(dim: string): number[] | null {
+    const coords = this.spec.coords[dim];
+    if (!coords || this.isCircle(dim)) return null;
+    return coords.every((v, i) => i === 0 || v > coords[i - 1]) ? coords : null;
+  }
+
   get style(): Style {
-    const { x, style } = this.state;
-    const round = ["a", "b", "c", "token"].includes(x.value) || /^axis\d$/.test(x.value) || this.size(x.value) === this.spec.p;
-    return style.value === "curve" && !round ? "joins" : style.value;
+    const { x, style, play } = this.state;
+    if (style.value === "dots") return "dots";
+    if (!this.isCircle(x.value)) return "joins";
+    if (style.value !== "auto") return style.value;
+    const limited = this.once("joins", this.keyWithout(play.value, x.value), () => {
+      const swept = this.sweep(play.value);
+      return swept ? { all: swept.waves.every((waves) => bandLimited(waves, swept.n)) } : null;
+    });
+    return limited?.all ? "curve" : "joins";
   }
 
   /** Everything that is needed to come back to this picture. */
@@ -162,6 +206,7 @@ export class Model {
       const old = this.state[role].value;
       if (old === dim) return;
       this.state[role].value = dim;
+      this.windows.value = {};
       if (role === "x") {
         if (play.value === dim) play.value = old;
         if (y.value === dim) y.value = old;
@@ -183,7 +228,7 @@ export class Model {
     const { p, operation } = this.spec;
     if (p === null) return env;
     env.p = p;
-    if (operation) complete(env, operation === "add" ? 1 : -1, p);
+    if (operation) complete(env, operation === "add" ? 1 : -1, p, this.state.x.value);
     return env;
   }
 
@@ -203,11 +248,18 @@ export class Model {
     const { message } = this.spec;
     if (!message) return "";
     if (message.table) return String(this.lookup(message.table));
+    if (message.auto && !this.isConsistent()) return "";
     try {
       return fill(message.template!, this.env(), (name, value) => (this.spec.labels[name] ? this.label(name, value) : null));
     } catch (error) {
       return (error as Error).message;
     }
+  }
+
+  /** Whether a, b and c are what the operation says. */
+  private isConsistent(): boolean {
+    const { a, b, c, p } = this.env();
+    return [a, b, c, p].every((v) => v !== undefined) && mod(a + (this.spec.operation === "add" ? b : -b), p) === mod(c, p);
   }
 
   private lookup<T>(table: Table<T>): T | null {
@@ -216,14 +268,19 @@ export class Model {
     return table.values[at];
   }
 
+  /** Marks on x: expressions over residues have a place on an axis of residues only, callables on the axis that they were
+   * written for. */
   marks(): { x: number; label: string }[] {
     const env = this.env();
-    const first = this.spec.coords[this.state.x.value]?.[0] ?? 0;
+    const x = this.state.x.value;
+    const first = this.spec.coords[x]?.[0] ?? 0;
     return this.spec.markers.flatMap((marker) => {
-      const names = marker.expr ? namesIn(marker.expr) : [];
+      if (marker.table) return x === this.start.x ? [{ x: (this.lookup(marker.table) ?? NaN) - first, label: marker.label }] : [];
+      const names = namesIn(marker.expr!);
       if (names.some((name) => !Object.hasOwn(env, name))) return [];
-      const value = marker.table ? (this.lookup(marker.table) ?? NaN) : parse(marker.expr!)(env);
-      return [{ x: value - first, label: marker.label }];
+      if (names.some((name) => ["a", "b", "c", "p"].includes(name)) && !this.isResidues(x)) return [];
+      if (names.includes(x) && marker.expr!.trim() !== x) return [];
+      return [{ x: parse(marker.expr!)(env) - first, label: marker.label }];
     });
   }
 
@@ -231,7 +288,7 @@ export class Model {
   axes(): number[] {
     const env = this.env();
     const x = this.state.x.value;
-    if (x !== "a" && x !== "b" && x !== "token") return [];
+    if (!["a", "b", "token"].includes(x) || !this.isResidues(x)) return [];
     const derived = this.spec.dims.includes("c") ? [] : ["c"];
     return this.spec.symmetry
       .filter((text) => namesIn(text).every((name) => name !== x && Object.hasOwn(env, name) && !derived.includes(name)))
@@ -245,6 +302,25 @@ export class Model {
     const index = meta.dims.map((dim) => line.fix?.[dim] ?? at[dim] ?? 0);
     const where = (dim: string) => meta.dims.indexOf(dim);
     return this.reader.slice(line.t, keep.map(where), index, ahead === null ? null : where(ahead));
+  }
+
+  /** Which values of a line over `keep` were masked; null where none is. */
+  mask(id: number, keep: string[]): Uint8Array | null {
+    const line = this.spec.lines[id];
+    const { dims } = this.reader.metas[line.t];
+    const at = this.indices();
+    return this.reader.mask(line.t, keep.map((dim) => dims.indexOf(dim)), dims.map((dim) => line.fix?.[dim] ?? at[dim] ?? 0));
+  }
+
+  /** A value of a line as it was given, to the last digit that was kept. */
+  text(id: number, value: number): string {
+    return exact(value, this.reader.metas[this.spec.lines[id].t].error);
+  }
+
+  /** Key frequencies, where x is the circle that they belong to. */
+  get keys(): readonly number[] {
+    const x = this.state.x.value;
+    return this.isResidues(x) ? this.spec.keys.filter((k) => 2 * k <= this.size(x)) : [];
   }
 
   /** The lines shown, after hiding and comparing; null while numbers are on their way. */
@@ -286,6 +362,18 @@ export class Model {
     if (!a || !b) return null;
     const norm = (f: (i: number) => number) => Math.sqrt(a.reduce((sum, _, i) => sum + f(i) ** 2, 0));
     return norm((i) => a[i] - b[i]) / norm((i) => b[i]);
+  }
+
+  private readonly transforms = new Map<number, { key: string; made: Phasors }>();
+
+  /** The phasors of a line as it is now, made once for a slice. */
+  phasorsOf(line: Line): Phasors {
+    const key = this.keyWithout(this.state.x.value) + this.flick.value;
+    const known = this.transforms.get(line.id);
+    if (known?.key === key) return known.made;
+    const made = phasors(line.values);
+    this.transforms.set(line.id, { key, made });
+    return made;
   }
 
   /** A wave without the muted frequencies, and the share of its centred energy that is left. */
@@ -332,7 +420,7 @@ export class Model {
   }
 
   /** Range of values by the chosen scope, for waves or pictures over `keep`. */
-  range(keep: string[], alone: ArrayLike<number>[]): Extent | null {
+  range(keep: string[], alone: ArrayLike<number>[]): Range {
     // A, B, flicker and wipe are for comparing: both are on one scale.
     const single = ["A", "B", "flicker"].includes(this.state.compare.value);
     const pair = single ? [0, 1].map((id) => this.read(id, keep)).filter((v) => v !== null) : [];
@@ -342,21 +430,30 @@ export class Model {
     if (scope.value === "all" && plainLines) {
       const metas = this.spec.lines.filter((_, id) => !this.state.hide.value.includes(id)).map((line) => this.reader.metas[line.t]);
       const ends = metas.flatMap((m) => (m.lo === null || m.hi === null ? [] : [[m.lo, m.hi]]));
-      if (ends.length === metas.length) return ends.length ? { lo: Math.min(...ends.map(([lo]) => lo)), hi: Math.max(...ends.map(([, hi]) => hi)) } : null;
+      if (ends.length && ends.length === metas.length) return { extent: { lo: Math.min(...ends.map(([lo]) => lo)), hi: Math.max(...ends.map(([, hi]) => hi)) }, over: "all" };
     }
     const along = play.value;
     if (scope.value !== "slice" && along && !keep.includes(along)) {
       const spans = scope.value === "span" && keep.length === 1;
       const swept = this.once(`range/${spans}/${keep}`, this.keyWithout(along, ...keep), () => {
-        const n = keep.reduce((product, dim) => product * this.size(dim), this.size(along));
-        const lines = n > (this.reader.streams ? 1 << 20 : 4e6) ? null : single ? this.both([along, ...keep]) : this.lines([along, ...keep]);
-        if (!lines) return null;
+        const wide = [along, ...keep];
+        if (wide.reduce((product, dim) => product * this.size(dim), 1) > this.mostSwept(wide)) return null;
+        const lines = single ? this.both(wide) : this.lines(wide);
+        if (!lines?.length) return null;
         return spans ? { lo: 0, hi: widest(lines, this.size(keep[0])) } : extent(...lines.map((l) => l.values));
       });
-      if (swept && spans) return centred(extent(...shown), swept.hi);
-      if (swept) return swept;
+      if (swept && spans) return { extent: centred(extent(...shown), swept.hi), over: "span" };
+      if (swept) return { extent: swept, over: "axis" };
     }
-    return extent(...shown);
+    return { extent: extent(...shown), over: "slice" };
+  }
+
+  /** How many values may be looked through for a range: many where they lie one after the other, few over a wire. */
+  private mostSwept(keep: string[]): number {
+    if (this.reader.streams) return 1 << 20;
+    const [line] = this.spec.lines;
+    const { dims } = this.reader.metas[line.t];
+    return this.reader.isBlock(line.t, keep.map((dim) => dims.indexOf(dim))) ? 3e7 : 4e6;
   }
 }
 
@@ -378,8 +475,10 @@ function centred(e: Extent | null, span: number): Extent | null {
 
 export const clamp = (i: number, size: number): number => Math.max(0, Math.min(size - 1, i));
 
-function complete(env: Env, sign: 1 | -1, p: number): void {
-  const [a, b, c] = ["a", "b", "c"].map((name) => env[name]);
+/** The third of a, b, c; where all three are axes, the one along x follows from the other two. */
+function complete(env: Env, sign: 1 | -1, p: number, x: string): void {
+  const all = ["a", "b", "c"].every((name) => env[name] !== undefined);
+  const [a, b, c] = ["a", "b", "c"].map((name) => (all && name === x ? undefined : env[name]));
   if (a !== undefined && b !== undefined && c === undefined) env.c = mod(a + sign * b, p);
   else if (a !== undefined && c !== undefined && b === undefined) env.b = mod(sign * (c - a), p);
   else if (b !== undefined && c !== undefined && a === undefined) env.a = mod(c - sign * b, p);

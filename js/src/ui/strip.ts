@@ -1,42 +1,46 @@
-// One row an axis: name, role, index, slider.
-import { h, type Life } from "./dom";
+// One row an axis: its play button, name, slider and index.
+import { mod } from "../core/modp";
+import { h, icon, setIcon, type Life } from "./dom";
+import { losses } from "./losses";
 import type { Model } from "./model";
+import type { Player } from "./player";
 
-type Role = "x" | "play" | "y" | "grid";
-
-const ROLES: Record<Role, { text: string; hint: string }> = {
-  x: { text: "x", hint: "drawn along x" },
-  y: { text: "y", hint: "drawn along y" },
-  play: { text: "▶", hint: "moved by Play" },
-  grid: { text: "▦", hint: "one small plot each" },
-};
-
-/** The slider of an axis; `name` tells two sliders of one axis apart for a screen reader. */
-export function slider(life: Life, model: Model, axis: () => string | null, name: string): HTMLInputElement {
-  const range = h("input", { type: "range", min: "0", step: "1", "aria-label": name });
+/** The slider of an axis. */
+export function slider(life: Life, model: Model, dim: string): HTMLInputElement {
+  const range = h("input", { type: "range", min: "0", max: String(model.size(dim) - 1), step: "1", "aria-label": dim });
   range.addEventListener("input", () => {
-    const dim = axis();
-    if (!dim) return;
     model.active.value = dim;
     model.set(dim, Number(range.value));
   });
   life.effect(() => {
-    const dim = axis();
-    range.disabled = !dim;
-    if (!dim) return;
-    range.max = String(model.size(dim) - 1);
-    range.value = String(model.index[dim].value);
-    range.setAttribute("aria-valuetext", `${dim} = ${model.label(dim, model.index[dim].value)} of ${model.size(dim)}`);
-    range.style.setProperty("--at", `${(100 * model.index[dim].value) / Math.max(1, model.size(dim) - 1)}%`);
+    const at = model.index[dim].value;
+    range.value = String(at);
+    range.setAttribute("aria-valuetext", `${dim} = ${model.label(dim, at)} of ${model.size(dim)}`);
+    range.style.setProperty("--at", `${(100 * at) / Math.max(1, model.size(dim) - 1)}%`);
   });
   return range;
 }
 
-function indexBox(life: Life, model: Model, dim: string): HTMLInputElement {
-  const box = h("input", { type: "number", min: "0", max: String(model.size(dim) - 1), step: "1", "aria-label": `index of ${dim}` });
-  box.addEventListener("change", () => {
+const MOST_OPTIONS = 300;
+
+/** Where an index is typed; an axis with words or coordinates has a list of them. */
+function indexOf(life: Life, model: Model, dim: string): HTMLElement {
+  const set = (to: number) => {
     model.active.value = dim;
-    model.set(dim, Number(box.value) || 0);
+    model.set(dim, to);
+  };
+  const named = model.spec.labels[dim] || model.spec.coords[dim];
+  if (named && model.size(dim) <= MOST_OPTIONS) {
+    const options = Array.from({ length: model.size(dim) }, (_, i) => h("option", { value: String(i) }, model.label(dim, i)));
+    const select = h("select", { class: "index", "aria-label": `index of ${dim}`, onchange: () => set(Number(select.value)) }, ...options);
+    life.effect(() => {
+      select.value = String(model.index[dim].value);
+    });
+    return select;
+  }
+  const box = h("input", { class: "index", type: "number", inputmode: "numeric", min: "0", max: String(model.size(dim) - 1), step: "1", "aria-label": `index of ${dim}`, title: `0 to ${model.size(dim) - 1}` });
+  box.addEventListener("change", () => {
+    set(Number(box.value) || 0);
     box.value = String(model.index[dim].peek());
   });
   life.effect(() => {
@@ -45,34 +49,50 @@ function indexBox(life: Life, model: Model, dim: string): HTMLInputElement {
   return box;
 }
 
-function roles(life: Life, model: Model, dim: string, uid: string): HTMLElement {
-  const group = h("span", { class: "roles", role: "group", "aria-label": `role of ${dim}` });
-  const add = (role: Role, visible: () => boolean) => {
-    const input = h("input", { type: "radio", name: `${uid}-${role}`, "aria-label": `${dim} ${ROLES[role].hint}` });
-    input.addEventListener("change", () => model.assign(role, dim));
-    const label = h("label", { class: "role", title: `${dim}: ${ROLES[role].hint}` }, input, h("span", { "aria-hidden": "true" }, ROLES[role].text));
-    life.effect(() => {
-      input.checked = model.state[role].value === dim;
-      label.hidden = !visible();
-    });
-    group.append(label);
-  };
-  const mode = () => model.state.mode.value;
-  add("x", () => true);
-  add("play", () => true);
-  add("y", () => ["heatmap", "spectrum2d", "multiples"].includes(mode()));
-  add("grid", () => ["multiples", "ridge"].includes(mode()));
-  return group;
+function playButton(life: Life, model: Model, player: Player, dim: string): HTMLElement {
+  const button = h("button", { type: "button", class: "tap play" }, icon("play"));
+  button.addEventListener("click", () => {
+    if (player.playing.peek() && model.state.play.peek() === dim) return player.stop();
+    model.assign("play", dim);
+    model.active.value = dim;
+    if (!player.playing.peek()) player.toggle(1);
+  });
+  life.effect(() => {
+    const mine = model.state.play.value === dim;
+    const on = mine && player.playing.value;
+    setIcon(button, on ? "pause" : "play");
+    button.setAttribute("aria-pressed", String(on));
+    button.classList.toggle("main", mine);
+    const hint = on ? `pause ${dim}` : `play ${dim}`;
+    button.setAttribute("aria-label", hint);
+    button.title = mine ? `${hint} (Space)` : hint;
+    // In the picture itself an axis is not played, but along y it is.
+    const x = model.state.x.value === dim;
+    button.disabled = x;
+    button.classList.toggle("none", x);
+  });
+  return button;
 }
 
-function row(life: Life, model: Model, dim: string, uid: string): HTMLElement {
-  const name = h("span", { class: "dim", draggable: "true", title: `drag onto another axis to swap them: ${dim}` }, dim);
-  const value = h("span", { class: "value" });
-  const line = h("div", { class: "axis" }, name, h("span", { class: "size" }, `${model.size(dim)}`), roles(life, model, dim, uid), indexBox(life, model, dim), slider(life, model, () => dim, dim), value);
+function stepper(life: Life, model: Model, dim: string): HTMLElement {
+  const step = (by: number, name: string, hint: string) =>
+    h("button", { type: "button", class: "tap", tabindex: "-1", "aria-label": `${hint} ${dim}`, title: hint, onclick: () => (model.active.value = dim, model.set(dim, model.isCircle(dim) ? mod(model.index[dim].peek() + by, model.size(dim)) : model.index[dim].peek() + by)) }, icon(name));
+  const pair = h("span", { class: "steps" }, step(-1, "back", "step back"), step(1, "forward", "step forward"));
   life.effect(() => {
+    pair.hidden = model.state.play.value !== dim;
+  });
+  return pair;
+}
+
+function row(life: Life, model: Model, player: Player, dim: string): HTMLElement {
+  const name = h("span", { class: "dim", draggable: "true", title: `${dim}, ${model.size(dim)} long; drag onto another axis to swap them` }, dim);
+  const role = h("span", { class: "role" });
+  const line = h("div", { class: "axis" }, playButton(life, model, player, dim), h("span", { class: "called" }, name, role), slider(life, model, dim), stepper(life, model, dim), indexOf(life, model, dim));
+  life.effect(() => {
+    const { x, y, mode } = model.state;
     line.classList.toggle("active", model.active.value === dim);
-    const text = model.label(dim, model.index[dim].value);
-    value.textContent = text === String(model.index[dim].value) ? "" : text;
+    const picture = mode.value === "heatmap" || mode.value === "spectrum2d";
+    role.textContent = x.value === dim ? "→ drawn" : picture && y.value === dim ? "↓ drawn" : "";
   });
   line.addEventListener("pointerdown", () => (model.active.value = dim));
   name.addEventListener("dragstart", (event) => event.dataTransfer?.setData("text/plain", `axis:${dim}`));
@@ -92,6 +112,8 @@ export function swap(model: Model, one: string, other: string): void {
   else if (play.value === one || play.value === other) model.assign("play", play.value === one ? other : one);
 }
 
-export function strip(life: Life, model: Model, uid: string): HTMLElement {
-  return h("div", { class: "strip", role: "group", "aria-label": "axes" }, ...model.spec.dims.map((dim) => row(life, model, dim, uid)));
+export function strip(life: Life, model: Model, player: Player): HTMLElement {
+  const dims = model.spec.full ? model.spec.dims : model.spec.dims.filter((dim) => dim === model.start.play);
+  const rows = dims.flatMap((dim) => [row(life, model, player, dim), model.spec.losses?.axis === dim ? losses(life, model, dim) : null]);
+  return h("div", { class: "strip", role: "group", "aria-label": "axes" }, ...rows);
 }

@@ -4,6 +4,8 @@ import { linear } from "../core/scale";
 import type { Frame, Item, Pane } from "../draw/list";
 import { coloured } from "./heatmap";
 import { plot, xAxis } from "./axes";
+import { cut } from "./labels";
+import { decimated } from "../core/decimate";
 
 export interface Cell {
   id: number;
@@ -55,19 +57,34 @@ function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: n
   } else {
     const p = plot(box, [-0.5, cell.values.length - 0.5], scene.y);
     items.push({ t: "rect", ...box, fill: theme.panel, radius: 3 });
-    const xs = Array.from(cell.values, (_, i) => p.x(i));
+    const thin = decimated(Float64Array.from(cell.values, (_, i) => p.x(i)), Float64Array.from(cell.values, p.y), Math.round(box.w));
     if (scene.y[0] < 0 && scene.y[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.grid });
-    items.push({ t: "line", xs, ys: Array.from(cell.values, (v) => p.y(v)), stroke: theme.lines[0], width: 1 });
+    items.push({ t: "line", ...thin, stroke: theme.lines[0], width: 1 });
   }
   const chosen = cell.id === scene.selected;
   if (chosen) items.push({ t: "rect", ...box, stroke: theme.mark, width: 2, radius: 3 });
-  items.push({ t: "text", x: box.x + 1, y: y + HEAD / 2, text: cell.name, size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft });
+  items.push({ t: "text", x: box.x + 1, y: y + HEAD / 2, text: cut(cell.name, w - 4, 10.5), size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft });
   return { items, pane: { kind: "cell", box, x: [-0.5, cell.values.length - 0.5], y: scene.y, id: cell.id } };
 }
 
-/** One small plot a cell, all on one scale. */
+/** Below these a small plot says nothing. */
+const LEAST = { w: 62, h: 46 };
+
+/** Every k-th, so that so many are left; the selected one stays. */
+export function everyKth<T extends { id: number }>(list: T[], most: number, selected: number | null): { list: T[]; by: number } {
+  const by = Math.max(1, Math.ceil(list.length / Math.max(1, most)));
+  if (by === 1) return { list, by };
+  const at = list.findIndex((one) => one.id === selected);
+  return { list: list.filter((_, i) => (at >= 0 && Math.floor(i / by) === Math.floor(at / by) ? i === at : i % by === 0)), by };
+}
+
+export const thinNote = (shown: number, all: number, by: number): string[] => (by > 1 ? [`every ${by}${by === 2 ? "nd" : by === 3 ? "rd" : "th"} is drawn: ${shown} of ${all}; a taller or wider picture shows more`] : []);
+
+/** One small plot a cell, all on one scale; where there is no room for all, every k-th. */
 export function multiplesFrame(scene: MultiplesScene): Frame {
-  const { width, height, cells } = scene;
+  const { width, height } = scene;
+  const most = Math.max(1, Math.floor(width / LEAST.w)) * Math.max(1, Math.floor(height / LEAST.h));
+  const { list: cells, by } = scene.across ? { list: scene.cells, by: 1 } : everyKth(scene.cells, most, scene.selected);
   const aspect = scene.picture ? scene.picture.columns / scene.picture.rows : 1.7;
   const across = scene.across || columnsFor(cells.length, width, height, aspect);
   const down = Math.max(1, Math.ceil(cells.length / across));
@@ -79,7 +96,7 @@ export function multiplesFrame(scene: MultiplesScene): Frame {
     items.push(...made.items);
     panes.push(made.pane);
   });
-  return { width, height, items, panes, notes: scene.notes };
+  return { width, height, items, panes, notes: [...scene.notes, ...thinNote(cells.length, scene.cells.length, by)] };
 }
 
 export interface RidgeScene {
@@ -94,31 +111,35 @@ export interface RidgeScene {
   notes: string[];
 }
 
+/** Base lines nearer than this cannot be told apart. */
+const PITCH = 4;
+
 /** Lines of a whole axis stacked, each on its own base line; rows nearer the reader cover those behind. */
 export function ridgeFrame(scene: RidgeScene): Frame {
-  const { width, height, theme, cells } = scene;
-  const n = cells[0]?.values.length ?? 1;
+  const { width, height, theme } = scene;
   const box = { x: 64, y: 26, w: Math.max(40, width - 64 - 16), h: Math.max(40, height - 26 - 44) };
+  const { list: cells, by } = everyKth(scene.cells, Math.floor(box.h / PITCH), scene.selected);
+  const n = cells[0]?.values.length ?? 1;
   const p = plot(box, [-0.5, n - 0.5], [0, 1]);
   const pitch = box.h / cells.length;
   const tall = Math.max(pitch * 3.2, 10);
   const items: Item[] = [...xAxis(p, theme, { name: scene.xName, integers: true })];
   const panes: Pane[] = [];
-  const xs = Array.from({ length: n }, (_, i) => p.x(i));
+  const xs = Float64Array.from({ length: n }, (_, i) => p.x(i));
   const every = Math.max(1, Math.ceil(13 / pitch));
   cells.forEach((cell, i) => {
     const base = box.y + pitch * (i + 0.5);
     const y = linear([-scene.reach, scene.reach], [base + tall / 2, base - tall / 2]);
-    const ys = Array.from(cell.values, (v) => y(v));
+    const { xs: px, ys } = decimated(xs, Float64Array.from(cell.values, y), Math.round(box.w));
     const chosen = cell.id === scene.selected;
     // Many rows lie too close for one to cover another usefully, and the fills would cost most of the frame.
-    if (cells.length <= 48) items.push({ t: "area", xs, ys, base: base + tall / 2, fill: theme.ground, alpha: 0.55 });
-    items.push({ t: "line", xs, ys, stroke: chosen ? theme.mark : theme.lines[0], width: chosen ? 2 : 1, alpha: chosen ? 1 : 0.85 });
+    if (cells.length <= 48) items.push({ t: "area", xs: px, ys, base: base + tall / 2, fill: theme.ground, alpha: 0.55 });
+    items.push({ t: "line", xs: px, ys, stroke: chosen ? theme.mark : theme.lines[0], width: chosen ? 2 : 1, alpha: chosen ? 1 : 0.85 });
     if (chosen || i % every === 0) {
-      items.push({ t: "text", x: box.x - 6, y: base, text: cell.name, size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft, anchor: "end", halo: chosen ? theme.ground : undefined });
+      items.push({ t: "text", x: box.x - 6, y: base, text: cut(cell.name, 58, 10.5), size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft, anchor: "end", halo: chosen ? theme.ground : undefined });
     }
     panes.push({ kind: "row", box: { x: box.x, y: base - pitch / 2, w: box.w, h: pitch }, x: [-0.5, n - 0.5], y: [0, 1], id: cell.id });
   });
   items.push({ t: "text", x: 13, y: box.y + box.h / 2, text: scene.yName, size: 12, fill: theme.ink, anchor: "middle", turn: -90 });
-  return { width, height, items, panes, notes: scene.notes };
+  return { width, height, items, panes, notes: [...scene.notes, ...thinNote(cells.length, scene.cells.length, by)] };
 }

@@ -5,7 +5,8 @@ import { origins } from "../core/modp";
 import { padded, type Scale } from "../core/scale";
 import { extent } from "../core/tensor";
 import { textWidth, type Frame, type Item } from "../draw/list";
-import { leftRoom, levels, plot, spread, xAxis, yAxis, type Plot } from "./axes";
+import { leftRoom, levels, plot, xAxis, yAxis, type Bends, type Plot } from "./axes";
+import { cut } from "./labels";
 
 export interface Voice {
   name: string;
@@ -28,6 +29,9 @@ export interface SpectrumScene {
   hover: number | null;
   name: string;
   notes: string[];
+  bends?: Bends;
+  /** The part of k and of y that is shown. */
+  window?: { x?: [number, number]; y?: [number, number] };
 }
 
 export const QUANTITIES: Record<Quantity, string> = {
@@ -62,32 +66,49 @@ export function spectrumRange(list: Phasors[], quantity: Quantity): [number, num
 function bars(scene: SpectrumScene, p: Plot): Item[] {
   const items: Item[] = [];
   const count = scene.voices.length;
-  const base = p.y(Math.max(p.y.domain[0], Math.min(p.y.domain[1], scene.quantity === "db" ? p.y.domain[0] : 0)));
-  const slot = Math.min(16, (p.box.w / (scene.p / 2 + 1)) * 0.72);
+  const bent = scene.bends?.y === "log";
+  const base = bent ? p.box.y + p.box.h : p.y(Math.max(p.y.domain[0], Math.min(p.y.domain[1], scene.quantity === "db" ? p.y.domain[0] : 0)));
+  const slot = Math.min(16, (p.x(1) - p.x(0)) * 0.72);
   const keys = new Set(scene.keys);
   const half = Math.floor(scene.p / 2) + 1;
   scene.voices.forEach((voice, i) => {
     const values = quantityOf(voice.phasors, scene.quantity);
     const rows = scene.quantity === "cossin" ? 2 : 1;
     const w = Math.max(1.2, slot / (count * rows));
-    for (let k = 0; k < half; k++) {
+    const [first, last] = [Math.max(0, Math.floor(p.x.domain[0])), Math.min(half - 1, Math.ceil(p.x.domain[1]))];
+    if (slot < 1) return items.push(skyline(values.subarray(first, last + 1), first, p, base, voice.colour));
+    for (let k = first; k <= last; k++) {
       for (let row = 0; row < rows; row++) {
         const v = values[row * half + k];
         if (row === 1 && (k === 0 || 2 * k === scene.p)) continue;
         const x = p.x(k) - slot / 2 + (i * rows + row) * w;
-        const y = Math.max(p.box.y, Math.min(p.box.y + p.box.h, p.y(v)));
+        const height = p.y(v);
+        const y = Number.isFinite(height) ? Math.max(p.box.y, Math.min(p.box.y + p.box.h, height)) : base;
         const [top, bottom] = y < base ? [y, base] : [base, y];
         const muted = scene.muted.has(k);
         const strong = !keys.size || keys.has(k);
-        const bar: Item = { t: "rect", x, y: top, w: Math.max(1, w - (count * rows > 1 ? 0.5 : 0)), h: Math.max(0.6, bottom - top), radius: Math.min(2, w / 3) };
+        // What is no key frequency is narrower, not paler: it has to be seen.
+        const wide = Math.max(1, (w - (count * rows > 1 ? 0.5 : 0)) * (strong || count * rows > 1 ? 1 : 0.55));
+        const bar: Item = { t: "rect", x: x + (w - wide) / 2, y: top, w: wide, h: Math.max(0.6, bottom - top), radius: Math.min(2, w / 3) };
         if (muted) items.push({ ...bar, stroke: scene.theme.faint, width: 1 });
-        else if (row === 1) items.push({ ...bar, stroke: voice.colour, width: 1.2, alpha: strong ? 1 : 0.55 });
-        else items.push({ ...bar, fill: voice.colour, alpha: k === scene.hover ? 1 : strong ? 0.92 : 0.42 });
+        else if (row === 1) items.push({ ...bar, stroke: voice.colour, width: 1.2 });
+        else items.push({ ...bar, fill: voice.colour });
         if (v > p.y.domain[1] && !muted) items.push(beyond(p, x + w / 2, scene.theme));
       }
     }
   });
   return items;
+}
+
+/** Where bars would be thinner than a pixel: the largest value of each pixel, filled to the base. */
+function skyline(values: ArrayLike<number>, first: number, p: Plot, base: number, fill: string): Item {
+  const most = new Map<number, number>();
+  for (let i = 0; i < values.length; i++) {
+    const x = Math.round(p.x(first + i));
+    most.set(x, Math.max(most.get(x) ?? -Infinity, values[i]));
+  }
+  const ys = [...most.values()].map((v) => Math.max(p.box.y, Math.min(p.box.y + p.box.h, Number.isFinite(p.y(v)) ? p.y(v) : base)));
+  return { t: "area", xs: [...most.keys()], ys, base, fill };
 }
 
 /** A small arrow where a bar leaves the picture, so that nothing is cut off silently. */
@@ -106,7 +127,7 @@ function phaseDots(scene: SpectrumScene, p: Plot): Item[] {
     for (let k = 1; k < angle.length; k++) {
       const r = 1.5 + 7 * Math.sqrt(share[k]);
       const muted = scene.muted.has(k);
-      items.push({ t: "dots", xs: [p.x(k)], ys: [p.y(angle[k])], r, fill: muted ? scene.theme.ground : voice.colour, stroke: muted ? scene.theme.faint : undefined, alpha: share[k] > 0.01 ? 0.95 : 0.35 });
+      items.push({ t: "dots", xs: [p.x(k)], ys: [p.y(angle[k])], r, fill: muted ? scene.theme.ground : voice.colour, stroke: muted ? scene.theme.faint : undefined, alpha: share[k] > 0.01 ? 1 : 0.75 });
     }
   }
   return items;
@@ -169,11 +190,14 @@ function stickItems(scene: SpectrumScene, p: Plot, list: Stick[]): Item[] {
 function legend(scene: SpectrumScene, p: Plot): Item[] {
   if (scene.voices.length < 2) return [];
   const x = p.box.x + p.box.w + 10;
-  const at = spread(scene.voices.map((_, i) => p.box.y + 8 + 16 * i), 14, p.box.y, p.box.y + p.box.h);
-  return scene.voices.flatMap((voice, i): Item[] => [
-    { t: "rect", x, y: at[i] - 5, w: 10, h: 10, fill: voice.colour, radius: 2 },
-    { t: "text", x: x + 15, y: at[i], text: voice.name, size: 12, fill: voice.colour, weight: 500 },
+  const most = Math.max(1, Math.floor(p.box.h / 16));
+  const list = scene.voices.slice(0, scene.voices.length > most ? most - 1 : most);
+  const items = list.flatMap((voice, i): Item[] => [
+    { t: "rect", x, y: p.box.y + 3 + 16 * i, w: 10, h: 10, fill: voice.colour, radius: 2 },
+    { t: "text", x: x + 15, y: p.box.y + 8 + 16 * i, text: cut(voice.name, scene.width - x - 17, 12), size: 12, fill: voice.colour, weight: 500 },
   ]);
+  if (scene.voices.length > list.length) items.push({ t: "text", x, y: p.box.y + 8 + 16 * list.length, text: `and ${scene.voices.length - list.length} more`, size: 11, fill: scene.theme.soft });
+  return items;
 }
 
 /** A frame with one bar a frequency and series. */
@@ -182,20 +206,25 @@ export function spectrumFrame(scene: SpectrumScene): Frame {
   const half = Math.floor(scene.p / 2);
   const sticks = stickList(scene);
   const widest = Math.max(0, ...scene.voices.map((v) => textWidth(v.name, 12)));
-  const left = scene.quantity === "phase" ? 58 : leftRoom(scene.y, height);
+  const bends: Bends = { y: scene.quantity === "phase" || scene.quantity === "db" ? undefined : scene.bends?.y, knee: scene.bends?.knee };
+  const range = scene.window?.y ?? (bends.y === "log" ? positive(scene.y) : scene.y);
+  const left = scene.quantity === "phase" ? 58 : leftRoom(range, height, undefined, bends);
   const right = scene.voices.length > 1 ? Math.min(width * 0.3, widest + 32) : 14;
   const top = sticks.length ? 48 : 14;
   const box = { x: left, y: top, w: Math.max(40, width - left - right), h: Math.max(40, height - top - 44) };
-  const domain: [number, number] = [-0.8, half + 0.8];
-  const p = plot(box, domain, scene.y);
+  const domain: [number, number] = scene.window?.x ?? [-0.8, half + 0.8];
+  const p = plot(box, domain, range, bends);
   const isPhase = scene.quantity === "phase";
-  const items: Item[] = yAxis(p, theme, { name: QUANTITIES[scene.quantity], ...(isPhase ? { values: PI_TICKS, label: (v) => PI_NAMES[PI_TICKS.indexOf(v)] } : {}) });
+  const items: Item[] = yAxis(p, theme, { name: QUANTITIES[scene.quantity], bends, ...(isPhase ? { values: PI_TICKS, label: (v) => PI_NAMES[PI_TICKS.indexOf(v)] } : {}) });
   if (scene.hover !== null) items.push(band(p, p.x, scene.hover, theme));
-  items.push(...stickItems(scene, p, sticks), ...(isPhase ? phaseDots(scene, p) : bars(scene, p)));
+  items.push(...stickItems(scene, p, sticks.filter((s) => s.k >= domain[0] && s.k <= domain[1])));
+  items.push({ t: "clip", x: box.x, y: box.y - 2, w: box.w, h: box.h + 4, items: isPhase ? phaseDots(scene, p) : bars(scene, p) });
   items.push(...xAxis(p, theme, { name: scene.name, integers: true, room: 56 }), ...legend(scene, p));
   if (scene.y[0] < 0 && !isPhase && scene.quantity !== "db") items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.faint, width: 1 });
-  return { width, height, items, panes: [{ kind: "spectrum", box, x: domain, y: scene.y }], notes: scene.notes };
+  return { width, height, items, panes: [{ kind: "spectrum", box, x: domain, y: range, py: p.y }], notes: scene.notes };
 }
+
+const positive = ([lo, hi]: [number, number]): [number, number] => [lo > 0 ? lo : Math.max(hi, 1e-30) * 1e-6, Math.max(hi, 1e-30)];
 
 function band(p: Plot, x: Scale, k: number, theme: Theme): Item {
   const w = x(1) - x(0);

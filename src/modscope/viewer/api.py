@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modscope.errors import InputError, UnknownName
-from modscope.viewer.inputs import Tensor, index_of, lines_of
+from modscope.viewer.inputs import PART, Tensor, index_of, lines_of
 from modscope.viewer.layout import Roles, chosen_roles
-from modscope.viewer.marks import marker_specs, message_spec, symmetry_specs
+from modscope.viewer.marks import circles, marker_specs, message_spec, symmetry_specs
 from modscope.viewer.view import View, joined
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "mode": ("wave", "spectrum", "both", "heatmap", "spectrum2d", "multiples", "ridge"),
     "quantity": ("amplitude", "power", "db", "phase", "cossin", "share"),
     "scale": ("span", "axis", "slice", "all"),
-    "style": ("curve", "joins", "dots"),
+    "style": ("auto", "curve", "joins", "dots"),
+    "colours": ("auto", "sequential", "diverging", "cyclic", "grey"),
+    "yscale": ("linear", "log", "symlog"),
+    "xscale": ("linear", "log", "symlog"),
     "compare": ("overlay", "A", "B", "A-B", "A/B", "flicker", "wipe"),
     "sort": ("index", "peak", "phase", "share", "size"),
     "walk": ("single", "odometer", "diagonal"),
@@ -59,6 +63,8 @@ def show(
     key_frequencies: Sequence[int] = (),
     p: int | None = None,
     operation: str | None = None,
+    periodic: str | Sequence[str] | bool | None = None,
+    offset: float | bool = 0.0,
     seconds_per_cycle: float = 10.0,
     title: str = "",
     bookmarks: Mapping[str, Mapping[str, Any]] | None = None,
@@ -85,8 +91,12 @@ def show(
     "{a} + {b} = {c} (mod {p})" or a callable. Both are set by themselves for arrays over c and a. `bookmarks` maps a
     text to arguments (select, mode, ...): a button each. `precision="float32"` forbids the 16-bit packing that large
     arrays otherwise get, with a badge. `live=True` gives a widget instead, whose index and hover Python sees and which
-    fetches large tensors slice by slice from the kernel. Further options: quantity, scale (span, axis, slice, all), style (curve, joins, dots),
-    compare, sort, walk, loop, fold, recentre, trail, symmetry_axes, sticks, robust, cyclic.
+    fetches large tensors slice by slice from the kernel. `periodic` names the axes that close; unless told they are
+    the axes a, b, c and token that hold all p residues. Only on those are there marks, mirror lines and smooth joins.
+    `offset=True` stacks lines that lie upon each other (a number moves them apart by that share of the height). Complex
+    arrays get an axis `part`: magnitude, phase, real, imaginary. Further options: quantity, scale (span, axis, slice,
+    all), style (auto, curve, joins, dots), colours, yscale and xscale (linear, log, symlog), compare, sort, walk, loop,
+    fold, recentre, trail, symmetry_axes, sticks, robust.
 
     Raises InputError for shapes that differ and UnknownName for an axis or option that is not there.
 
@@ -101,12 +111,22 @@ def show(
     lines, split = _lines(tensors, over)
     free = [dim for dim in first.dims if dim != split]
     roles = chosen_roles(first.sizes, free, Roles(x, play, y, rows, columns, play_with), mode)
-    modulus, operation = _modulus(first, roles.x, p), _operation(first, operation)
-    indices = _indices(first, free, select or {})
+    modulus, operation = _modulus(first, p), _operation(first, operation)
     known = {dim: first.sizes[dim] for dim in free}
     # An axis labelled with words (const, cos 1, ...) holds no residues, whatever it is called.
     numbers = {dim: size for dim, size in known.items() if dim not in first.labels}
+    closed = circles(known, {**first.labels, **_unshifted(first)}, modulus, periodic)
+    indices = _indices(first, free, select or {})
+    if (
+        roles.play == "c"
+        and "c" in closed
+        and "c" not in (select or {})
+        and symmetry_specs(numbers, modulus, operation)
+    ):
+        # At c = 0 all marks lie in one heap.
+        indices["c"] = 40 * known["c"] // 113
     state = _state(options) | {
+        "offset": _offset(offset),
         "index": indices,
         "x": roles.x,
         "play": roles.play,
@@ -129,6 +149,9 @@ def show(
         "chosen": sorted(select or {}),
         "p": modulus,
         "operation": operation,
+        "periodic": closed,
+        "angles": {"dim": PART, "at": 1} if PART in free else None,
+        "setup": "import modscope as ms",
         "columns": roles.columns,
         "markers": marker_specs(
             markers, known if markers is not None else numbers, modulus, operation, indices
@@ -211,7 +234,23 @@ def _common(lines: list[dict[str, Any]]) -> str:
     return " / ".join(line["name"] for line in lines) if len(lines) <= 3 else f"{len(lines)} lines"
 
 
-def _modulus(tensor: Tensor, x: str, p: int | None) -> int | None:
+def _unshifted(tensor: Tensor) -> dict[str, object]:
+    """Axes whose coordinates are not residues that follow each other, such as 1 to p - 1."""
+    return {
+        dim: values
+        for dim, values in tensor.coords.items()
+        if any(b - a != 1 for a, b in pairwise(values)) or len(values) != tensor.p
+    }
+
+
+def _offset(given: float | bool) -> float:
+    """How far lines are moved apart, as a share of the height of the tallest; True stacks them."""
+    if not 0 <= float(given) < 100:
+        raise InputError(f"offset = {given!r}: expected True or a number from 0 (1 stacks the lines)")
+    return float(given)
+
+
+def _modulus(tensor: Tensor, p: int | None) -> int | None:
     if p is not None:
         return int(p)
     if tensor.p is not None:
@@ -219,7 +258,7 @@ def _modulus(tensor: Tensor, x: str, p: int | None) -> int | None:
     sizes = {tensor.sizes[dim] for dim in ("c", "a", "b", "token") if dim in tensor.dims}
     if len(sizes) > 1:
         return None
-    return sizes.pop() if sizes else tensor.sizes[x]
+    return sizes.pop() if sizes else None
 
 
 def _operation(tensor: Tensor, given: str | None) -> str | None:
@@ -259,18 +298,20 @@ def _positive(name: str, value: float) -> float:
     return float(value)
 
 
-_FLAGS = ("fold", "recentre", "trail", "symmetry_axes", "sticks", "robust", "cyclic")
+_FLAGS = ("fold", "recentre", "trail", "symmetry_axes", "sticks", "robust")
 
 
 def _state(options: Mapping[str, Any]) -> dict[str, Any]:
     state: dict[str, Any] = {}
     for name, value in options.items():
-        if name in CHOICES and name not in ("mode", "theme"):
+        if name == "cyclic":
+            state["colours"] = "cyclic" if value else "auto"
+        elif name in CHOICES and name not in ("mode", "theme"):
             state[_PAGE_NAMES.get(name, name)] = _known(name, value)
         elif name in _FLAGS:
             state[_PAGE_NAMES.get(name, name)] = bool(value)
         else:
-            raise UnknownName.of("option of show", name, [*CHOICES, *_FLAGS])
+            raise UnknownName.of("option of show", name, [*CHOICES, *_FLAGS, "cyclic"])
     return state
 
 

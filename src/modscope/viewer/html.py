@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["bundle", "fragments", "frame", "page"]
 
 _STYLE = (
-    "html,body,main,[data-modscope]{margin:0;height:100%}body{background:Canvas;color-scheme:light dark}"
+    "html,body{margin:0}body{background:Canvas;color-scheme:light dark}"
+    "main{display:grid;min-height:100vh;min-height:100dvh}[data-modscope]{display:grid;min-width:0}"
     "h1{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%)}"
 )
 _STILL = "width:100%;max-width:900px;height:auto"
@@ -116,7 +117,7 @@ def fragments(views: Sequence[View]) -> tuple[str, list[str]]:
     """Views for one page of one's own: what the page needs once (put it before </body>), and an element for each.
 
     The bundle and every block are in the first text once, however many views use them; the elements keep
-    their style to themselves. `<div>`s have the height of `view.height` unless styled otherwise.
+    their style to themselves and are as high as they need to be.
     """
     blocks: dict[str, str] = {}
     once: list[str] = []
@@ -126,6 +127,6 @@ def fragments(views: Sequence[View]) -> tuple[str, list[str]]:
         name = f"modscope-spec-{n}"
         once.append(_script("application/json", _json(view.page_spec()), name))
         elements.append(
-            f'<div data-modscope="{name}" style="height:{view.height}px" role="group" aria-label="{html.escape(view.describe(), quote=True)}"></div>'
+            f'<div data-modscope="{name}" role="group" aria-label="{html.escape(view.describe(), quote=True)}"></div>'
         )
     return "".join([*blocks.values(), *once, _module()]), elements

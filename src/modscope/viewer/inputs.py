@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from modscope.errors import InputError, UnknownName
 
-__all__ = ["Tensor", "lines_of", "tensor_of"]
+__all__ = ["PART", "Tensor", "lines_of", "tensor_of"]
 
 _SPARE_NAMES = ("axis0", "axis1", "axis2", "axis3", "axis4", "axis5", "axis6", "axis7")
 
@@ -26,6 +26,9 @@ class Tensor:
     coords: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     p: int | None = None
     operation: str | None = None
+    # What float32 could not keep, in words; and whether each value was masked.
+    lost: str = ""
+    mask: np.ndarray | None = None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -35,8 +38,9 @@ class Tensor:
         """The same values with the axes in this order."""
         if tuple(dims) == self.dims:
             return self
-        values = self.values.transpose([self.dims.index(dim) for dim in dims])
-        return Tensor(values, tuple(dims), self.name, self.labels, self.coords, self.p, self.operation)
+        order = [self.dims.index(dim) for dim in dims]
+        mask = None if self.mask is None else self.mask.transpose(order)
+        return replace(self, values=self.values.transpose(order), dims=tuple(dims), mask=mask)
 
 
 def _plain(x: Any) -> np.ndarray:
@@ -45,17 +49,42 @@ def _plain(x: Any) -> np.ndarray:
         # bfloat16 has no numpy type.
         x = x.float().numpy() if str(getattr(x, "dtype", "")) == "torch.bfloat16" else x.numpy()
     try:
-        values = np.asarray(getattr(x, "values", x))
+        values = np.ma.asanyarray(getattr(x, "values", x))
     except ValueError as error:
         raise InputError(f"expected an array, got nested sequences of unequal lengths ({error})") from None
-    if values.dtype.kind not in "fiub":
-        kind = (
-            "complex numbers: show .real, .imag or abs()"
-            if values.dtype.kind == "c"
-            else f"dtype {values.dtype}"
-        )
-        raise InputError(f"expected an array of real numbers, got {kind}")
-    return values
+    if values.dtype.kind not in "fiubc":
+        raise InputError(f"expected an array of numbers, got dtype {values.dtype}")
+    return values if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+
+
+_PARTS = ("magnitude", "phase", "real", "imaginary")
+PART = "part"
+
+
+def _parts(values: np.ndarray) -> np.ndarray:
+    """Complex numbers as four real ones on a first axis: magnitude, phase in radians, real and imaginary part."""
+    return np.stack([np.abs(values), np.angle(values), values.real, values.imag])
+
+
+def _single(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """The values as float32, and what that cost, in words: digits, or numbers beyond its range."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = values.astype(np.float32, copy=False)
+    kind = values.dtype
+    if kind.kind == "b" or kind.itemsize <= 2 or kind == np.float32 or not values.size:
+        return single, ""
+    if kind.kind in "iu" and max(abs(int(values.max())), abs(int(values.min()))) <= 1 << 24:
+        return single, ""
+    wide = values.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore", over="ignore"):
+        gone = int((np.isinf(single) & np.isfinite(wide)).sum())
+        off = np.abs(single.astype(np.float64) - wide)
+    worst = float(np.max(off, where=np.isfinite(off), initial=0.0))
+    size = f"{worst:g}" if 1 <= worst < 1e6 else f"{worst:.1e}".replace("e-0", "e-").replace("e+0", "e")
+    words = [f"{kind} ±{size}"] if worst else []
+    if gone:
+        words.append(f"{gone} beyond float32")
+    return single, ", ".join(words)
 
 
 def _dims(x: object, ndim: int, given: Sequence[str] | None) -> tuple[str, ...]:
@@ -91,7 +120,10 @@ def _coordinates(
 
 
 def tensor_of(x: object, *, dims: Sequence[str] | None = None, name: str | None = None) -> Tensor:
-    """A named float32 tensor from a numpy, torch or xarray array; a scalar or an empty array is an error."""
+    """A named float32 tensor from a numpy, torch or xarray array; a scalar or an empty array is an error.
+
+    Complex arrays get a first axis `part`; masked values of a numpy masked array are NaN with a mask.
+    """
     values = _plain(x)
     if values.ndim == 0 or values.size == 0:
         raise InputError(
@@ -102,9 +134,16 @@ def tensor_of(x: object, *, dims: Sequence[str] | None = None, name: str | None 
     labels, coords = _coordinates(x, found)
     own = name or attrs.get("hook") or getattr(x, "name", None) or "x"
     p, operation = attrs.get("p"), attrs.get("operation")
-    with np.errstate(over="ignore"):
-        values = values.astype(np.float32, copy=False)
-    return Tensor(values, found, str(own), labels, coords, None if p is None else int(p), operation)
+    mask = np.ma.getmaskarray(values) if np.ma.is_masked(values) else None
+    values = np.ma.getdata(values)
+    if values.dtype.kind == "c":
+        values, found, labels = _parts(values), (PART, *found), {PART: _PARTS, **labels}
+        mask = None if mask is None else np.broadcast_to(mask, values.shape)
+    single, lost = _single(values)
+    if mask is not None:
+        single = np.where(mask, np.float32(np.nan), single)
+    modulus = None if p is None else int(p)
+    return Tensor(single, found, str(own), labels, coords, modulus, operation, lost, mask)
 
 
 def lines_of(x: object, *, dims: Sequence[str] | None, names: Sequence[str] | None) -> list[Tensor]:
@@ -141,10 +180,7 @@ def _told_apart(tensors: list[Tensor]) -> list[Tensor]:
     if len(set(names)) == len(names):
         return tensors
     letters = "ABCDEFGHIJ"
-    return [
-        Tensor(t.values, t.dims, f"{t.name} {letters[i]}", t.labels, t.coords, t.p, t.operation)
-        for i, t in enumerate(tensors)
-    ]
+    return [replace(t, name=f"{t.name} {letters[i]}") for i, t in enumerate(tensors)]
 
 
 def index_of(tensor: Tensor, dim: str, given: object) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from modscope.errors import InputError, UnknownName
 from modscope.viewer import expressions
 
-__all__ = ["environment", "marker_specs", "message_spec", "symmetry_specs"]
+__all__ = ["circles", "environment", "marker_specs", "message_spec", "symmetry_specs"]
 
 MOST_CALLS = 50_000
 _USUAL = ("a", "b", "c/2", "c/2 + p/2")
@@ -39,6 +39,27 @@ def environment(indices: Mapping[str, float], p: int | None, operation: str | No
         case _:
             names["a"] = (names["c"] - sign * names["b"]) % p
     return names
+
+
+def circles(
+    sizes: Mapping[str, int],
+    named: Mapping[str, object],
+    p: int | None,
+    told: str | Sequence[str] | bool | None,
+) -> list[str]:
+    """The axes that close: those told, else the axes of residues, which hold all p of them and are named so.
+
+    `named` are axes with labels or coordinates of their own, which hold no residues 0, 1, 2, ...
+    """
+    if isinstance(told, bool):
+        return list(sizes) if told else []
+    if told is not None:
+        names = [told] if isinstance(told, str) else list(told)
+        for name in names:
+            if name not in sizes:
+                raise UnknownName.of("axis in periodic", name, sizes)
+        return names
+    return [d for d in ("a", "b", "c", "token") if d in sizes and d not in named and sizes[d] == p]
 
 
 def symmetry_specs(sizes: Mapping[str, int], p: int | None, operation: str | None) -> list[str]:
@@ -91,7 +112,8 @@ def message_spec(
         sign = {"add": "+", "subtract": "-"}.get(operation or "")
         if not sign or not {"a", "b", "c", "p"} <= set(known):
             return None
-        return {"template": f"{{a}} {sign} {{b}} = {{c}} (mod {{p}})".replace("-", "−")}
+        # Where a, b and c are three axes, it holds only where their indices fit together: the page looks.
+        return {"template": f"{{a}} {sign} {{b}} = {{c}} (mod {{p}})".replace("-", "−"), "auto": True}
     if callable(message):
         return {"table": _table(_called(message, list(sizes)), sizes, indices, str)}
     for text in expressions.parts(message):

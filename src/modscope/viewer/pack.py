@@ -16,7 +16,8 @@ __all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked"]
 
 LOSSLESS_LIMIT = 4_000_000
 WHOLE_LIMIT = 24_000_000
-_NAN, _LOW, _HIGH, _TOP = -32768, -32767, 32767, 32766
+_NAN, _LOW, _MASKED, _HIGH, _TOP = -32768, -32767, -32766, 32767, 32765
+MASK_BITS = 0x7FC05A5A  # a NaN that stands for a masked value
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,15 @@ def _planes(values: np.ndarray) -> bytes:
 def _unplaned(data: bytes, dtype: str) -> np.ndarray:
     width = np.dtype(dtype).itemsize
     return np.frombuffer(np.frombuffer(data, np.uint8).reshape(width, -1).T.tobytes(), dtype)
+
+
+def _with_mask(tensor: Tensor) -> np.ndarray:
+    """The values, where they are masked with the bits that say so."""
+    if tensor.mask is None:
+        return tensor.values
+    values = np.ascontiguousarray(tensor.values, np.float32).copy()
+    values.view(np.uint32)[tensor.mask] = MASK_BITS
+    return values
 
 
 def _sixteen(values: np.ndarray) -> tuple[bytes, float]:
@@ -62,6 +72,7 @@ def _sixteen(values: np.ndarray) -> tuple[bytes, float]:
     error = float(max(again.max(initial=0.0), -again.min(initial=0.0)))
     if not every:
         codes[np.isnan(rows)] = _NAN
+        codes[np.ascontiguousarray(rows).view(np.uint32) == MASK_BITS] = _MASKED
         codes[rows == np.inf] = _HIGH
         codes[rows == -np.inf] = _LOW
     return _planes(np.concatenate([middle, step])) + _planes(codes), error
@@ -100,7 +111,7 @@ def packed(tensor: Tensor, *, precision: str = "auto", limit: int = LOSSLESS_LIM
     """A tensor as a block: float32 where that stays within the limit or is asked for, else 16 bits."""
     if precision not in ("auto", "float32", "int16"):
         raise UnknownName.of("precision", precision, ("auto", "float32", "int16"))
-    values = tensor.values
+    values = _with_mask(tensor)
     data = _deflated(_planes(values)) if precision == "float32" else None
     if precision == "auto":
         data = _fits(values, limit)
@@ -123,7 +134,7 @@ def unpacked(block: Block, shape: tuple[int, ...]) -> np.ndarray:
     scales = _unplaned(raw[: 8 * rows], "<f4").reshape(2, rows, 1)
     codes = _unplaned(raw[8 * rows :], "<i2").reshape(rows, shape[-1])
     out = scales[0] + scales[1] * codes.astype(np.float32)
-    out[codes == _NAN] = np.nan
+    out[(codes == _NAN) | (codes == _MASKED)] = np.nan
     out[codes == _HIGH] = np.inf
     out[codes == _LOW] = -np.inf
     return out.astype(np.float32).reshape(shape)
@@ -168,6 +179,7 @@ def meta_of(tensor: Tensor, *, enc: str = "f32", error: float = 0.0, src: str = 
     finite = np.isfinite(values)
     every = bool(finite.all())
     some = values if every else values[finite]
+    masked = 0 if tensor.mask is None else int(tensor.mask.sum())
     return {
         "name": tensor.name,
         "dims": list(tensor.dims),
@@ -176,7 +188,9 @@ def meta_of(tensor: Tensor, *, enc: str = "f32", error: float = 0.0, src: str = 
         "error": error,
         "lo": float(some.min()) if some.size else 0.0,
         "hi": float(some.max()) if some.size else 0.0,
-        "nan": 0 if every else int(np.isnan(values).sum()),
+        "nan": 0 if every else int(np.isnan(values).sum()) - masked,
         "inf": 0 if every else int(np.isinf(values).sum()),
+        "masked": masked,
+        "lost": tensor.lost,
         "src": src,
     }

@@ -1,0 +1,55 @@
+// Long lines in few points: the smallest and largest sample of each pixel, so that no spike is lost.
+
+/** Positions and values with at most about four points a pixel. Both must be sorted by position; gaps stay gaps. */
+export function decimated(xs: ArrayLike<number>, ys: ArrayLike<number>, pixels: number): { xs: ArrayLike<number>; ys: ArrayLike<number> } {
+  const n = xs.length;
+  if (n <= 4 * pixels || pixels < 1) return { xs, ys };
+  const outX: number[] = [];
+  const outY: number[] = [];
+  const [first, last] = [xs[0], xs[n - 1]];
+  const width = (last - first) / pixels;
+  let at = 0;
+  for (let pixel = 0; pixel < pixels && at < n; pixel++) {
+    const end = pixel === pixels - 1 ? Infinity : first + (pixel + 1) * width;
+    const start = at;
+    let [low, high, gap] = [-1, -1, false];
+    while (at < n && xs[at] < end) {
+      if (!Number.isFinite(ys[at])) gap = true;
+      else {
+        if (low < 0 || ys[at] < ys[low]) low = at;
+        if (high < 0 || ys[at] > ys[high]) high = at;
+      }
+      at++;
+    }
+    if (start === at) continue;
+    const kept = [start, ...(low < 0 ? [] : [low, high]), at - 1].sort((a, b) => a - b);
+    for (let i = 0; i < kept.length; i++) {
+      if (i && kept[i] === kept[i - 1]) continue;
+      if (gap && kept[i] !== low && kept[i] !== high && Number.isFinite(ys[kept[i]])) continue;
+      outX.push(xs[kept[i]]);
+      outY.push(ys[kept[i]]);
+    }
+  }
+  return { xs: outX, ys: outY };
+}
+
+/** A picture with at most so many rows and columns: of the cells that share a place, the one farthest from `middle`. */
+export function thinned(values: Float32Array, rows: number, columns: number, most: { rows: number; columns: number }, middle: number): { values: Float32Array; rows: number; columns: number; by: number } {
+  const by = Math.max(1, Math.ceil(rows / most.rows), Math.ceil(columns / most.columns));
+  if (by === 1) return { values, rows, columns, by };
+  const [r, c] = [Math.ceil(rows / by), Math.ceil(columns / by)];
+  const out = new Float32Array(r * c).fill(NaN);
+  for (let y = 0; y < rows; y++) {
+    const base = Math.floor(y / by) * c;
+    for (let x = 0, place = 0, left = by; x < columns; x++) {
+      const v = values[y * columns + x];
+      const now = out[base + place];
+      if (Number.isNaN(now) || Math.abs(v - middle) > Math.abs(now - middle)) out[base + place] = v;
+      if (--left === 0) {
+        left = by;
+        place++;
+      }
+    }
+  }
+  return { values: out, rows: r, columns: c, by };
+}
