@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from modscope.losses import Scores, accuracies, is_guessing, losses
+from modscope.losses import Logits, Scores, accuracies, is_guessing, losses
 from modscope.operations import FITS, Recognition, recognise
 from modscope.task import ModularTask
 
@@ -79,9 +79,7 @@ class Grounds:
         }
 
 
-def grounds_of(
-    logits: np.ndarray, task: ModularTask, *, stated: Mapping[str, float] | None = None
-) -> Grounds:
+def grounds_of(logits: Logits, task: ModularTask, *, stated: Mapping[str, float] | None = None) -> Grounds:
     """The grounds on which a network with logits [a, b, answer] can be judged on a task.
 
     stated: losses and accuracies that its file gives (train_accuracy, test_accuracy, ...): where the split is not
@@ -110,8 +108,9 @@ def grounds_of(
     return Grounds(task, accuracy, loss, recognition, dict(stated or {}), problems)
 
 
-def _broken(logits: np.ndarray) -> str:
-    if np.isfinite(logits).all():
+def _broken(logits: Logits) -> str:
+    # logits made block by block are looked at where they are made
+    if not isinstance(logits, np.ndarray) or np.isfinite(logits).all():
         return ""
     return "some logits are not finite numbers: the network is broken, and so is all that follows"
 
@@ -136,25 +135,29 @@ def _chance(grounds: Grounds) -> str:
     if not is_guessing(own, p):
         return ""
     constant = grounds.recognition.constant
-    always = f", and the answer is {constant} nearly always" if constant is not None else ""
+    always = f", and the answer is {constant} on most of them" if constant is not None else ""
     nearest = "" if always else f"; {grounds.recognition}"
     return f"the accuracy over all pairs is {own:.4f}, no better than guessing (1/{p}){always or nearest}"
 
 
 def _memorised(grounds: Grounds) -> str:
     train, test = grounds.accuracy.train, grounds.accuracy.test
-    source = "pairs"
-    if train is None or test is None:
+    stated = train is None or test is None
+    if stated:
         train, test = (grounds.stated.get(f"{name}_accuracy") for name in ("train", "test"))
-        source = "pairs, as its file states (which pairs they are is not known)"
     if train is None or test is None or train < LEARNT or test >= FORGOTTEN:
         return ""
-    return f"it has memorised: {train:.1%} of its training {source} are right and {test:.1%} of the others"
+    shares = f"{train:.1%} of its training pairs are right and {test:.1%} of the others"
+    if not stated:
+        return f"it has memorised: {shares}"
+    return (
+        f"it has memorised, as its file states ({shares}); {grounds.accuracy.all:.1%} of all pairs are right"
+    )
 
 
 def _too_few_right(grounds: Grounds) -> str:
     own = grounds.accuracy.all
-    if own >= FITS:
+    if own >= FITS or _chance(grounds) or _memorised(grounds):
         return ""
     unknown = (
         ""

@@ -26,6 +26,7 @@ from modscope.checkpoints.stated import disagreements
 from modscope.errors import CheckpointError, InputError
 from modscope.losses import cross_entropy
 from modscope.model import PairMLP, PairMLPConfig, Transformer
+from modscope.operations import Operation
 from modscope.task import ModularTask, Split
 
 NETWORK = random_transformer(3, p=11, d_model=12, n_heads=3, d_head=5, d_mlp=7)
@@ -58,14 +59,14 @@ def logits_of(task: ModularTask, **sureness: float) -> np.ndarray:
 @pytest.mark.parametrize("p", [9, 14])
 def test_the_operation_is_told_by_the_answers(operation: str, p: int) -> None:
     logits = logits_of(ModularTask(p, operation))
-    assert found_operation(logits, Settings())[0] == operation
-    assert found_operation(logits, Settings(operation="add")) == ("add", None)
+    assert found_operation(logits, Settings())[0].name == operation
+    assert found_operation(logits, Settings(operation="add")) == (Operation.of("add"), None)
 
 
 def test_a_network_that_answers_nothing_is_taken_to_add() -> None:
     logits = np.random.default_rng(0).normal(size=(12, 12, 12))
     operation, note = found_operation(logits, Settings())
-    assert operation == "add"
+    assert operation.name == "add"
     assert note is not None
     assert note.startswith("operation not stated")
 
@@ -165,8 +166,11 @@ def test_a_file_that_is_wrong_about_itself_and_a_network_at_chance(tmp_path: Pat
     assert checkpoint.agrees is False
     assert checkpoint.at_chance
     assert any("disagrees with its file: all accuracy is" in note for note in checkpoint.notes)
-    assert any(note.startswith("at chance: accuracy") and "0.0909" in note for note in checkpoint.notes)
-    assert "assumed, not stated: activation relu, attention rate 1" in checkpoint.notes
+    assert checkpoint.notes[0].startswith("cannot be judged: the accuracy over all pairs is 0.")
+    assert "guessing (1/11)" in checkpoint.notes[0]
+    assert any(note.startswith("at chance: ") for note in checkpoint.notes)
+    assumed = "assumed, not stated: attention rate 1, activation relu, causal mask, scores over sqrt(d_head)"
+    assert any(note.startswith(assumed) for note in checkpoint.notes)
     assert open_checkpoint(saved(lens_state(NETWORK), tmp_path / "bare.pt")).agrees is None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.assembling import assembled
+from modscope.checkpoints.assumptions import Tried, assumed_note, settled_network
 from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout
 from modscope.checkpoints.manifest import listed_beside
@@ -28,14 +29,16 @@ from modscope.checkpoints.moments import (
 from modscope.checkpoints.own import METADATA_KEY, saved_network
 from modscope.checkpoints.reading import Contents, read_file, read_table
 from modscope.checkpoints.resolving import layout_of, resolved
+from modscope.checkpoints.series import Series
 from modscope.checkpoints.settings import Settings, settings_from
 from modscope.checkpoints.splits import found_operation, found_split, stated_split
-from modscope.checkpoints.stated import disagreements, stated_by
+from modscope.checkpoints.stated import disagreements, not_compared, stated_by
 from modscope.checkpoints.states import State, States, epoch_beside, states_at, states_in
 from modscope.display import Shown, number_text
 from modscope.errors import CheckpointError, InputError, path_of, turned_into
-from modscope.losses import Logits, accuracies, is_guessing, losses
-from modscope.model import Network, TransformerConfig
+from modscope.grounds import Grounds, grounds_of
+from modscope.losses import Logits, accuracies, losses
+from modscope.model import Network
 from modscope.networks.kinds import described
 from modscope.networks.layered import LayeredTransformer
 from modscope.operations import Operation
@@ -45,7 +48,6 @@ from modscope.task import ModularTask
 __all__ = ["Checkpoint", "open_checkpoint"]
 
 NOT_VERIFIED = "not verified: the file has no checksum, so damage to its numbers would not show"
-DOUBTFUL = 0.99  # accuracy under which what was assumed of the network is named
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,8 +56,9 @@ class Checkpoint(Shown):
 
     layout: the name of the layout it was stored in. stated: losses and accuracies that the file gives
     of itself (train_loss, test_accuracy, ...). measured: the same of the network as it was read, float64
-    cross-entropy in nats; train and test only where the split is known. notes: what had to be assumed or
-    does not agree, one sentence each. views: where one network has several operators, the checkpoint of each by the
+    cross-entropy in nats; train and test only where the split is known. tried: the choices of
+    what its file does not say, the one taken first. notes: what cannot be judged, what had to be assumed and what does not
+    agree, one sentence each. views: where one network has several operators, the checkpoint of each by the
     operator's name, with its own task; the checkpoint itself is one of them.
     """
 
@@ -67,6 +70,8 @@ class Checkpoint(Shown):
     stated: Mapping[str, float] = field(default_factory=dict)
     measured: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    _grounds: Grounds | None = field(default=None, repr=False, compare=False)
     _moments: Moments | None = field(default=None, repr=False, compare=False)
     views: Mapping[str, Checkpoint] = field(default_factory=dict, repr=False, compare=False)
 
@@ -85,6 +90,13 @@ class Checkpoint(Shown):
             "notes": " ".join(self.notes),
         }
         return {name: value for name, value in told.items() if value}
+
+    @property
+    def grounds(self) -> Grounds:
+        """Which operation the answers are, and whether there is anything to judge."""
+        if self._grounds is not None:
+            return self._grounds
+        return grounds_of(answers_of(self.model, self.source), self.task, stated=self.stated)
 
     @property
     def epochs(self) -> tuple[int, ...]:
@@ -147,14 +159,16 @@ class Checkpoint(Shown):
             "stated": dict(self.stated),
             "measured": dict(self.measured),
             "agrees": self.agrees,
-            "at_chance": bool(self.at_chance),
+            "at_chance": self.at_chance,
+            "grounds": self.grounds.to_dict(),
+            "tried": [tried.to_dict() for tried in self.tried],
             "notes": list(self.notes),
         }
 
     @property
     def at_chance(self) -> bool:
         """Whether the accuracy over all pairs is what guessing gives."""
-        return is_guessing(self.measured["all_accuracy"], self.task.p)
+        return any(problem.kind == "chance" for problem in self.grounds.problems)
 
 
 @dataclass(frozen=True)
@@ -169,6 +183,26 @@ class _Assembly:
 
     def network_of(self, state: State) -> Network:
         return self.network_and_notes(state)[0]
+
+    def switched(self, network: Network) -> _Assembly:
+        """The same with the switches of a network, which the file did not state."""
+        known = Settings(
+            activation=network.config.activation,
+            attention_rate=getattr(network.config, "attention_rate", None),
+        )
+        return replace(self, settings=self.settings.over(known))
+
+    def moments(
+        self,
+        contents: Contents,
+        states: States,
+        states_of: Callable[[Contents], States],
+        series: Series | None,
+    ) -> Moments:
+        """The networks of all epochs of the file or folder."""
+        if series:
+            return MomentsOfFolder(series, states_of, self.network_of)
+        return MomentsOfFile(contents, states, self.network_of)
 
     def network_and_notes(self, state: State) -> tuple[Network, list[str]]:
         tensors = {name: tensor for name, tensor in state.tensors.items() if name not in self.ignored}
@@ -355,21 +389,27 @@ def _view(
         mapped.ignored if mapped else frozenset(),
         found.series.folder if found.series else contents.path,
     )
+    # What was trained, and on which pairs, is one thing for all epochs: the last one tells it best.
+    moments = assembly.moments(contents, states, states_of, found.series)
+    latest = max(moments.epochs, default=None)
+    last = found.epoch is None or latest is None or state.epoch == latest
+    stated = stated_by(contents, state.epoch, beside=state.beside, last=last)
+    final = assembly.network_of(state) if last or latest is None else moments.network_at(latest)
+    of_final = stated if last or latest is None else _stated_at(moments, latest)
+    tried: tuple[Tried, ...] = ()
+    if layout.family != "general":
+        final, tried = settled_network(final, settings, contents.path)
+        assembly = assembly.switched(final)
     network, left_out = assembly.network_and_notes(state)
-    task, reasons, logits = _task(contents, network, settings)
-    measured = measured_of(logits, task)
-    if measured["all_accuracy"] < DOUBTFUL:
-        reasons += _assumed(network, settings)
-    moments: Moments = (
-        MomentsOfFolder(found.series, states_of, assembly.network_of)
-        if found.series
-        else MomentsOfFile(contents, states, assembly.network_of)
-    )
-    last = found.epoch is None or state.epoch == max(states.epochs, default=state.epoch)
+    task, reasons = _task(contents, final, settings, of_final)
+    reasons += assumed_note(network, settings, tried)
+    if not last:
+        reasons.append(f"operation and split are those that epoch {latest} tells")
+    logits = answers_of(network, contents.path)
     checkpoint = Checkpoint(
-        network, task, layout.name, contents.path, state.epoch,
-        stated_by(contents, state.epoch, beside=state.beside, last=last), measured,
-        (*notes, *left_out, *reasons), moments,
+        network, task, layout.name, contents.path, state.epoch, stated, measured_of(logits, task),
+        (*notes, *left_out, *reasons), tried, grounds_of(logits, task, stated=stated),
+        assembly.moments(contents, states, states_of, found.series),
     )  # fmt: skip
     if not contents.checked and not checkpoint.agrees:
         checkpoint = replace(checkpoint, notes=(*checkpoint.notes, NOT_VERIFIED))
@@ -390,24 +430,26 @@ def _resolved(
         raise CheckpointError(f"{contents.path}: {error}. {suggested_mapping(state.tensors)}") from error
 
 
-def _assumed(network: Network, settings: Settings) -> list[str]:
-    """A note that names the switches which nobody stated, as they do not show in the weights."""
-    config = network.config
-    assumed = [] if settings.activation else [f"activation {config.activation}"]
-    if isinstance(config, TransformerConfig) and settings.attention_rate is None:
-        assumed.append("attention rate 1")
-    return [f"assumed, not stated: {', '.join(assumed)}"] if assumed else []
+def _stated_at(moments: Moments, epoch: int) -> dict[str, float]:
+    """What is stated of one epoch."""
+    found = {}
+    for name, (epochs, values) in moments.histories().items():
+        if epoch in epochs and np.isfinite(values[epochs.index(epoch)]):
+            found[name] = values[epochs.index(epoch)]
+    return found
 
 
-def _task(contents: Contents, network: Network, settings: Settings) -> tuple[ModularTask, list[str], Logits]:
+def _task(
+    contents: Contents, network: Network, settings: Settings, stated: Mapping[str, float]
+) -> tuple[ModularTask, list[str]]:
     logits = answers_of(network, contents.path)
     operation, note = found_operation(logits, settings)
-    task = ModularTask(network.config.p, operation, table=settings.table or "")
+    task = ModularTask(network.config.p, operation)
     listed = stated_split(contents.data, task.p, contents.path)
     if listed is not None and settings.split is None:
         settings = Settings(split=listed).over(settings)
-    split, reason = found_split(logits, task, settings)
-    return replace(task, split=split), [*([note] if note else []), reason], logits
+    split, reason = found_split(logits, task, settings, stated)
+    return replace(task, split=split), [*([note] if note else []), reason]
 
 
 def _own(
@@ -438,13 +480,14 @@ def _own(
         and not isinstance(value, bool)
         and abs(value) < 1e300
     }
-    measured = measured_of(answers_of(network, contents.path), task)
+    logits = answers_of(network, contents.path)
     moments = MomentsOfOwnFiles(found.series) if found.series else None
     checkpoint = _judged(
         Checkpoint(
-            network, task, "modscope", contents.path, own_epoch, stated, measured, tuple(notes), moments
+            network, task, "modscope", contents.path, own_epoch, stated, measured_of(logits, task),
+            tuple(notes), (), grounds_of(logits, task, stated=stated), moments,
         )
-    )
+    )  # fmt: skip
     views = _own_views(checkpoint, record.get("views"))
     return _one_of(views, Settings(operation=task.operation, table=task.table)) if views else checkpoint
 
@@ -461,10 +504,13 @@ def _own_views(checkpoint: Checkpoint, kept: Any) -> dict[str, Checkpoint]:
         if reading.config.sequence == network.config.sequence:
             views[str(name)] = checkpoint
             continue
-        measured = measured_of(answers_of(reading, checkpoint.source), task)
-        views[str(name)] = replace(
-            checkpoint, model=reading, task=task, measured=measured, stated={}, notes=()
-        )
+        logits = answers_of(reading, checkpoint.source)
+        views[str(name)] = _judged(
+            replace(
+                checkpoint, model=reading, task=task, measured=measured_of(logits, task), stated={}, notes=(),
+                _grounds=grounds_of(logits, task),
+            )
+        )  # fmt: skip
     return views
 
 
@@ -480,14 +526,11 @@ def measured_of(logits: Logits, task: ModularTask) -> dict[str, float]:
 
 
 def _judged(checkpoint: Checkpoint) -> Checkpoint:
-    """The checkpoint with notes on what does not agree."""
-    notes = [
-        f"disagrees with its file: {text}" for text in disagreements(checkpoint.stated, checkpoint.measured)
-    ]
+    """The checkpoint with notes on what cannot be judged, which come first, and on what does not agree."""
+    first = [f"cannot be judged: {problem.says}" for problem in checkpoint.grounds.problems]
     if checkpoint.at_chance:
-        p = checkpoint.task.p
-        notes.append(
-            f"at chance: accuracy {checkpoint.measured['all_accuracy']:.4f}, guessing gives {1 / p:.4f}: "
-            "not trained, another operation, or axes in another order than this layout has"
-        )
-    return replace(checkpoint, notes=(*checkpoint.notes, *notes))
+        first.append("at chance: not trained, another operation, or axes in another order than this layout has")
+    stated, measured = checkpoint.stated, checkpoint.measured
+    last = [f"disagrees with its file: {text}" for text in disagreements(stated, measured)]
+    last += not_compared(stated, measured)
+    return replace(checkpoint, notes=(*first, *checkpoint.notes, *last))

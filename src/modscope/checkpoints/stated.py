@@ -14,7 +14,7 @@ from torch import Tensor
 from modscope.checkpoints.reading import Contents, read_table
 from modscope.errors import InputError
 
-__all__ = ["disagreements", "histories", "numbers_in", "stated_by"]
+__all__ = ["disagreements", "histories", "not_compared", "numbers_in", "stated_by"]
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "train_loss": ("train_loss",),
@@ -150,7 +150,28 @@ def disagreements(stated: Mapping[str, float], measured: Mapping[str, float]) ->
         allowed = max(RELATIVE * abs(said), ABSOLUTE) if is_loss else SHARE
         if abs(measured[name] - said) > allowed:
             found.append(f"{name.replace('_', ' ')} is {measured[name]:.4g} where the file says {said:.4g}")
-    return found
+    return found + [text for kind in ("loss", "accuracy") if (text := _outside(kind, stated, measured))]
+
+
+def _outside(kind: str, stated: Mapping[str, float], measured: Mapping[str, float]) -> str:
+    """A mean over all pairs lies between those over training and test pairs: says where it does not."""
+    train, test, every = stated.get(f"train_{kind}"), stated.get(f"test_{kind}"), measured.get(f"all_{kind}")
+    if train is None or test is None or every is None or f"test_{kind}" in measured:
+        return ""
+    low, high = min(train, test), max(train, test)
+    spare = max(RELATIVE * high, ABSOLUTE) if kind == "loss" else SHARE
+    if low - spare <= every <= high + spare:
+        return ""
+    return f"{kind} over all pairs is {every:.4g}, which is not between train {train:.4g} and test {test:.4g} as the file says"
+
+
+def not_compared(stated: Mapping[str, float], measured: Mapping[str, float]) -> list[str]:
+    """The stated numbers for which nothing was measured, in one sentence; none where there are none."""
+    names = [name for name in stated if name not in measured]
+    if not names:
+        return []
+    listed = ", ".join(f"{name.replace('_', ' ')} {stated[name]:.4g}" for name in names)
+    return [f"stated and not compared, as the split is not known: {listed}"]
 
 
 def _finite(value: object) -> float | None:

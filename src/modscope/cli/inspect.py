@@ -50,9 +50,11 @@ def _lines(checkpoint: Checkpoint) -> list[str]:
     names = dict.fromkeys([*checkpoint.measured, *checkpoint.stated])
     return [
         f"file      {checkpoint.source}",
+        *([f"not judged: {checkpoint.grounds.why_not}"] if checkpoint.grounds.problems else []),
         f"layout    {checkpoint.layout}",
         f"network   {network['family']}: {sizes}",
         f"task      {task['operation']} mod {task['p']}, split {task['split']['kind']}",
+        f"answers   {checkpoint.grounds.recognition}",
         f"epoch     {'not stated' if checkpoint.epoch is None else checkpoint.epoch}{several}",
         "",
         f"{'':18}{'measured':>12}{'stated':>12}",

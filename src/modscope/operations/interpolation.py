@@ -13,6 +13,7 @@ __all__ = ["interpolated"]
 _DRAWS = 1500
 _CHECKED = 256  # pairs on which every candidate is tried
 _KEPT = 3
+_PAIRS_A_TERM = 10
 
 
 def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[Polynomial]:
@@ -22,8 +23,8 @@ def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[P
     Each candidate goes through as many random pairs as it has coefficients; half of the table right is enough for
     the third degree to be found among 1500 (Fischler & Bolles 1981).
 
-    >>> n = np.arange(7)
-    >>> table = (n[:, None] ** 2 + 3 * n) % 7
+    >>> n = np.arange(11)
+    >>> table = (n[:, None] ** 2 + 3 * n) % 11
     >>> table[2, 5] = 0
     >>> next(interpolated(table, 2))
     {(2, 0): 1, (0, 1): 3}
@@ -32,7 +33,8 @@ def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[P
     powers = [(i, s - i) for s in range(degree, -1, -1) for i in range(s, -1, -1)]
     terms = _terms(p, powers)
     valid = np.flatnonzero(table.ravel() >= 0)
-    if len(valid) < 2 * len(powers):
+    # so few pairs lie on some polynomial whatever is in the table
+    if len(valid) < _PAIRS_A_TERM * len(powers):
         return
     generator = np.random.default_rng(seed)
     drawn = valid[generator.integers(len(valid), size=(_DRAWS, len(powers)))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +21,7 @@ __all__ = ["FITS", "Match", "Recognition", "recognise"]
 
 FITS = 0.5  # share of the pairs from which an operation is what a table of answers is
 _SURE = 0.9  # share from which nothing less simple is looked for
+_CLEARLY = 0.2  # by how much more an operation must agree than one answer for all pairs does
 _PEAKS = 3
 _HIGHEST_POWER = 4
 _QUADRATICS = 2  # largest coefficient of a^2, a b, b^2 that is tried where p is not a prime
@@ -54,7 +57,7 @@ class Match:
 class Recognition:
     """The operations that come nearest to a table of answers, best first.
 
-    constant: the answer that is given on more than nine tenths of the pairs, whatever a and b are; else None.
+    constant: the answer that is given on at least half of the pairs, where no operation agrees with clearly more; else None.
     """
 
     p: int
@@ -78,7 +81,7 @@ class Recognition:
 
     def __str__(self) -> str:
         if self.constant is not None:
-            return f"the answer is {self.constant} nearly always, whatever a and b are"
+            return f"the answer is {self.constant} on most pairs, whatever a and b are"
         best, other = self.best, self.runner_up
         found = f"{best.text} on {best.share:.1%} of the pairs (next: {other.text}, {other.share:.1%})"
         return found if self.fits else f"no operation that is known fits the answers; nearest: {found}"
@@ -130,7 +133,7 @@ def recognise(answers: np.ndarray) -> Recognition:
         product = repaired_product(table)
         if product is not None:
             ranked.add(_by_name(product))
-    return Recognition(p, ranked.matches(), _constant(table))
+    return Recognition(p, ranked.matches(), _constant(table, ranked.share))
 
 
 class _Ranking:
@@ -138,31 +141,35 @@ class _Ranking:
 
     def __init__(self, table: np.ndarray) -> None:
         self.table, self.p = table, len(table)
-        self.found: list[tuple[float, Operation, np.ndarray]] = []
+        self.found: list[tuple[float, Operation]] = []
+        self._seen: set[bytes] = set()
 
     @property
     def share(self) -> float:
-        return max((share for share, *_ in self.found), default=0.0)
+        return max((share for share, _ in self.found), default=0.0)
 
     def add(self, operation: Operation) -> None:
         labels = operation.labels(self.p)
         defined = labels >= 0
         # an operation that has an answer for few of the pairs says little of the table
-        if 2 * defined.sum() < defined.size or any((labels == other).all() for *_, other in self.found):
+        if 2 * defined.sum() < defined.size or len(np.unique(labels[defined])) == 1:
             return
-        self.found.append((float((labels == self.table)[defined].mean()), operation, labels))
+        digest = hashlib.sha256(labels.tobytes()).digest()
+        if digest not in self._seen:
+            self._seen.add(digest)
+            self.found.append((float((labels == self.table)[defined].mean()), operation))
 
     def matches(self) -> tuple[Match, ...]:
         ranked = sorted(self.found, key=lambda found: -found[0])[:3]
-        return tuple(
-            Match(operation, share, geometry_of(operation, self.p)) for share, operation, _ in ranked
-        )
+        return tuple(Match(operation, share, geometry_of(operation, self.p)) for share, operation in ranked)
 
 
-def _constant(table: np.ndarray) -> int | None:
+def _constant(table: np.ndarray, share: float) -> int | None:
+    """The answer to most of the pairs, where no operation agrees with clearly more of them."""
     values, counts = np.unique(table, return_counts=True)
     most = int(counts.argmax())
-    return int(values[most]) if counts[most] > _SURE * table.size and values[most] >= 0 else None
+    often = counts[most] / table.size
+    return int(values[most]) if values[most] >= 0 and often >= FITS and share < often + _CLEARLY else None
 
 
 def _peaks(table: np.ndarray, n: int) -> Iterator[tuple[int, int]]:
@@ -186,9 +193,13 @@ def _linear(table: np.ndarray, quadratic: Polynomial | None = None) -> Iterator[
 def _linear_parts(table: np.ndarray, quadratic: Polynomial) -> Iterator[Polynomial]:
     p = len(table)
     n, valid = np.arange(p), table >= 0
+    if not valid.any():
+        return
     for alpha, beta in _peaks(table, p):
         rest = table - alpha * n[:, None] - beta * n
         gamma = _most_frequent(rest, valid, p)
+        if not (alpha or beta or quadratic):
+            continue  # a constant is no operation
         yield _small({**quadratic, (1, 0): alpha, (0, 1): beta, (0, 0): gamma}, p)
 
 
@@ -236,7 +247,7 @@ def _polynomials(table: np.ndarray) -> Iterator[Polynomial]:
         quadratic = i * n[:, None] ** 2 + j * n[:, None] * n + k * n**2
         rest = np.where(table >= 0, (table - quadratic) % p, -2)
         named = {(2, 0): i, (1, 1): j, (0, 2): k}
-        yield next(_linear_parts(rest, named))
+        yield from itertools.islice(_linear_parts(rest, named), 1)
 
 
 def _by_name(product: np.ndarray) -> Operation:
