@@ -529,7 +529,9 @@ def _judged(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with notes on what cannot be judged, which come first, and on what does not agree."""
     first = [f"cannot be judged: {problem.says}" for problem in checkpoint.grounds.problems]
     if checkpoint.at_chance:
-        first.append("at chance: not trained, another operation, or axes in another order than this layout has")
+        first.append(
+            "at chance: not trained, another operation, or axes in another order than this layout has"
+        )
     stated, measured = checkpoint.stated, checkpoint.measured
     last = [f"disagrees with its file: {text}" for text in disagreements(stated, measured)]
     last += not_compared(stated, measured)
