@@ -92,6 +92,7 @@ ALLOWED: dict[str, set[str]] = {
         "activations",
         "signal",
         "analysis",
+        "progress",
         "findings",
         "viewer",
     },

@@ -18,9 +18,12 @@ from modscope.analysis.overview.summary import Summary, summarise
 from modscope.errors import InputError
 from modscope.findings import Picture, findings
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
+from modscope.progress.story import training_story
 from modscope.report import Look, report_page, write_page
 from modscope.report.sections import SECTIONS, made_sections
+from modscope.report.sections.training import training_section
 from modscope.report.sketch import sketch
+from modscope.shipped import shipped_network, shipped_run
 from modscope.task import ModularTask, Split
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -237,7 +240,7 @@ def test_every_section_says_what_it_computed() -> None:
     acts = record(*planted.rectified_sum(23, (3, 8)))
     made, left_out = made_sections(Look(summarise(acts), acts, title="x"))
     assert left_out == {}
-    assert len(made) == len(SECTIONS)
+    assert len(made) == len(SECTIONS) - 1, "all but what is told of training: this is no run"
     for section in made:
         assert section.seen
         assert section.warning
@@ -254,6 +257,22 @@ def test_sections_that_do_not_apply_say_why(name: str) -> None:
     page = report_page(Look(summary, acts, title=name))
     for reason in left_out.values():
         assert str(escape(reason)) in page
+
+
+def test_the_end_of_a_run_tells_of_its_training() -> None:
+    run, network = shipped_run(), shipped_network()
+    acts = record(network.model, network.task)
+    story = training_story(run, neuron=3)
+    section = training_section(Look(summarise(acts), acts, title="x", training=story))
+    assert section is not None
+    assert "settled to step 9,350" in section.seen
+    assert [table.caption for table in section.tables] == ["Phases of training", "What still moves"]
+    assert isinstance(section.viewer, tuple)
+    assert len(section.viewer) == 2
+    assert section.figure is not None
+    charts = str(section.figure).count("<svg")
+    assert charts == 6
+    assert training_section(Look(summarise(acts), acts, title="x")) is None
 
 
 def test_tables_and_numbers_can_be_taken_from_the_page() -> None:

@@ -16,7 +16,9 @@ import typer
 from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint, use_one_thread
 
 if TYPE_CHECKING:
+    from modscope.analysis.overview.summary import Summary
     from modscope.checkpoints import Checkpoint
+    from modscope.progress.story import TrainingStory
 
 __all__ = ["report", "show_page"]
 
@@ -33,6 +35,12 @@ def report(
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
     no_findings: Annotated[
         bool, typer.Option("--no-findings", help="Leave out the findings, which take half of the time.")
+    ] = False,
+    no_training: Annotated[
+        bool,
+        typer.Option(
+            "--no-training", help="Leave out what is told of training, where it is the end of a run."
+        ),
     ] = False,
     mapping: Annotated[
         Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
@@ -67,6 +75,9 @@ def report(
         _print_json({**summary.to_dict(), "checkpoint": _description(checkpoint)}, out)
         return
     found = None if no_findings else findings(acts, key_frequencies=summary.keys.frequencies or None)
+    story = None
+    if not no_training and not any((mapping, config, p, epoch, operation)):
+        story = _story(path, checkpoint, summary)
     look = Look(
         summary,
         acts,
@@ -86,6 +97,7 @@ def report(
             },
         ),
         findings=found,
+        training=story,
     )
     page = write_page(report_page(look), out or Path(f"{_name(checkpoint)}.report.html")).resolve()
     typer.echo(verdict(summary))
@@ -94,6 +106,24 @@ def report(
     typer.echo(f"The report is in {page}")
     if not no_open:
         show_page(page)
+
+
+def _story(path: Path | None, checkpoint: Checkpoint, summary: Summary) -> TrainingStory | None:
+    """What is told of training where the network is the end of a run with three checkpoints or more."""
+    from modscope.cli.progress import measuring
+    from modscope.progress.story import training_story
+    from modscope.runs import Run
+    from modscope.shipped import shipped_run
+
+    if path is not None and len(checkpoint.epochs) < 3 and not Run.is_folder(path):
+        return None
+    run = shipped_run() if path is None else Run.open(path)
+    if len(run.epochs) < 3 or checkpoint.epoch not in (None, run.epochs[-1]):
+        return None
+    explained = summary.clusters
+    neuron = int(explained.fve.argmax()) if explained.explained.any() else None
+    with measuring("measuring training") as watch:
+        return training_story(run, frequencies=summary.keys.frequencies or None, neuron=neuron, watch=watch)
 
 
 def _command(path: Path | None, options: Mapping[str, object]) -> str:

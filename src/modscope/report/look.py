@@ -10,6 +10,7 @@ from modscope.activations import Activations
 from modscope.analysis.overview.summary import Summary
 from modscope.analysis.plane.exponents import as_addition
 from modscope.findings import Findings
+from modscope.progress.story import TrainingStory
 from modscope.report.style import key_colours
 
 __all__ = ["Look"]
@@ -21,7 +22,7 @@ class Look:
 
     title: what the network is called; facts: name -> value, about the file and the network; notes: what had
     to be assumed when it was opened; command: how to make this report again; findings: what the network says
-    to each claim, None to leave them out.
+    to each claim, None to leave them out; training: how it came to be, where it is the end of a run.
     """
 
     summary: Summary
@@ -31,6 +32,7 @@ class Look:
     notes: tuple[str, ...] = ()
     command: str = ""
     findings: Findings | None = None
+    training: TrainingStory | None = None
 
     @cached_property
     def adding(self) -> Activations:

@@ -14,7 +14,7 @@ import numpy as np
 
 from modscope.report.ramps import Ramp, ramp_pixels
 
-__all__ = ["Bars", "Dots", "Heat", "Labels", "Line", "Mark", "Place", "Rule", "Steps", "text_width"]
+__all__ = ["Bars", "Dots", "Heat", "Labels", "Line", "Mark", "Place", "Rule", "Span", "Steps", "text_width"]
 
 _LETTER = 6.7  # pixels, of the average letter at the size of the labels
 LINE = 13.0  # pixels between lines of labels
@@ -175,6 +175,28 @@ class Rule:
             )
         middle = min(max(x, place.left + half), place.right - half)
         return line + _text(middle, place.top - 5, self.label, "middle", self.colour)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A shaded stretch of the horizontal axis, with its name at the top where there is room."""
+
+    start: float
+    end: float
+    label: str = ""
+    opacity: float = 0.1
+    colour: str = "var(--plain)"
+
+    def svg(self, place: Place) -> str:
+        left, right = (min(max(place.x(v), place.left), place.right) for v in (self.start, self.end))
+        shade = (
+            f'<rect x="{left:.1f}" y="{place.top}" width="{max(right - left, 0):.1f}" height="{place.bottom - place.top:.1f}" '
+            f'style="fill:{self.colour}" opacity="{self.opacity:g}">{_title(self.label)}</rect>'
+        )
+        fits = text_width(self.label) < right - left - 4
+        return shade + (
+            _text((left + right) / 2, place.top - 5, self.label, "middle", "var(--muted)") if fits else ""
+        )
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = "") -> str:

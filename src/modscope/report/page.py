@@ -21,7 +21,7 @@ from modscope.report.sections import Section, made_sections
 from modscope.report.sketch import sketch
 from modscope.report.style import css_class
 from modscope.report.words import answer, loss_text, order_note, percent, subtitle, verdict
-from modscope.viewer import fragments
+from modscope.viewer import View, fragments
 
 __all__ = ["report_page", "write_page"]
 
@@ -79,12 +79,21 @@ def _numbers(look: Look) -> str:
 
 
 def _viewers(sections: Sequence[Section]) -> tuple[Markup, dict[str, Markup]]:
-    """What the page needs once for its viewers, and an element for each section that has one."""
-    shown = {section.name: section.viewer for section in sections if section.viewer is not None}
+    """What the page needs once for its viewers, and the elements of each section that has some."""
+    shown = {section.name: _views_of(section) for section in sections if _views_of(section)}
     if not shown:
         return Markup(""), {}
-    once, elements = fragments(list(shown.values()))
-    return Markup(once), {name: Markup(element) for name, element in zip(shown, elements, strict=True)}
+    once, elements = fragments([view for views in shown.values() for view in views])
+    rest = iter(elements)
+    return Markup(once), {
+        name: Markup("").join(Markup(next(rest)) for _ in views) for name, views in shown.items()
+    }
+
+
+def _views_of(section: Section) -> tuple[View, ...]:
+    if section.viewer is None:
+        return ()
+    return section.viewer if isinstance(section.viewer, tuple) else (section.viewer,)
 
 
 _COUNTED = {

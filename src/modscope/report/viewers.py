@@ -7,10 +7,19 @@ from typing import Any
 from modscope.analysis.overview.scenes import GrowingSum, InputWaves, RebuiltFeature
 from modscope.analysis.overview.specimens import WaveSpecimen, neuron_pictures, wave_pictures
 from modscope.orders import in_order
+from modscope.progress.story import TrainingStory
 from modscope.report.look import Look
 from modscope.viewer import View, show
 
-__all__ = ["input_viewer", "neuron_viewer", "pattern_viewer", "rebuilt_viewer", "sum_viewer", "wave_viewer"]
+__all__ = [
+    "input_viewer",
+    "neuron_viewer",
+    "pattern_viewer",
+    "rebuilt_viewer",
+    "sum_viewer",
+    "training_viewers",
+    "wave_viewer",
+]
 
 
 def wave_viewer(look: Look, specimen: WaveSpecimen) -> View:
@@ -111,3 +120,29 @@ def rebuilt_viewer(look: Look, feature: RebuiltFeature, c: int) -> View | None:
         title=f"{feature.hook}, the features that vary most, beside the same rebuilt from a few waves",
         **_circle_options(look),
     )
+
+
+def training_viewers(look: Look, story: TrainingStory) -> tuple[View, ...]:
+    """Two films: the embedding's spectrum, and one neuron where it was filmed and is not too heavy for a page."""
+    last = len(story.told) - 1
+    spectrum = show(
+        story.spectrum.rename("share of the energy"),
+        x="k",
+        play="epoch",
+        select={"epoch": last},
+        title="the embedding's spectrum over training",
+    )
+    film = story.neuron
+    if film is None or film.size > 400_000:
+        return (spectrum,)
+    neuron = show(
+        film,
+        x=str(film.dims[-1]),
+        play="epoch",
+        select={"epoch": last, str(film.dims[1]): min(40, film.shape[1] - 1)},
+        title=f"neuron {film.attrs['neuron']} after the nonlinearity, over training",
+        p=look.summary.p,
+        operation=str(film.attrs["operation"]),
+        key_frequencies=look.summary.keys.frequencies,
+    )
+    return spectrum, neuron

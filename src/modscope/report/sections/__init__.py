@@ -14,6 +14,7 @@ from modscope.report.sections.order import wave_section
 from modscope.report.sections.path import attention_section, inputs_section, maps_section
 from modscope.report.sections.section import Section, Table
 from modscope.report.sections.sums import phases_section, rebuilt_section, rectifier_section, sum_section
+from modscope.report.sections.training import training_section
 from modscope.report.sections.weights import relations_section, spectra_section
 
 __all__ = ["SECTIONS", "Section", "Table", "made_sections"]
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[Look], Section | None], ...] = (
     rebuilt_section,
     logits_section,
     losses_section,
+    training_section,
     relations_section,
     examples_section,
 )

@@ -54,7 +54,7 @@ class Section:
     figure: Markup | None = None
     alternative: str = ""
     tables: Sequence[Table] = ()
-    viewer: View | None = None
+    viewer: View | tuple[View, ...] | None = None
 
 
 def chips(frequencies: Sequence[int], look: Look, *, most: int = 16) -> Markup:
