@@ -3,6 +3,7 @@
 ModscopeError
 ├── InputError (also a ValueError)     an argument that cannot be used
 │   ├── UnknownName (also a KeyError)  a name that is not among the choices
+│   ├── MissingHook (an UnknownName)    a measure that needs an activation that the record has not
 │   └── MissingWeight                  a measure that needs a weight, asked of activations alone
 ├── CheckpointError                    a file that is not a usable network
 ├── RunError                           a run folder that cannot be read or written
@@ -21,6 +22,7 @@ from pathlib import Path
 __all__ = [
     "CheckpointError",
     "InputError",
+    "MissingHook",
     "MissingWeight",
     "ModscopeError",
     "RunError",
@@ -106,6 +108,10 @@ class UnknownName(InputError, KeyError):  # noqa: N818 - reads as a sentence whe
     def __str__(self) -> str:
         # KeyError would print the repr of the text.
         return str(self.args[0]) if self.args else ""
+
+
+class MissingHook(UnknownName):
+    """A measure that needs an activation which a record of arrays does not hold."""
 
 
 class MissingWeight(InputError):  # noqa: N818 - reads as a sentence where it is raised

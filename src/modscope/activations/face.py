@@ -32,6 +32,23 @@ class Activations(Mapping[str, xr.DataArray], ABC):
     # (measure, hook) -> small results that several measures need, for as long as this record lives
     derived: dict[tuple[str, str], xr.Dataset]
 
+    @staticmethod
+    def from_arrays(arrays: Mapping[str, object], task: ModularTask | int) -> Activations:
+        """The record of activations that were computed elsewhere: hook -> array over (a, b, ...), without a network.
+
+        arrays: numpy or torch arrays whose first two axes are a and b, p x p, or DataArrays with these axes (or with an
+        axis `token`, for what depends on one token); names are free, and those that modscope knows (mlp_post, resid_post,
+        logits, ...) are found by its measures. task: of which the arrays are; or a number N, for pairs of N numbers of whose
+        answers nothing is said. Raises InputError for other shapes and for numbers that are not finite.
+
+        >>> acts = Activations.from_arrays({"mlp_post": np.zeros((5, 5, 8))}, ModularTask(5))
+        >>> acts.at("mlp_post").dims, acts.network is None
+        (('a', 'b', 'neuron'), True)
+        """
+        from modscope.activations.of_arrays import ArrayRecord
+
+        return ArrayRecord.of(arrays, task)
+
     # What there is
 
     @property
