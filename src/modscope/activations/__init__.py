@@ -7,7 +7,16 @@ replaced and what follows is run again.
 
 from modscope.activations.axes import feature_axes
 from modscope.activations.face import Activations
+from modscope.activations.of_arrays import RecordWithoutNetwork
 from modscope.activations.of_module import record_function, record_module
 from modscope.activations.recording import record, with_replaced
 
-__all__ = ["Activations", "feature_axes", "record", "record_function", "record_module", "with_replaced"]
+__all__ = [
+    "Activations",
+    "RecordWithoutNetwork",
+    "feature_axes",
+    "record",
+    "record_function",
+    "record_module",
+    "with_replaced",
+]

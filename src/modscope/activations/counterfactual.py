@@ -29,7 +29,7 @@ def _linear(x: xr.DataArray) -> xr.DataArray:
         raise InputError(f"the linear part of {x.name}: it depends on one token, so it is linear already")
     return (
         x.mean("a", dtype=np.float64) + x.mean("b", dtype=np.float64) - x.mean(("a", "b"), dtype=np.float64)
-    )
+    ).transpose(*x.dims)
 
 
 NAMED: Mapping[str, tuple[Callable[[xr.DataArray], xr.DataArray], str]] = {

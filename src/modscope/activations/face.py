@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -104,7 +104,9 @@ class Activations(Mapping[str, xr.DataArray], ABC):
     def model(self) -> Network:
         """The network behind the record; raises MissingWeight where there is none."""
         if self.network is None:
-            raise MissingWeight("not applicable: the record is of activations alone, without a network")
+            raise MissingWeight(
+                "not applicable: it needs weights, or another forward pass, and the record is of activations alone"
+            )
         return self.network
 
     def has_weight(self, name: str) -> bool:
@@ -119,6 +121,10 @@ class Activations(Mapping[str, xr.DataArray], ABC):
     def recorded_anew(self, network: Network) -> Activations:
         """The record of another network on the same task in the same way: positions, replaced activations."""
         raise MissingWeight("not applicable: the record is of activations alone, so no other network can be")
+
+    def reading(self, residues: Sequence[int]) -> Activations:
+        """The record of the same network to which a stands for residues[a], and b for residues[b]."""
+        raise MissingWeight("not applicable: tokens of this kind of record cannot be renamed")
 
     def weight(self, name: str) -> Tensor:
         """A weight by its full or short name; raises MissingWeight, which names it, without a network."""

@@ -117,17 +117,26 @@ class RecordWithoutNetwork(Activations):
             rows = range(int(first.a.values[0]), int(first.a.values[-1]) + 1)
             yield rows, {name: x.values for name, x in block.items()}
 
-    def renamed(self, residues: Sequence[int]) -> ArrayRecord:
-        """The same activations on another task's tokens: token and answer i of the result stand for residues[i]."""
+    def reading(self, residues: Sequence[int]) -> ArrayRecord:
+        order = np.asarray(residues)
+        arrays = {}
+        for hook in self.hooks:
+            x = self._picture(hook)
+            dims = [dim for dim in ("a", "b", "token") if dim in x.dims]
+            moved = x.isel(dict.fromkeys(dims, order))
+            arrays[hook] = moved.assign_coords({dim: np.arange(len(order)) for dim in dims})
+        return ArrayRecord(arrays, self.task)
+
+    def renamed(self, residues: Sequence[int], task: ModularTask) -> ArrayRecord:
+        """The same activations as those of another task: its token and answer i stand for residues[i]."""
         order, n = np.asarray(residues), len(residues)
-        task = ModularTask(n, "add", self.task.split)
         arrays = {}
         for hook in self.hooks:
             x = self._picture(hook)
             for dim in ("a", "b", "token", *(["answer"] if hook == "logits" else [])):
                 if dim in x.dims:
                     x = x.isel({dim: order}).assign_coords({dim: np.arange(n)})
-            arrays[hook] = x.assign_attrs(p=n, operation="add")
+            arrays[hook] = x.assign_attrs(p=task.p, operation=task.operation)
         return ArrayRecord(arrays, task)
 
 

@@ -109,6 +109,7 @@ class ModuleRecord(RecordWithoutNetwork):
         self._inputs = _Inputs(inputs, task.p, _device_of(module))
         self._answers = _checked_answers(answers, task.p)
         self._kept: dict[str, xr.DataArray] = {}
+        self._positions_first: set[str] = set()
         self._parts = _chosen(module, hooks)
         tried = self._tried(list(self._parts.values()))
         missing = [part for part in self._parts.values() if part not in tried]
@@ -176,7 +177,15 @@ class ModuleRecord(RecordWithoutNetwork):
 
     def _tried(self, parts: Sequence[str]) -> set[str]:
         """The parts that give a tensor with a row for each of a few pairs; checks the output and the inputs too."""
-        count = min(7, self.task.p**2)
+        # as many pairs as there are positions would not tell which axis is which
+        count = 7 if self._inputs.of(range(1), *_pairs(range(1), self.task.p))[1] != 7 else 6
+        caught, length = self._outputs(range(count), {*parts, ""})
+        tensors = {part: _tensor_of(x, part) for part, x in caught.items()}
+        self._positions_first = {
+            part
+            for part, x in tensors.items()
+            if x is not None and x.ndim >= 3 and x.shape[:2] == (length, count)
+        }
         taken = self._run(range(count), {part: part for part in [*parts, ""]})
         if "" not in taken:
             raise InputError(
@@ -190,20 +199,24 @@ class ModuleRecord(RecordWithoutNetwork):
         return {part for part in taken if part}
 
     @torch.no_grad()
+    def _outputs(self, numbers: range, parts: set[str]) -> tuple[dict[str, Any], int]:
+        """What parts of the module give on some pairs, and the number of positions."""
+        arguments, length = self._inputs.of(numbers, *_pairs(numbers, self.task.p))
+        caught: dict[str, Any] = {}
+        with _evaluating(self.module), _caught(self.module, parts, caught):
+            caught[""] = self.module(*arguments)
+        return caught, length
+
     def _run(self, numbers: range, wanted: Mapping[str, str]) -> dict[str, np.ndarray]:
         """The wanted parts on some pairs: name -> [pair, feature...]."""
-        a, b = (
-            torch.tensor([number // self.task.p for number in numbers]),
-            torch.tensor([n % self.task.p for n in numbers]),
-        )
-        arguments, length = self._inputs.of(numbers, a, b)
-        caught: dict[str, Any] = {}
-        with _evaluating(self.module), _caught(self.module, set(wanted.values()), caught):
-            caught[""] = self.module(*arguments)
+        caught, length = self._outputs(numbers, set(wanted.values()))
         found = {}
         for name, part in wanted.items():
             x = _tensor_of(caught.get(part), part)
-            x = None if x is None else _at_read(x, len(numbers), length, self._read)
+            if x is not None and part in self._positions_first:
+                x = x[self._read]  # as torch's own attention has them
+            elif x is not None:
+                x = _at_read(x, len(numbers), length, self._read)
             if x is not None:
                 values = x.detach().to("cpu", torch.float32).numpy()
                 found[name] = self._as_answers(values) if part == "" else values
@@ -217,6 +230,11 @@ class ModuleRecord(RecordWithoutNetwork):
         return logits[..., list(self._answers)]
 
 
+def _pairs(numbers: range, p: int) -> tuple[Tensor, Tensor]:
+    a, b = np.divmod(np.arange(numbers.start, numbers.stop), p)
+    return torch.from_numpy(a), torch.from_numpy(b)
+
+
 class _Inputs:
     """What a module is given for some of the pairs."""
 
@@ -224,10 +242,10 @@ class _Inputs:
         self.given, self.p, self.device = given, p, device
         if not callable(given) and not _is_sequence(given):
             for x in given if isinstance(given, tuple) else (given,):
-                if len(x) != p * p:  # type: ignore[arg-type]
+                if len(x) != p * p:
                     raise InputError(
                         f"inputs of {len(x)} rows: expected one for each of the {p} x {p} = {p * p} pairs"
-                    )  # type: ignore[arg-type]
+                    )
         elif _is_sequence(given):
             for word in given:  # type: ignore[union-attr]
                 if word not in ("a", "b") and (
@@ -348,15 +366,11 @@ def _tensor_of(x: Any, part: str) -> Tensor | None:
 
 def _at_read(x: Tensor, pairs: int, length: int, read: int) -> Tensor | None:
     """What a tensor holds for each pair at the read position; None where it has no row for each pair."""
-    if x.ndim < 1:
-        return None
-    if x.shape[0] != pairs:
-        if x.ndim >= 3 and x.shape[1] == pairs and x.shape[0] == length:
-            return x[read]  # positions first, as torch's own attention has them
+    if x.ndim < 1 or x.shape[0] != pairs:
         return None
     if x.ndim == 1:
         return x[:, None]
-    if x.ndim == 4 and length and x.shape[2] == x.shape[3] == length and x.shape[1] != length:
+    if x.ndim == 4 and length and x.shape[2] == x.shape[3] == length:
         return x[:, :, read]  # patterns [pair, head, query, key]
     if x.ndim >= 3 and length and x.shape[1] == length:
         return x[:, read]

@@ -46,7 +46,10 @@ def permuted_tokens(acts: Activations, *, seed: int = 0) -> Activations:
     Both positions use the same permutation, so whatever is symmetric in a and b stays so, while the order
     of the residues, the spectra and the answer are lost.
     """
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(acts.task.p))
+    drawn = np.random.default_rng(seed).permutation(acts.task.p)
+    if acts.network is None:
+        return acts.reading(drawn.tolist())
+    order = torch.from_numpy(drawn)
     permuted = with_residue_rows(acts.model, lambda rows: rows[order])
     return acts.recorded_anew(permuted)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from modscope.errors import MissingHook, MissingWeight
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Finding, Interval, Measure, Picture, Rule, Verdict
 
@@ -52,9 +53,16 @@ class Claim:
     def finding(self, bench: Bench) -> Finding:
         """What this network says to the claim."""
         for need in self.needs:
-            if (lacking := bench.lacks(need)) is not None:
+            try:
+                lacking = bench.lacks(need)
+            except (MissingWeight, MissingHook) as missing:
+                lacking = ("not applicable", str(missing).removeprefix("not applicable: "))
+            if lacking is not None:
                 return self._without(*lacking)
-        found = self.measure(bench, self)
+        try:
+            found = self.measure(bench, self)
+        except (MissingWeight, MissingHook) as missing:
+            return self._without("not applicable", str(missing).removeprefix("not applicable: "))
         effect, control = found.effect.value, found.control.value
         return Finding(
             self.id,

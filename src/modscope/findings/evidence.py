@@ -69,8 +69,12 @@ class Bench:
         """The verdict on a claim with this need and why, where the network does not meet it; else None."""
         has: Mapping[str, Callable[[], bool]] = {
             "weights": lambda: self.acts.network is not None,
-            "attention": lambda: "pattern" in self.acts,
-            "stream": lambda: isinstance(self.acts.model, Transformer),
+            "attention": lambda: self._has_pattern(),
+            "stream": lambda: (
+                "resid_post" in self.acts
+                if self.acts.network is None
+                else isinstance(self.acts.model, Transformer)
+            ),
             "answer": lambda: self.task.operation in ("add", "subtract"),
             "addition": lambda: self.task.operation == "add",
             "knowledge": lambda: not self.at_chance,
@@ -81,6 +85,11 @@ class Bench:
             return None
         verdict, why = NEEDS[need]
         return verdict, why.format(operation=self.task.operation)
+
+    def _has_pattern(self) -> bool:
+        if self.acts.network is None:
+            self.acts.hook_name("pattern")  # of arrays: MissingHook says what they are
+        return "pattern" in self.acts
 
     @cached_property
     def at_chance(self) -> bool:

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.circle import circle_of
+from modscope.activations import Activations, RecordWithoutNetwork
+from modscope.analysis.circle import Circle, circle_of
 from modscope.errors import InputError
 from modscope.model import Network
 from modscope.networks.tokens import renamed
 from modscope.task import ModularTask, Split
 
-__all__ = ["as_addition"]
+__all__ = ["as_addition", "logarithms_of"]
+
+
+def logarithms_of(acts: Activations) -> Activations:
+    """A record of activations alone, of a multiplication mod a prime as one of the addition of logarithms."""
+    circle = circle_of(acts.task)
+    if circle.whole or circle.sign is None or not isinstance(acts, RecordWithoutNetwork):
+        return acts
+    return acts.renamed(circle.residues, _sums(acts.task, circle))
+
+
+def _sums(task: ModularTask, circle: Circle) -> ModularTask:
+    split = task.split
+    if split.kind != "none":
+        kept = np.array(circle.residues)
+        split = Split.of_mask(task.train_mask[np.ix_(kept, kept)])
+    return ModularTask(circle.n, "add", split)
 
 
 def as_addition(network: Network, task: ModularTask) -> tuple[Network, ModularTask]:
@@ -28,8 +45,4 @@ def as_addition(network: Network, task: ModularTask) -> tuple[Network, ModularTa
         raise InputError(
             f"multiplication mod {task.p} has {circle.n} residues beside 0: expected p of at least 5"
         )
-    split = task.split
-    if split.kind != "none":
-        kept = np.array(circle.residues)
-        split = Split.of_mask(task.train_mask[np.ix_(kept, kept)])
-    return renamed(network, circle.residues), ModularTask(circle.n, "add", split)
+    return renamed(network, circle.residues), _sums(task, circle)

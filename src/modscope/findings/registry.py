@@ -32,7 +32,7 @@ from modscope.findings.claims import (
 )
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Findings
-from modscope.findings.logarithms import as_addition
+from modscope.findings.logarithms import as_addition, logarithms_of
 from modscope.model import Network
 from modscope.task import ModularTask
 
@@ -104,6 +104,8 @@ def findings(
 
 
 def _record_of(source: Any) -> Activations:
+    if isinstance(source, Activations) and source.network is None:
+        return logarithms_of(source)
     network, task = getattr(source, "model", None), getattr(source, "task", None)
     if callable(network) and not isinstance(network, Network):
         network = network()  # a run's last epoch

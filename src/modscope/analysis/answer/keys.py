@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,7 @@ from modscope.activations import Activations
 from modscope.analysis.answer.logits import LogitFit, logit_fit
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
-from modscope.analysis.weights.frequencies import component_norms, energy_shares, weight_table
+from modscope.analysis.weights.frequencies import component_norms, energy_shares, recorded_table
 from modscope.display import Shown, bars_svg, facts_html
 from modscope.errors import UnknownName
 
@@ -57,30 +58,47 @@ class KeyFrequencies(Shown):
         return facts_html(self._title(), self._told(), picture)
 
 
-@dataclass(frozen=True, repr=False)
 class Evidence(Shown):
-    """What the rules look at: the circle, the embedding's and W_L's rows on it, clusters, and the logits' fit.
+    """What the rules look at, each computed when a rule asks: of a record without weights, or without some activation,
+    the others can still be had."""
 
-    fit is None where the answer does not turn on a circle.
-    """
+    def __init__(self, acts: Activations) -> None:
+        self.acts = acts
 
-    circle: Circle
-    embedding: np.ndarray
-    neuron_logit: np.ndarray
-    clusters: Clusters
-    fit: LogitFit | None
+    def _told(self) -> dict[str, object]:
+        return {"circle": f"{self.circle.n} places: {self.circle.name}", "hooks": ", ".join(self.acts.hooks)}
+
+    @cached_property
+    def circle(self) -> Circle:
+        """The circle of the task."""
+        return circle_of(self.acts.task)
+
+    @cached_property
+    def embedding(self) -> np.ndarray:
+        """The rows of the embedding on the circle, [place, feature]; MissingWeight where there are none."""
+        return self.circle.rows(recorded_table(self.acts, "embedding"))
+
+    @cached_property
+    def neuron_logit(self) -> np.ndarray:
+        """The columns of W_L on the circle, [place, neuron]; MissingWeight where there are none."""
+        return self.circle.rows(recorded_table(self.acts, "neuron_logit"))
+
+    @cached_property
+    def clusters(self) -> Clusters:
+        """The neurons by their best frequency."""
+        return clusters(neuron_fve(self.acts.at("mlp_post"), self.circle))
+
+    @cached_property
+    def fit(self) -> LogitFit | None:
+        """The logits as cosines; None where the answer does not turn on a circle, or no logits were recorded."""
+        if self.circle.sign is None or "logits" not in self.acts:
+            return None
+        return logit_fit(self.acts.at("logits"), self.acts.task)
 
 
 def evidence_of(acts: Activations) -> Evidence:
-    """What the rules look at, computed from a record."""
-    circle = circle_of(acts.task)
-    return Evidence(
-        circle,
-        circle.rows(weight_table(acts.model, "embedding")),
-        circle.rows(weight_table(acts.model, "neuron_logit")),
-        clusters(neuron_fve(acts.at("mlp_post"), circle)),
-        None if circle.sign is None else logit_fit(acts.at("logits"), acts.task),
-    )
+    """What the rules look at, from a record."""
+    return Evidence(acts)
 
 
 Found = tuple[xr.DataArray, float]

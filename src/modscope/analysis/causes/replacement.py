@@ -14,7 +14,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import Marginals, answer_sign, marginals
-from modscope.analysis.weights.frequencies import weight_table
+from modscope.analysis.weights.frequencies import recorded_table
 from modscope.losses import cross_entropy
 from modscope.model import ACTIVATIONS
 
@@ -131,7 +131,7 @@ class _Readout:
 
     def __init__(self, acts: Activations, marginal: MarginalOf) -> None:
         self.pre, self.post = acts.at("mlp_pre").values, acts.at("mlp_post").values
-        self.W_L = weight_table(acts.model, "neuron_logit").T.astype(self.post.dtype)
+        self.W_L = recorded_table(acts, "neuron_logit").T.astype(self.post.dtype)
         self.activation = ACTIVATIONS[acts.model.config.activation]
         self.skip = acts.at("logits").values[..., : acts.task.p] - self.post @ self.W_L
         self.of_pre, self.of_post = marginal("mlp_pre"), marginal("mlp_post")

@@ -55,7 +55,7 @@ def pattern_statistics(acts: Activations) -> xr.Dataset:
 
 
 def _attention(acts: Activations, hook: str) -> xr.DataArray:
-    if hook not in acts:
+    if hook not in acts and acts.network is not None:
         raise InputError(f"this network has no attention: {hook} does not exist in it")
     return acts.at(hook)
 

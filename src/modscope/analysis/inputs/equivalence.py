@@ -109,7 +109,7 @@ def group_defects(
     of 32 features drawn at random (`seed`), or an axis of the hook. Raises UnknownName for other axes.
     """
     hook = acts.hook_name(hook)
-    if hook not in acts.joint_hooks:
+    if not acts.is_joint(hook):
         x = acts[hook]
         if "token" not in x.dims:
             raise InputError(f"hook {hook} has no waves: expected one that depends on the token")

@@ -17,7 +17,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.tables import Table
-from modscope.errors import InputError
+from modscope.errors import InputError, MissingHook
 from modscope.residues import harmonic
 from modscope.signal import spectrum
 
@@ -29,7 +29,12 @@ RELATIONS = ("reversed and shifted", "not reversed", "not shifted", "permuted")
 def token_hooks(acts: Activations) -> tuple[str, ...]:
     """The hooks that carry a wave over the token for each of a and b: resid_pre, q, k, v, or embed without
     attention."""
-    return tuple(hook for hook in acts if hook not in acts.joint_hooks and _is_per_position(acts, hook))
+    found = tuple(hook for hook in acts if hook not in acts.joint_hooks and _is_per_position(acts, hook))
+    if not found and acts.network is None:
+        raise MissingHook(
+            "not applicable: the record holds no wave of one token, such as embed over (token, feature)"
+        )
+    return found
 
 
 def _is_per_position(acts: Activations, hook: str) -> bool:
@@ -202,6 +207,8 @@ def head_frequencies(acts: Activations, key_frequencies: Sequence[int] | None = 
     Raises InputError for a network without attention.
     """
     hooks = [hook for hook in ("q", "k", "v") if hook in acts]
+    if not hooks and acts.network is None:
+        raise MissingHook("not applicable: the record has no q, k or v")
     if not hooks:
         raise InputError("this network has no heads: q, k and v do not exist without attention")
     p = acts.task.p

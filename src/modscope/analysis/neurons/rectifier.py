@@ -171,7 +171,7 @@ def axis_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
     At a fixed a, a hook that depends on both tokens is a wave of b for each feature, and the other way round;
     before attention the waves of positions a and b over their own tokens are taken. at: int[frequency].
     """
-    if hook not in acts.joint_hooks:
+    if not acts.is_joint(hook):
         x = acts[hook]
         if not {"pos", "token"} <= set(x.dims):
             raise InputError(f"{hook} has axes {x.dims}: expected a wave over the tokens at a and at b")

@@ -17,7 +17,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import CONSTANT, energy_of_lines, line_means
-from modscope.analysis.weights.frequencies import weight_table
+from modscope.analysis.weights.frequencies import recorded_table
 from modscope.errors import InputError, UnknownName
 from modscope.model import ACTIVATIONS, Transformer
 from modscope.signal import phase_distance, spectrum, spectrum_at
@@ -46,7 +46,8 @@ def neuron_waves(
     `phase` of the shared-phase model (the mean of the two phasors); `phase_gap` between the two phases, in
     [0, pi]; phases are NaN where mlp_pre holds no such wave; `fve_pre`, `fve_post`: the share of the variance of mlp_pre and of mlp_post that two cosines of one
     amplitude and phase explain; `fve_rectified`: that of mlp_post by the activation function of the
-    model of mlp_pre (left out with rectified=False: it takes a pass). `share`(stage, part, neuron): the shares of pre and post in 1-D terms, on a + b and on
+    model of mlp_pre (left out with rectified=False: it takes a pass, and without a network, whose activation
+    function it is). `share`(stage, part, neuron): the shares of pre and post in 1-D terms, on a + b and on
     a - b of the neuron's frequency, and the rest. Raises InputError for a frequency that is none.
     """
     p = acts.task.p
@@ -78,7 +79,7 @@ def neuron_waves(
     result["fve"] = 1 - result.share.sel(stage="post", part="other", drop=True)
     for stage, means in (("pre", pre), ("post", post)):
         result[f"fve_{stage}"] = _two_cosines(means, at, acts.task.operation).where(alive)
-    if rectified:
+    if rectified and acts.network is not None:
         result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
     return result.assign_attrs(p=p, rule=rule)
 
@@ -152,7 +153,7 @@ def cluster_summary(waves: xr.Dataset, *, threshold: float = 0.85) -> xr.Dataset
     over all of them of `amplitude`, `phase_gap`, `fve_pre`, `fve_post`, `fve_rectified`.
     """
     ks = np.unique(waves.frequency.values[waves.frequency.values > 0])
-    names = ("amplitude", "phase_gap", "fve_pre", "fve_post", "fve_rectified")
+    names = ("amplitude", "phase_gap", "fve_pre", "fve_post", *(n for n in waves if n == "fve_rectified"))
     members = [waves.isel(neuron=np.flatnonzero(waves.frequency.values == k)) for k in ks]
     columns = {
         "neurons": [m.sizes["neuron"] for m in members],
@@ -262,7 +263,7 @@ def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.
     operation = acts.task.operation
     if operation not in ("add", "subtract"):
         raise InputError(f"operation {operation!r}: expected add or subtract")
-    W_L, p = weight_table(acts.model, "neuron_logit"), acts.task.p
+    W_L, p = recorded_table(acts, "neuron_logit"), acts.task.p
     if len(W_L) < p:
         raise InputError(f"{len(W_L)} answers: expected p = {p}, one for each residue")
     alive = waves.frequency.values > 0

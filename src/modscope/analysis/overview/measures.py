@@ -136,7 +136,10 @@ def _products(acts: Activations, keys: Sequence[int]) -> Table:
 
 def _symmetry(acts: Activations, keys: Sequence[int]) -> Table:
     hooks = list(acts.joint_hooks)
-    even = [even_fractions(x, hooks).even.values for x in (acts, permuted_tokens(acts), untrained(acts))]
+    even = [even_fractions(x, hooks).even.values for x in (acts, permuted_tokens(acts))]
+    # activations alone cannot be had of a network before its training
+    blank = acts.network is None
+    even.append(np.full(len(hooks), np.nan) if blank else even_fractions(untrained(acts), hooks).even.values)
     swapped, circulant = swap_shares(acts, hooks), circulant_defects(acts, hooks)
     values = np.stack([*even, swapped.antisymmetric, circulant["sum"], circulant.difference], axis=1)
     columns = ("hook", "even", "permuted", "untrained", "antisym.", "not a+b", "not a-b")
@@ -145,9 +148,8 @@ def _symmetry(acts: Activations, keys: Sequence[int]) -> Table:
 
 
 def _groups(acts: Activations, keys: Sequence[int]) -> Table:
-    groups = [
-        (hook, str(d)) for hook in token_hooks(acts) for d in acts[hook].dims if d not in ("token", "pos")
-    ]
+    waves = token_hooks(acts) if len(acts.joint_hooks) < len(acts.hooks) else ()
+    groups = [(hook, str(d)) for hook in waves for d in acts[hook].dims if d not in ("token", "pos")]
     if acts.task.operation in ("add", "subtract"):
         groups += [(hook, "c") for hook in acts.joint_hooks if hook not in ("attn_scores", "pattern")]
     rows: list[tuple[object, ...]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,11 +34,11 @@ from modscope.analysis.weights.frequencies import (
     energy_shares,
     gini,
     inverse_participation_ratio,
+    recorded_table,
     relations,
-    weight_table,
 )
 from modscope.display import Shown
-from modscope.errors import InputError
+from modscope.errors import InputError, MissingWeight
 from modscope.losses import Scores, accuracies, is_guessing, losses
 
 __all__ = ["Summary", "summarise"]
@@ -165,7 +166,7 @@ def summarise(
 
     rule: how key frequencies are found (`RULES`); frequencies: taken as they are, instead of a rule.
     """
-    task, model = acts.task, acts.model
+    task = acts.task
     with np.errstate(all="ignore"):  # a broken network has infinite logits; its numbers become None
         logits = acts.at("logits").values
         evidence = evidence_of(acts)
@@ -185,8 +186,8 @@ def summarise(
             keys=keys,
             sets={name: _set(evidence, name) for name in RULES},
             relations=relations(keys.frequencies, evidence.circle.n),
-            shares={name: energy_shares(evidence.circle.rows(weight_table(model, name))) for name in MAPS},
-            clusters=evidence.clusters,
+            shares=_shares(acts, evidence.circle),
+            clusters=evidence.clusters if "mlp_post" in acts else Clusters(np.zeros(0, int), np.zeros(0)),
             fit=evidence.fit,
             restrictions=restrictions,
             excluded_by_frequency=excluded_loss_by_frequency(logits, task, keys.frequencies if turns else ()),
@@ -213,6 +214,15 @@ def _counterfactual(acts: Activations) -> tuple[str, ...]:
         f"the activation of {', '.join(acts.replaced)} is replaced: these are numbers of what the network would do, "
         "not of what it does",
     )
+
+
+def _shares(acts: Activations, circle: Circle) -> dict[str, xr.DataArray]:
+    """Energy by frequency of each map of weights that there is."""
+    found: dict[str, xr.DataArray] = {}
+    for name in MAPS:
+        with contextlib.suppress(MissingWeight):
+            found[name] = energy_shares(circle.rows(recorded_table(acts, name)))
+    return found
 
 
 def _energies(acts: Activations, circle: Circle) -> tuple[dict[str, PairEnergy], dict[str, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.activations import Activations, record
+from modscope.activations import Activations, RecordWithoutNetwork, record
 from modscope.analysis.circle import circle_of
 from modscope.errors import InputError
 from modscope.networks.tokens import renamed
@@ -28,7 +28,7 @@ def as_addition(acts: Activations) -> Activations:
     >>> found.task.p, bool(np.allclose(found.at("logits")[1, 2, 3], acts.at("logits")[3, 2, 6], atol=1e-6))
     (6, True)
     """
-    task, network = acts.task, acts.model
+    task = acts.task
     if task.operation != "multiply":
         raise InputError(f"operation {task.operation!r}: expected multiply")
     if acts.replaced:
@@ -41,4 +41,6 @@ def as_addition(acts: Activations) -> Activations:
     known = task.split.kind != "none"
     split = Split.of_mask(circle.pairs(task.train_mask)) if known else Split("none")
     addition = ModularTask(circle.n, "add", split)
-    return record(renamed(network, circle.residues), addition, positions=acts.positions)
+    if isinstance(acts, RecordWithoutNetwork):
+        return acts.renamed(circle.residues, addition)
+    return record(renamed(acts.model, circle.residues), addition, positions=acts.positions)

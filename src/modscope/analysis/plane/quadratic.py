@@ -49,7 +49,7 @@ def coefficient_plane(
 
 def _picture(acts: Activations, hook: str) -> xr.DataArray:
     hook = acts.hook_name(hook)
-    if hook not in acts.joint_hooks:
+    if not acts.is_joint(hook):
         raise InputError(f"hook {hook} depends on one token: expected one of {', '.join(acts.joint_hooks)}")
     return acts.at(hook).transpose("a", "b", ...)
 
@@ -107,7 +107,7 @@ def terms_by_frequency(acts: Activations, hook: str) -> xr.Dataset:
     (mean over positions a and b). White noise has 4/(p^2 - 1) in each of linear and quadratic (odd p).
     """
     hook = acts.hook_name(hook)
-    if hook in acts.joint_hooks:
+    if acts.is_joint(hook):
         parts = term_energy(acts, hook)
         energy = parts.energy.sum([d for d in parts.energy.dims if d not in ("line", "k")])
         variance, cross = float(parts.total.sum()), float(parts.cross.sum())

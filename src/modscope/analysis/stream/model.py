@@ -130,7 +130,7 @@ def rebuilt_stream(
         "bias only": (bias, n_bias),
         "key bias only": (key_bias, n_cosines),
     }
-    width, answers = acts.weight("W_U").shape
+    width, answers = acts.weight("W_U").shape if acts.network is not None else (0, 0)
     if width == len(found.mean) and answers >= found.p:
         waves = unembedding_waves(acts, found, ks)
         models["W_U, gain per k"] = ({"of_answer": waves["gain per frequency"]}, len(ks))
@@ -198,5 +198,6 @@ def _numbers(ks: Sequence[int], found: Marginals) -> int:
 
 
 def _need_stream(acts: Activations, hook: str) -> None:
-    if not isinstance(acts.model, Transformer) and hook.removeprefix("blocks.0.hook_") == "resid_post":
+    without = acts.network is not None and not isinstance(acts.network, Transformer)
+    if without and hook.removeprefix("blocks.0.hook_") == "resid_post":
         raise InputError("not applicable: a network without a residual stream has no resid_post")

@@ -122,7 +122,7 @@ def phase_agreement(
 
 def _comparable_phasors(acts: Activations, hook: str, ks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Phasors of the rows of a hook [k, a, feature] and of W_U [k, feature], of the same features."""
-    if not isinstance(acts.model, Transformer):
+    if acts.network is not None and not isinstance(acts.network, Transformer):
         raise InputError("not applicable: a network without a residual stream has no phases to compare")
     U = unembedding_phasors(acts, ks)
     rows = _row_phasors(acts, hook, ks, answer_sign(acts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from math import gcd
@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
+from modscope.activations import Activations
 from modscope.display import Shown
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, MissingWeight, UnknownName
 from modscope.model import Network
 from modscope.networks.kinds import has_attention
 from modscope.networks.tokens import residue_rows
@@ -26,6 +27,7 @@ __all__ = [
     "energy_shares",
     "gini",
     "inverse_participation_ratio",
+    "recorded_table",
     "relations",
     "weight_table",
 ]
@@ -56,6 +58,28 @@ def weight_table(network: Network, which: Map) -> np.ndarray:
             raise InputError("not applicable: a network without MLP has no map from neurons to logits")
         return (weight("W_out") @ weight("W_U"))[:, :p].T
     return weight("W_U")[:, :p].T
+
+
+_NEEDS: Mapping[str, str] = {
+    "embedding": "embedding W_E",
+    "unembedding": "unembedding W_U",
+    "neuron_logit": "map from neurons to logits, W_out W_U",
+}
+
+
+def recorded_table(acts: Activations, which: Map) -> np.ndarray:
+    """`weight_table` of the network behind a record; the embedding of a record without one is its hook `embed`.
+
+    Raises MissingWeight, which names the weight, for a record of activations alone.
+    """
+    if acts.network is not None:
+        return weight_table(acts.network, which)
+    if which not in MAPS:
+        raise UnknownName.of("map", which, MAPS)
+    if which == "embedding" and "embed" in acts and not acts.is_joint("embed"):
+        table = acts["embed"].isel(pos=0).transpose("token", ...).values
+        return table.reshape(len(table), -1).astype(np.float64)
+    raise MissingWeight(f"not applicable: the record has no {_NEEDS[which]}: it is of activations alone")
 
 
 def component_norms(table: np.ndarray) -> xr.DataArray:

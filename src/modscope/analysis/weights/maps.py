@@ -17,7 +17,7 @@ from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, line_means, term_energy
 from modscope.display import Shown
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, MissingWeight, UnknownName
 from modscope.model import Network, Transformer
 from modscope.signal import from_fourier, keep_frequencies, power, spectrum, to_fourier
 
@@ -120,6 +120,14 @@ def _product(x: xr.DataArray, weight: xr.DataArray) -> xr.DataArray:
     return xr.dot(x, weight, dim=shared)
 
 
+def _network_of(acts: Activations) -> Network:
+    if acts.network is None:
+        raise MissingWeight(
+            "not applicable: the record has no linear maps W_Q ... W_U: it is of activations alone"
+        )
+    return acts.network
+
+
 def map_gains(acts: Activations) -> xr.Dataset:
     """The gain of every linear map at each frequency: amplitude out over amplitude in.
 
@@ -129,7 +137,7 @@ def map_gains(acts: Activations) -> xr.Dataset:
     root mean square gain over all directions of the input, |W| / sqrt(channels), which is what a random input
     of the same size would get; `relative` = gain / flat.
     """
-    maps = linear_maps(acts.model)
+    maps = linear_maps(_network_of(acts))
     energies: dict[tuple[str, str | None], xr.DataArray] = {}
 
     def energy(hook: str, position: str | None) -> xr.DataArray:
@@ -151,7 +159,7 @@ def map_gains(acts: Activations) -> xr.Dataset:
 
 def _line_energy(acts: Activations, hook: str, position: str | None) -> xr.DataArray:
     """Energy (line, k) at a hook over all its features."""
-    if hook in acts.joint_hooks:
+    if acts.is_joint(hook):
         energy = term_energy(acts, hook).energy
         return energy.sum([d for d in energy.dims if d not in ("line", "k")])
     rows = []
@@ -176,7 +184,7 @@ def tap_coherence(
     Channels are the outputs in order, heads first. Raises UnknownName for a map or line that is not there,
     InputError for a frequency outside 1..p//2.
     """
-    maps, p = linear_maps(acts.model), acts.task.p
+    maps, p = linear_maps(_network_of(acts)), acts.task.p
     if name not in maps:
         raise UnknownName.of("map", name, maps)
     if line not in LINES:
@@ -193,7 +201,7 @@ def _tap_inputs(acts: Activations, m: LinearMap, line: str, ks: list[int]) -> tu
     inputs = [d for d in _INPUTS[m.reads] if d in m.weight.dims]
     outputs = [d for d in m.weight.dims if d not in inputs]
     W = m.weight.transpose(*inputs, *outputs).values.reshape(m.channels, -1)
-    if m.reads in acts.joint_hooks:
+    if acts.is_joint(m.reads):
         waves = line_means(acts, m.reads)["mean"].sel(line=line, drop=True)
     elif line not in ("a", "b") or m.position not in (None, line):
         raise InputError(f"{m.name} reads waves over one token, {m.position or 'a or b'}: not {line!r}")

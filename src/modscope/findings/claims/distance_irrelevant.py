@@ -27,10 +27,9 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     weights = fit.alpha.sel(k=list(bench.ks)).values
     pizza = weights @ (envelopes / envelopes.mean(axis=1, keepdims=True))
     triples = bench.generator().integers(p, size=(_TRIPLES, 3))
-    numbers = {
-        "distance irrelevance": distance_irrelevance(bench.logits, bench.task),
-        "gradient symmetricity": gradient_symmetricity(bench.acts, triples=triples),
-    }
+    numbers = {"distance irrelevance": distance_irrelevance(bench.logits, bench.task)}
+    if bench.acts.network is not None:
+        numbers["gradient symmetricity"] = gradient_symmetricity(bench.acts, triples=triples)
     picture = Picture(
         "lines",
         n.tolist(),
