@@ -163,6 +163,28 @@ def reversed_inputs(s: Plain) -> tuple[float, float]:
     return worst, best
 
 
+def turned_circles(s: Plain, ks: list[int]) -> tuple[float, float]:
+    """The share of pairs whose answer moves by 2 turns when the key rows of fft(W_E) are turned, and the most of controls."""
+    own, turns = s.logits.argmax(dim=1), np.linspace(1, s.p - 1, 24).round().astype(int)
+
+    def moved(chosen: list[int], turn: int) -> float:
+        spectrum = torch.fft.fft(s.model.weights["embed.W_E"][: s.p].double(), dim=0)
+        for k in chosen:
+            spectrum[k] *= np.exp(2j * np.pi * k * turn / s.p)
+            if 2 * k != s.p:
+                spectrum[-k] *= np.exp(-2j * np.pi * k * turn / s.p)
+        table = s.model.weights["embed.W_E"].clone()
+        table[: s.p] = torch.fft.ifft(spectrum, dim=0).real.to(table.dtype)
+        network = Transformer(s.model.config, s.model.weights | {"embed.W_E": table})
+        return float(((network(s.tokens).argmax(dim=1) - own - 2 * turn) % s.p == 0).float().mean())
+
+    rest = [k for k in range(1, s.p // 2 + 1) if k not in ks]
+    controls = [np.mean([moved(rest, int(turn)) for turn in turns])]
+    for others in _others(s, ks, 20):
+        controls.append(np.mean([moved(others, int(turn)) for turn in turns[[0, 12, 23]]]))
+    return float(np.mean([moved(ks, int(turn)) for turn in turns])), float(max(controls))
+
+
 def equal_weights(s: Plain) -> tuple[float, float]:
     pattern, whole = s.at("pattern"), s.margin(s.logits).mean()
     equal, one = pattern.clone(), pattern.clone()
@@ -400,6 +422,7 @@ def plain_findings(model: Transformer, task: ModularTask) -> Numbers:
             left,
         ),
         "sparse-embedding": sparse_embedding(s),
+        "turned-circles": turned_circles(s, ks),
         "reversed-inputs": reversed_inputs(s),
         "equal-weights": equal_weights(s),
         "constant-attention": (made["pattern: mean"], none),
