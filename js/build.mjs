@@ -1,10 +1,13 @@
-// Bundles src/main.ts into the Python package: node build.mjs [--check]
+// Bundles src/main.ts and src/live/main.ts into the Python package: node build.mjs [--check]
 import { build, transform } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-const LIMIT = 180_000;
-const target = fileURLToPath(new URL("../src/modscope/viewer/static/viewer.js", import.meta.url));
+// bundle -> its entry point and the most bytes it may have
+const BUNDLES = {
+  "viewer.js": ["src/main.ts", 180_000],
+  "live.js": ["src/live/main.ts", 40_000],
+};
 const style = {
   name: "style as a text",
   setup: ({ onLoad }) =>
@@ -13,27 +16,30 @@ const style = {
       return { contents: code, loader: "text" };
     }),
 };
-const result = await build({
-  entryPoints: [fileURLToPath(new URL("src/main.ts", import.meta.url))],
-  bundle: true,
-  minify: true,
-  format: "esm",
-  target: "es2022",
-  charset: "ascii",
-  legalComments: "none",
-  plugins: [style],
-  write: false,
-});
-const text = result.outputFiles[0].text;
-const fail = (why) => {
-  console.error(`viewer.js: ${why}`);
-  process.exit(1);
-};
-if (text.length > LIMIT) fail(`${text.length} bytes, at most ${LIMIT} are allowed`);
-if (/https?:\/\//.test(text)) fail("holds an address");
-if (process.argv.includes("--check")) {
-  if ((await readFile(target, "utf8")) !== text) fail("differs from its sources: run `npm run build` in js/");
-} else {
-  await writeFile(target, text);
+for (const [name, [entry, limit]] of Object.entries(BUNDLES)) {
+  const target = fileURLToPath(new URL(`../src/modscope/viewer/static/${name}`, import.meta.url));
+  const result = await build({
+    entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    charset: "ascii",
+    legalComments: "none",
+    plugins: [style],
+    write: false,
+  });
+  const text = result.outputFiles[0].text;
+  const fail = (why) => {
+    console.error(`${name}: ${why}`);
+    process.exit(1);
+  };
+  if (text.length > limit) fail(`${text.length} bytes, at most ${limit} are allowed`);
+  if (/https?:\/\//.test(text)) fail("holds an address");
+  if (process.argv.includes("--check")) {
+    if ((await readFile(target, "utf8")) !== text) fail("differs from its sources: run `npm run build` in js/");
+  } else {
+    await writeFile(target, text);
+  }
+  console.log(`${name}: ${text.length} bytes`);
 }
-console.log(`viewer.js: ${text.length} bytes`);

@@ -42,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
         "orders",
         "activations",
         "signal",
+        "progress",
     },
     "sweep": {
         "task",

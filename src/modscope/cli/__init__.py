@@ -16,6 +16,7 @@ from modscope.cli.inspect import inspect
 from modscope.cli.measure import measure
 from modscope.cli.progress import progress
 from modscope.cli.report import report
+from modscope.cli.scope import live
 from modscope.cli.sweep import sweep
 from modscope.cli.sweep_report import sweep_report
 from modscope.cli.train import train
@@ -60,6 +61,7 @@ app.command()(measure)
 app.add_typer(sweep)
 app.command()(progress)
 app.command()(sweep_report)
+app.command()(live)
 
 
 def main() -> None:

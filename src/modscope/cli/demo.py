@@ -28,13 +28,19 @@ def demo(
         report(path=None, as_json=False, out=Path("modscope-demo.html"), no_open=no_open)
         return
     from modscope.cli.live import live_training
+    from modscope.cli.scope import free_folder, shown_training
+    from modscope.cli.view import has_display
     from modscope.training.presets import preset
     from modscope.training.running import INTERRUPTED, train
 
     recipe = preset("quick").changed({"task.p": p, "seed": seed})
-    folder = out or _free_folder(Path("runs"))
-    with live_training() as watch:
-        run = train(recipe, folder, watch=watch)
+    folder = out or free_folder(Path("runs"), "demo")
+    if has_display() and not no_open:
+        with shown_training(folder, recipe) as (_, trained):
+            run = trained()
+    else:
+        with live_training() as watch:
+            run = train(recipe, folder, watch=watch)
     if run.finished == INTERRUPTED:
         print(
             f"stopped; go on with: {command()} train --resume {folder}\n"
@@ -44,12 +50,3 @@ def demo(
         raise typer.Exit(130)
     typer.echo(f"The run is in {folder}, {len(run.epochs)} checkpoints from step 0 to {run.epochs[-1]}.")
     report(path=folder, as_json=False, out=folder / "report.html", no_open=no_open)
-
-
-def _free_folder(parent: Path) -> Path:
-    """runs/demo, or the first of runs/demo-2, runs/demo-3, ... that is not there."""
-    number, folder = 1, parent / "demo"
-    while folder.exists():
-        number += 1
-        folder = parent / f"demo-{number}"
-    return folder

@@ -76,6 +76,9 @@ def train(
     engine: Annotated[str | None, typer.Option(help="auto, fast, exact or plain.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; 0 for as many as there are cores.")] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="An events.json of another run: its changes by hand are made again.")
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder; with it only --steps.")
     ] = None,
@@ -89,7 +92,7 @@ def train(
     flags = {name: value for name, value in locals().items() if name in _FLAGS and value is not None}
     if resume is not None:
         other = [name for name in flags if name != "steps"]
-        if other or operation or out or seeds or set_ or recipe or preset or settled is not None:
+        if other or operation or out or seeds or set_ or recipe or preset or events or settled is not None:
             raise InputError(
                 "--resume goes on with the recipe of its folder: only --steps can be given with it"
             )
@@ -101,14 +104,16 @@ def train(
         raise InputError(
             "--seeds trains each of its seeds on one thread: --seed and --threads do not go with it"
         )
-    wanted = _recipe(preset, recipe, _changes(flags, operation, settled), set_ or [])
+    wanted = recipe_of(preset, recipe, changes_of(flags, operation, settled), set_ or [])
     if seeds is not None:
+        if events is not None:
+            raise InputError("--events goes with one run: --seeds trains several")
         _several(wanted, seeds, out, quiet)
     else:
-        _one(wanted, out, quiet)
+        _one(wanted, out, quiet, events)
 
 
-def _changes(flags: dict[str, Any], operation: str | None, settled: bool | None) -> dict[str, Any]:
+def changes_of(flags: dict[str, Any], operation: str | None, settled: bool | None) -> dict[str, Any]:
     """What the options change of a recipe, by dotted path; a group or a table brings its p with it."""
     from modscope.operations import operation_from
     from modscope.training.recipe import operation_settings
@@ -122,7 +127,8 @@ def _changes(flags: dict[str, Any], operation: str | None, settled: bool | None)
     return changes | {_FLAGS[name]: value for name, value in flags.items()}
 
 
-def _recipe(preset: str | None, file: Path | None, changes: dict[str, Any], sets: list[str]) -> Recipe:
+def recipe_of(preset: str | None, file: Path | None, changes: dict[str, Any], sets: list[str]) -> Recipe:
+    """The recipe that the options of a training name."""
     from modscope.training.presets import preset as preset_of
     from modscope.training.recipe import Recipe
 
@@ -147,12 +153,14 @@ def setting(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _one(recipe: Recipe, out: Path, quiet: bool) -> None:
+def _one(recipe: Recipe, out: Path, quiet: bool, events: Path | None) -> None:
     from modscope.cli.live import live_training
     from modscope.training.running import train as train_run
+    from modscope.training.steering import Steering, read_events
 
+    known = read_events(events, recipe.task.p) if events is not None else ()
     with live_training(quiet=quiet) as watch:
-        run = train_run(recipe, out, watch=watch)
+        run = train_run(recipe, out, watch=watch, steering=Steering(events=known))
     _say_where(out, run.finished)
 
 

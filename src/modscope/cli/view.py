@@ -17,7 +17,7 @@ from modscope.cli.opening import OperationOption, opened_checkpoint
 if TYPE_CHECKING:
     from modscope.viewer.serve import RunPage
 
-__all__ = ["view"]
+__all__ = ["has_display", "show_page", "view"]
 
 
 def view(
@@ -52,7 +52,7 @@ def view(
         typer.echo(f"Open {address}\nCtrl-C ends it.")
         sys.stdout.flush()
         if not no_open:
-            _show(address)
+            show_page(address)
         with contextlib.suppress(KeyboardInterrupt):
             serve(page, on=made, token=token)
     typer.echo("\nended")
@@ -93,7 +93,14 @@ def _described(page: RunPage) -> str:
     return f"{page.title}: {run.task.operation} mod {run.task.p}, {several}"
 
 
-def _show(address: str) -> None:
+def has_display() -> bool:
+    """Whether a browser can be seen here."""
+    return bool(
+        sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+
+
+def show_page(address: str) -> None:
     """Opens the page in the browser, where somebody can see it."""
-    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    if has_display():
         webbrowser.open(address)

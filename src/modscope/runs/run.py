@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +16,12 @@ import xarray as xr
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
 from modscope.checkpoints.folders import anew_notes, before
 from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifest
-from modscope.checkpoints.reading import read_table
+from modscope.checkpoints.reading import read_file, read_table
 from modscope.display import Shown, curves_svg, facts_html, number_text
-from modscope.errors import CheckpointError, InputError, RunError
+from modscope.errors import CheckpointError, InputError, ModscopeError, RunError
 from modscope.model import Network
 from modscope.runs.film import film, lazy_array
-from modscope.runs.folder import ENVIRONMENT, EVENTS, LOSSES, RECIPE, read_losses
+from modscope.runs.folder import ENVIRONMENT, EVENTS, LOSSES, RECIPE, RESUME, read_losses
 from modscope.task import ModularTask
 
 __all__ = ["Run"]
@@ -183,6 +184,24 @@ class Run(Shown):
             )
         return self._network_at(epoch)
 
+    def state(self) -> tuple[int, Network] | None:
+        """The network in resume.safetensors and its epoch; None where there is none that can be read.
+
+        It is of a later epoch than the last checkpoint while a run is trained.
+        """
+        path = self.path / RESUME
+        if not self.files or not path.is_file():
+            return None
+        try:
+            contents = read_file(path)
+            epoch = int(json.loads(contents.metadata["state"])["epoch"])
+            start = "weights."
+            weights = {n[len(start) :]: w for n, w in contents.data.items() if n.startswith(start)}
+            like = self.model()
+            return epoch, type(like)(like.config, weights)
+        except (ModscopeError, OSError, KeyError, TypeError, ValueError):
+            return None
+
     def weights(self, name: str) -> xr.DataArray:
         """One weight over all epochs, dims (epoch, ...), read from the files when its numbers are.
 
@@ -233,6 +252,13 @@ class Run(Shown):
     def phases(self) -> Any:
         """Memorising, circuit forming, clean-up, settled, dated by rule: see `modscope.progress.phases`."""
         return import_module("modscope.progress").phases(self)
+
+    def live(self, *, port: int = 0, height: int = 760) -> Any:
+        """A page that shows the run as it is trained by another process, in a frame where a notebook shows it.
+
+        The newest network in the folder is drawn as it comes; `.address` is the page, `.stop()` ends it.
+        """
+        return import_module("modscope.viewer.live").live_view(self, port=port, height=height)
 
     def histories(self, **options: Any) -> xr.Dataset:
         """Every neuron's, head's and embedding dimension's wave over training: see `modscope.progress.histories`."""

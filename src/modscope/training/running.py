@@ -41,7 +41,7 @@ class Status:
 
     steps_per_second: since this process began, 0 where that is not known yet or no longer matters.
     begun_anew: the epochs at which training began again from other initial weights. rates: learning rate and weight decay
-    of the next step. look: a copy of the network as it is now, made when called; only while the watcher is.
+    of the next step. events: the changes made by hand so far, and those known for later. look: a copy of the network as it is now, made when called; only while the watcher is.
     """
 
     epoch: int
@@ -53,6 +53,7 @@ class Status:
     finished: str = ""
     begun_anew: tuple[int, ...] = ()
     rates: tuple[float, float] = (0.0, 0.0)
+    events: tuple[Event, ...] = ()
     look: Callable[[], Network] | None = field(default=None, repr=False, compare=False)
 
 
@@ -363,8 +364,11 @@ class _Training:
         trainer = self.trainer
         rates = trainer.stepper.rates(trainer.age)
         self.watch(
-            Status(epoch, train, test, pace, reason, self.recipe, finished, begun, rates, trainer.network)
-        )
+            Status(
+                epoch, train, test, pace, reason, self.recipe, finished, begun,
+                rates, tuple(self.events), trainer.network,
+            )
+        )  # fmt: skip
 
     def _flush(self) -> None:
         self.folder.append_losses(self.rows)
