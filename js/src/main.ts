@@ -4,7 +4,7 @@ import { Life, h } from "./ui/dom";
 import { card, setAll } from "./ui/card";
 import { Model, type Shared } from "./ui/model";
 import { runPage, type RunDescription } from "./ui/picker";
-import style from "./ui/style.css";
+import { styled } from "./ui/styled";
 import { changes, fromHash, toHash } from "./io/hash";
 import { Reader, sourceOf, type Source } from "./io/source";
 import type { PageSpec } from "./io/spec";
@@ -12,6 +12,7 @@ import { renderWith } from "./widget";
 
 export interface Mounted {
   models: Model[];
+  page: HTMLElement;
   ready: Promise<void>;
   end(): void;
 }
@@ -47,17 +48,6 @@ function darkness(theme: PageSpec["theme"], life: Life): { dark: Signal<boolean>
   };
 }
 
-/** A sheet of its own where there is one: a policy that forbids styles in the page lets it through. */
-function styled(root: ShadowRoot): void {
-  try {
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(style);
-    root.adoptedStyleSheets = [sheet];
-  } catch {
-    root.prepend(h("style", {}, style));
-  }
-}
-
 const linkedCopy = (shared: Shared): Shared => ({ ...shared, index: new Map(), hover: signal(null) });
 
 /** Puts the views of a page into an element; numbers come from the source. */
@@ -90,7 +80,7 @@ export function mount(el: HTMLElement, spec: PageSpec, source: Source): Mounted 
   const ready = reader.load().then(() => {
     page.dataset.ready = "true";
   });
-  return { models, ready, end: () => (life.end(), root.replaceChildren()) };
+  return { models, page, ready, end: () => (life.end(), root.replaceChildren()) };
 }
 
 /** Tells the frame that holds this page how high it is; who listens makes room. */

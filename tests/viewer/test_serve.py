@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import socket
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
+from starlette.testclient import TestClient
 
 from modscope.activations import record
 from modscope.errors import CheckpointError, InputError, UnknownName
@@ -286,6 +288,70 @@ def test_every_pick_has_a_spec_without_computing_anything(run_page: RunPage) -> 
         assert tuple(view["dims"]) == tuple(tensor["dims"]) == fresh.catalogue.layout(pick).dims
         assert view["state"]["index"]["epoch"] == len(EPOCHS) - 1
     assert fresh.slices._kept.nbytes == 0
+
+
+def test_keys_are_found_by_who_was_told_how_and_once(run_page: RunPage) -> None:
+    asked: list[int] = []
+
+    def finder(model: Network, task: ModularTask) -> tuple[int, ...]:
+        asked.append(task.p)
+        return (2, 3)
+
+    page = RunPage(run_page.run, "a run", keys=finder)
+    assert page.description(page.catalogue.pick())["hasKeys"]
+    assert asked == [], "the first picture does not wait for them"
+    assert page.key_frequencies == page.key_frequencies == [2, 3]
+    assert asked == [P]
+    assert not run_page.description(run_page.catalogue.pick())["hasKeys"]
+
+
+def test_losses_stand_at_the_epochs_that_can_be_shown(run_page: RunPage) -> None:
+    import xarray as xr
+
+    losses = xr.Dataset(
+        {"train_loss": ("epoch", [3.0, 2.0, 1.0, 0.5]), "test_loss": ("epoch", [4.0, np.nan, 2.0, 1.0])},
+        coords={"epoch": [0, 30, 50, 70]},
+    )
+    page = RunPage(dataclasses.replace(run_page.run, losses=losses), "a run")
+    assert [line["values"] for line in page.losses] == [[3.0, 2.0, 0.5], [4.0, None, 1.0]]
+    view = page.spec(page.catalogue.pick())["views"][0]
+    assert view["losses"]["axis"] == "epoch"
+    assert [step["label"] for step in page.guide] == [
+        "even about c/2",
+        "its spectrum",
+        "one neuron",
+        "over training",
+    ]
+
+
+def test_code_of_a_pick_runs_as_it_stands(run_page: RunPage) -> None:
+    catalogue = run_page.catalogue
+    for pick in (
+        catalogue.pick(),
+        catalogue.pick("weights", "W_in"),
+        catalogue.pick(name="q", position="a"),
+        catalogue.pick(name="embed"),
+    ):
+        code = run_page.spec(pick)["views"][0]["setup"].replace("{epoch}", "30")
+        names: dict[str, Any] = {}
+        exec(code, names)
+        layout = catalogue.layout(pick)
+        made = names[pick.name]
+        assert set(made.dims) >= set(layout.dims) - {"epoch", "token"}
+
+
+def test_a_fault_of_ours_is_one_line(run_page: RunPage, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(model: Network, task: ModularTask) -> tuple[int, ...]:
+        raise RuntimeError("first line\nsecond")
+
+    page = RunPage(run_page.run, "a run", keys=broken)
+    client = TestClient(application(page, token=TOKEN), base_url="http://127.0.0.1")
+    answer = client.get(f"/keys.json?token={TOKEN}")
+    assert answer.status_code == 500
+    assert answer.text == "modscope could not answer this: RuntimeError: first line"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "could not be answered" in said
 
 
 def test_an_answer_has_a_tag_and_is_not_sent_twice(server: str) -> None:

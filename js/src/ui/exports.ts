@@ -56,7 +56,19 @@ export function saveNpy(model: Model): void {
   if (made) download(fileName(model, "npy"), new Blob([npy(made.values, made.shape) as Uint8Array<ArrayBuffer>]));
 }
 
-export const callOf = (model: Model): string => `${model.spec.setup ?? "import modscope as ms"}\n\n${pythonCall(model.spec.call, model.snapshot(), DEFAULTS)}`;
+/** Code that runs as it stands: what makes the array, and the call. */
+export function callOf(model: Model): string {
+  const state = model.snapshot();
+  let setup = model.spec.setup ?? "import modscope as ms";
+  if (setup.includes("{epoch}")) {
+    const at = model.index.epoch?.peek();
+    setup = setup.replaceAll("{epoch}", at === undefined ? "" : model.label("epoch", at)).replace(".sel(epoch=)", "[-1]");
+    delete state.index.epoch;
+    if (state.play === "epoch") state.play = null;
+  }
+  return `${setup}\n\n${pythonCall(model.spec.call, state, DEFAULTS)}\n`;
+}
+
 export const linkOf = (models: Model[]): string => location.href.split("#")[0] + toHash(models.map((m) => changes(m.snapshot(), m.start)));
 
 /** Records one cycle of playing, as long as it takes to play; the index is put back where it was. */

@@ -114,6 +114,6 @@ export function swap(model: Model, one: string, other: string): void {
 
 export function strip(life: Life, model: Model, player: Player): HTMLElement {
   const dims = model.spec.full ? model.spec.dims : model.spec.dims.filter((dim) => dim === model.start.play);
-  const rows = dims.flatMap((dim) => [row(life, model, player, dim), model.spec.losses?.axis === dim ? losses(life, model, dim) : null]);
+  const rows = dims.flatMap((dim) => [row(life, model, player, dim), model.spec.losses?.axis === dim ? h("div", { class: "axis" }, losses(life, model, dim)) : null]);
   return h("div", { class: "strip", role: "group", "aria-label": "axes" }, ...rows);
 }

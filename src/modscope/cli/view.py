@@ -15,6 +15,8 @@ import typer
 from modscope.cli.opening import OperationOption, opened_checkpoint
 
 if TYPE_CHECKING:
+    from modscope.model import Network
+    from modscope.task import ModularTask
     from modscope.viewer.serve import RunPage
 
 __all__ = ["has_display", "show_page", "view"]
@@ -71,16 +73,28 @@ def _opened(
     if path is None:
         if given:
             raise InputError("--mapping, --config, -p and --operation need the PATH of a file of weights")
-        return RunPage(shipped_run(), "the shipped network")
+        return RunPage(shipped_run(), "the shipped network", keys=_keys)
     if Run.is_folder(path):
         if given:
             raise InputError(
                 f"{path} is a run folder, which says these itself: leave --mapping, --config, -p and --operation away"
             )
         run = Run.open(path)
-        return RunPage(run, path.resolve().name, run.notes)
+        return RunPage(run, path.resolve().name, run.notes, _keys)
     checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, operation=operation)
-    return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes)
+    return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes, _keys)
+
+
+def _keys(network: Network, task: ModularTask) -> tuple[int, ...]:
+    """The key frequencies of a network; none where the rule does not apply to it."""
+    from modscope.activations import record
+    from modscope.analysis import key_frequencies
+    from modscope.errors import ModscopeError
+
+    try:
+        return key_frequencies(record(network, task)).frequencies
+    except ModscopeError:
+        return ()
 
 
 def _described(page: RunPage) -> str:

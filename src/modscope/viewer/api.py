@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -105,12 +106,14 @@ def show(
     >>> view.state["x"], view.state["play"], view.state["select"]
     ('a', 'c', {'head': 1, 'c': 2, 'a': 0})
     """
+    called = _names_of(array, overlay)
     array, over = _overlaid(array, overlay)
     tensors = lines_of(array, dims=dims, names=names)
     first = tensors[0]
     lines, split = _lines(tensors, over)
     free = [dim for dim in first.dims if dim != split]
     roles = chosen_roles(first.sizes, free, Roles(x, play, y, rows, columns, play_with), mode)
+    given = _given(first, called, dims, names, p, operation, key_frequencies, periodic)
     modulus, operation = _modulus(first, p), _operation(first, operation)
     known = {dim: first.sizes[dim] for dim in free}
     # An axis labelled with words (const, cos 1, ...) holds no residues, whatever it is called.
@@ -151,7 +154,7 @@ def show(
         "operation": operation,
         "periodic": closed,
         "angles": {"dim": PART, "at": 1} if PART in free else None,
-        "setup": "import modscope as ms",
+        "setup": _setup(called, first),
         "columns": roles.columns,
         "markers": marker_specs(
             markers, known if markers is not None else numbers, modulus, operation, indices
@@ -168,7 +171,7 @@ def show(
         "bookmarks": [
             _bookmark(text, dict(change), first, free) for text, change in (bookmarks or {}).items()
         ],
-        "call": f"ms.show({first.name if first.name.isidentifier() else 'x'}",
+        "call": f"ms.show({called or 'x'}{_told(given)}",
         "state": state,
     }
     _known("theme", theme)
@@ -203,6 +206,64 @@ def grid(*views: View | Sequence[View], columns: int | None = None, link: bool =
         max(len(row) for row in rows) if any(len(r) > 1 for r in rows) else min(2, len(flat))
     )
     return joined(flat, across=across, link=link)
+
+
+def _name_of(array: object) -> str | None:
+    """What the caller calls an array: the name under which a frame outside of this package holds it."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not str(frame.f_globals.get("__name__", "")).startswith("modscope."):
+            for held in (frame.f_locals, frame.f_globals):
+                for name, value in list(held.items()):
+                    if value is array and not name.startswith("_"):
+                        return name
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def _names_of(array: object, overlay: object) -> str | None:
+    """The caller's code for what is shown, where every array has a name."""
+    more = [] if overlay is None or isinstance(overlay, str) else [overlay]
+    if not more and (name := _name_of(array)):
+        return name
+    parts = [*(array if isinstance(array, (list, tuple)) else [array]), *more]
+    names = [_name_of(part) for part in parts] if len(parts) > 1 else [None]
+    return None if None in names else f"[{', '.join(str(name) for name in names)}]"
+
+
+def _setup(called: str | None, tensor: Tensor) -> str:
+    if called is not None:
+        return "import modscope as ms"
+    return (
+        "import modscope as ms\nimport numpy as np\n\n"
+        f"x = np.load({tensor.name + '.npy'!r})  # the array that is shown, {list(tensor.values.shape)}"
+    )
+
+
+def _given(
+    tensor: Tensor,
+    called: str | None,
+    dims: Sequence[str] | None,
+    names: Sequence[str] | None,
+    p: int | None,
+    operation: str | None,
+    keys: Sequence[int],
+    periodic: object,
+) -> dict[str, object]:
+    everything: dict[str, object] = {
+        "dims": (list(tensor.dims) if called is None else None) if dims is None else list(dims),
+        "names": None if names is None else list(names),
+        "p": p if called is not None else tensor.p,
+        "operation": operation,
+        "key_frequencies": [int(k) for k in keys] or None,
+        "periodic": periodic,
+    }
+    return {name: value for name, value in everything.items() if value is not None}
+
+
+def _told(given: Mapping[str, object]) -> str:
+    """Arguments of the call that are no part of the state."""
+    return "".join(f", {name}={value!r}" for name, value in given.items())
 
 
 def _overlaid(array: object, overlay: object) -> tuple[object, str | None]:

@@ -9,6 +9,7 @@ import html
 import json
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,9 +27,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modscope.errors import InputError, ModscopeError, UnknownName
+from modscope.model import Network
 from modscope.runs import Run
+from modscope.task import ModularTask
 from modscope.viewer.api import show
-from modscope.viewer.catalogue import Catalogue, Pick
+from modscope.viewer.catalogue import ACTIVATIONS, WEIGHTS, Catalogue, Layout, Pick
 from modscope.viewer.html import bundle
 from modscope.viewer.slices import Slices
 
@@ -40,21 +43,22 @@ _HOSTS = [LOOPBACK, "localhost"]
 _WORTH_GZIP = 0.75
 
 _STYLE = (
-    "html,body{margin:0;height:100%}body{background:Canvas;color:CanvasText;color-scheme:light dark;"
-    "font:13px/1.4 system-ui,sans-serif}main{display:flex;flex-direction:column;height:100%}"
-    ".run{flex:1;min-height:0}.pick{display:flex;flex-wrap:wrap;gap:6px 16px;align-items:center;padding:8px 14px}"
-    ".pick h1{font-size:15px;margin:0 8px 0 0}.pick>span,.pick label{display:inline-flex;gap:6px;align-items:center}"
-    ".pick select,.pick button{font:inherit}.pick p{margin:0}.pick [role=alert]{color:#b3261e}"
+    "html,body{margin:0}body{background:Canvas;color-scheme:light dark}main{display:grid;min-height:100vh}"
 )
+_LOSSES = ("train_loss", "test_loss")
 
 
 @dataclass(frozen=True, eq=False)
 class RunPage:
-    """What the server says of a run: its page, the description of a pick, the values of a slice."""
+    """What the server says of a run: its page, the description of a pick, the values of a slice.
+
+    keys: finds the key frequencies of a network; none are shown where there is no finder.
+    """
 
     run: Run
     title: str
     notes: tuple[str, ...] = ()
+    keys: Callable[[Network, ModularTask], Sequence[int]] | None = None
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -74,6 +78,47 @@ class RunPage:
         state = [(str(one), one.stat().st_mtime_ns, one.stat().st_size) for one in stamps]
         return hashlib.sha256(repr((state, self.catalogue.epochs, bundle())).encode()).hexdigest()[:16]
 
+    @cached_property
+    def key_frequencies(self) -> list[int]:
+        """Those of the last epoch, computed when they are asked for."""
+        if self.keys is None:
+            return []
+        return [int(k) for k in self.keys(self.run.model(), self.run.task)]
+
+    @cached_property
+    def losses(self) -> list[dict[str, Any]]:
+        """The losses at the epochs that can be shown, for the strip under their slider; NaN as null."""
+        known = self.run.losses
+        if len(self.catalogue.epochs) < 2 or not known.sizes.get("epoch"):
+            return []
+        at = known.reindex(epoch=list(self.catalogue.epochs), method="nearest")
+        return [
+            {
+                "name": name.replace("_", " "),
+                "values": [float(v) if np.isfinite(v) else None for v in at[name].values],
+            }
+            for name in _LOSSES
+            if name in at
+        ]
+
+    @cached_property
+    def guide(self) -> list[dict[str, Any]]:
+        """What to look at first: a text, a pick and a state of the view."""
+        catalogue = self.catalogue
+        among = {offer.name: offer for offer in catalogue.offers if offer.group == ACTIVATIONS}
+        steps: list[tuple[str, str, dict[str, Any]]] = [
+            ("even about c/2", "resid_post", {"mode": "wave", "fold": True}),
+            ("its spectrum", "resid_post", {"mode": "spectrum", "fold": False}),
+            ("one neuron", "mlp_post", {"mode": "wave", "fold": False}),
+        ]
+        if len(catalogue.epochs) > 1:
+            steps.append(("over training", "resid_post", {"mode": "wave", "fold": False, "play": "epoch"}))
+        return [
+            {"label": label, "pick": vars(catalogue.pick(ACTIVATIONS, name)), "state": state}
+            for label, name, state in steps
+            if name in among and "c,a" in among[name].orders
+        ]
+
     def spec(self, pick: Pick) -> dict[str, Any]:
         """The description of a pick as the page reads it; no value is computed for it."""
         catalogue, layout = self.catalogue, self.catalogue.layout(pick)
@@ -85,7 +130,12 @@ class RunPage:
             attrs={"p": task.p, "operation": task.operation, "hook": pick.name},
         )
         select = {"epoch": len(catalogue.epochs) - 1} if "epoch" in layout.dims else {}
-        view = show(empty, select=select, title=self._named(pick))
+        view = show(empty, select=select, title=self._named(pick), **self._opening(pick, layout))
+        spec = {
+            **view.views[0],
+            "setup": self._setup(pick),
+            "losses": {"axis": "epoch", "lines": self.losses} if self.losses and select else None,
+        }
         meta = {
             "name": pick.name,
             "dims": layout.dims,
@@ -102,12 +152,42 @@ class RunPage:
         return {
             "v": 1,
             "tensors": [meta],
-            "views": view.views,
+            "views": [spec],
             "link": True,
             "across": 1,
             "theme": "auto",
             "source": "http",
         }
+
+    def _opening(self, pick: Pick, layout: Layout) -> dict[str, Any]:
+        """A weight opens as what it is: rows over tokens as waves, others as a picture."""
+        if pick.group != WEIGHTS:
+            return {}
+        features = [dim for dim in layout.dims if dim != "epoch"]
+        if "token" in features:
+            others = [dim for dim in features if dim != "token"]
+            return {"x": "token", "play": others[-1]} if others else {"x": "token"}
+        if len(features) < 2:
+            return {"x": features[-1]}
+        return {"mode": "heatmap", "y": features[-2], "x": features[-1]}
+
+    def _setup(self, pick: Pick) -> str:
+        """Code that makes the array of a pick; the page fills in the epoch."""
+        shipped = self.title == "the shipped network"
+        opened = "from modscope.shipped import shipped_run\n\nrun = shipped_run()" if shipped else ""
+        opened = opened or f"\nrun = ms.Run.open({str(self.run.path.resolve())!r})"
+        name = pick.name if pick.name.isidentifier() else "x"
+        if pick.group == WEIGHTS:
+            made = f"{name} = run.weights({pick.name!r}).sel(epoch={{epoch}})"
+        else:
+            at = f"acts.at({pick.name!r}, {pick.position!r})" if pick.position else f"acts[{pick.name!r}]"
+            kept = ', positions="all"' if pick.position not in (None, "=") else ""
+            acts = f"acts = ms.record(run.model({{epoch}}), run.task{kept})"
+            if pick.order:
+                first, second = pick.order.split(",")
+                at = f'ms.in_order({at}, "{first}", "{second}")'
+            made = f"{acts}\n{name} = {at}"
+        return f"import modscope as ms\n{opened}\n{made}"
 
     def _named(self, pick: Pick) -> str:
         where = f" at {pick.position}" if pick.position else ""
@@ -121,6 +201,8 @@ class RunPage:
             "notes": list(self.notes),
             "offers": [vars(offer) for offer in catalogue.offers],
             "epochs": list(catalogue.epochs),
+            "guide": self.guide,
+            "hasKeys": self.keys is not None,
             "pick": vars(pick),
             "spec": self.spec(pick),
         }
@@ -187,11 +269,12 @@ class _Guard:
 def application(page: RunPage, *, token: str) -> Starlette:
     """The ASGI application of a run; every request needs the token and a loopback Host.
 
-    `/` is the page, `/spec.json?group=&name=&position=&order=` the description of a pick, `/t/ID?keep=&index=` the
+    `/` is the page, `/keys.json` the key frequencies, `/spec.json?group=&name=&position=&order=` the description of a pick, `/t/ID?keep=&index=` the
     float32 values over the axes `keep` at `index`, little-endian, C order.
     """
     answers: Mapping[str, Callable[[Request], Response]] = {
         "/": lambda request: _answer(request, page, "text/html; charset=utf-8", _page_bytes),
+        "/keys.json": lambda request: _answer(request, page, "application/json", _keys_bytes),
         "/spec.json": lambda request: _answer(request, page, "application/json", _spec_bytes),
         "/t/{id:path}": lambda request: _answer(request, page, "application/octet-stream", _slice_bytes),
     }
@@ -212,6 +295,10 @@ def _page_bytes(request: Request, page: RunPage) -> bytes:
 def _spec_bytes(request: Request, page: RunPage) -> bytes:
     spec = page.spec(_picked(request, page.catalogue))
     return json.dumps(spec, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _keys_bytes(_: Request, page: RunPage) -> bytes:
+    return json.dumps(page.key_frequencies).encode()
 
 
 def _slice_bytes(request: Request, page: RunPage) -> bytes:
@@ -263,6 +350,11 @@ def _answer(
         return PlainTextResponse(str(error), status_code=400)
     except (ModscopeError, OSError) as error:
         return PlainTextResponse(str(error), status_code=500)
+    except Exception as error:
+        # A fault of ours: one line here and in the page, where the server's own report would be two hundred.
+        said = f"{type(error).__name__}: {error}".splitlines()[0]
+        print(f"modscope: {request.url.path} could not be answered: {said}", file=sys.stderr)
+        return PlainTextResponse(f"modscope could not answer this: {said}", status_code=500)
     if "gzip" in request.headers.get("accept-encoding", "") and (small := _gzipped(data)) is not None:
         data, head["content-encoding"] = small, "gzip"
     return Response(data, media_type=kind, headers=head)
@@ -304,7 +396,8 @@ def serve(page: RunPage, *, on: socket.socket, token: str) -> None:
 
     config = uvicorn.Config(
         application(page, token=token),
-        log_level="warning",
+        # Requests that Ctrl-C cuts off would be reported one by one, each with its whole stack.
+        log_level="critical",
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=1,
