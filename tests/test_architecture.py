@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
     "display": set(),
     "schema": set(),
     "memory": set(),
+    "writing": set(),
     "residues": set(),
     "operations": set(),
     "provenance": set(),

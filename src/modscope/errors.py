@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import os
 import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -167,6 +168,8 @@ def path_of(given: object) -> Path:
     """
     try:
         path = Path(given)  # type: ignore[arg-type]
+        if b"\0" in os.fsencode(path):
+            raise ValueError("a name with a null byte in it")
         path.exists()
     except (TypeError, ValueError, OSError) as error:
         raise InputError(f"path {shown(given)}: {cause(error)}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from modscope.cli import app
 from modscope.errors import CheckpointError, InputError, ModscopeError, RunError
 from modscope.runs import Run
-from modscope.runs.folder import COLUMNS
+from modscope.runs.folder import COLUMNS, read_losses
 from modscope.shipped import shipped_network
 from modscope.training.running import resume, train
 
@@ -136,11 +137,19 @@ def test_losses_that_are_missing_are_said(tmp_path, text):
     assert contents(tmp_path / "run") == before
 
 
-@pytest.mark.parametrize("left", [["checkpoints"], ["checkpoints", "environment.json", "recipe.toml"]])
+@pytest.mark.parametrize(
+    "left",
+    [
+        ["checkpoints"],
+        ["lock", "checkpoints"],
+        ["lock", "checkpoints", "environment.json", "recipe.toml"],
+        ["lock", "checkpoints", "environment.json", "recipe.toml", "losses.csv", "manifest.json"],
+    ],
+)
 def test_a_folder_whose_making_was_ended_is_made_again(tmp_path, left):
     folder = tmp_path / "run"
     (folder / "checkpoints").mkdir(parents=True)
-    for name in [*left, "lock"]:
+    for name in left:
         if name != "checkpoints":
             (folder / name).write_text("")
     assert train(small(), folder).finished == "last step"
@@ -157,7 +166,7 @@ def test_a_disk_that_is_full_at_once_leaves_a_folder_to_begin_in(tmp_path, monke
     real = Path.write_bytes
 
     def write(path: Path, data: bytes) -> int:
-        if "losses.csv" in path.name:
+        if data.startswith(b"epoch,train_loss"):
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(path, data)
 
@@ -186,3 +195,74 @@ def test_one_who_watches_and_fails_does_not_cost_the_end_of_a_run(tmp_path):
         train(small(), tmp_path / "run", watch=watch)
     run = Run.open(tmp_path / "run")
     assert (run.finished, run.epochs[-1], int(run.losses.epoch[-1])) == ("last step", 60, 60)
+
+
+def test_a_run_that_fails_at_its_first_step_leaves_the_folder_free(tmp_path):
+    exploding = small(network__init_scale=1e30)
+    with pytest.raises(ModscopeError, match="no longer a number"):
+        train(exploding, tmp_path / "run")
+    assert train(small(), tmp_path / "run").finished == "last step"
+
+
+def test_losses_that_are_taken_away_while_a_run_trains_keep_their_head_and_every_later_row(tmp_path):
+    path, gone = tmp_path / "run" / "losses.csv", []
+
+    def take_away(status):
+        if status.epoch == 20 and not gone:
+            gone.append(path.unlink())
+
+    train(small(keep__losses=5), tmp_path / "run", watch=take_away)
+    assert path.read_text().startswith(",".join(COLUMNS) + "\n")
+    assert list(read_losses(path)["epoch"])[-2:] == [55, 60]
+
+
+def test_a_run_whose_checkpoints_were_taken_away_goes_on(tmp_path):
+    train(small(), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    run = resume(tmp_path / "run", steps=80)
+    assert run.finished == "last step"
+    assert run.epochs[-1] == 80
+    assert run.model(80).config.p == 7
+
+
+def test_only_left_overs_of_modscope_are_swept_away(tmp_path):
+    train(small(), tmp_path / "run")
+    theirs = [
+        tmp_path / "run" / ".notes.part",
+        tmp_path / "run" / "mine" / ".x.123.part",
+        tmp_path / "run" / ".a.1.part",
+    ]
+    ours = [
+        tmp_path / "run" / ".modscope-12-0123abcd.part",
+        tmp_path / "run" / "checkpoints" / ".epoch_000001.safetensors.77.part",
+    ]
+    (tmp_path / "run" / "mine").mkdir()
+    for path in (*theirs, *ours):
+        path.write_text("")
+    resume(tmp_path / "run", steps=80)
+    assert [path.exists() for path in theirs] == [True] * 3
+    assert [path.exists() for path in ours] == [False] * 2
+
+
+def test_what_goes_on_with_a_run_is_written_down(tmp_path):
+    train(small(), tmp_path / "run")
+    resume(tmp_path / "run", steps=80)
+    run = resume(tmp_path / "run", steps=90)
+    assert [entry["epoch"] for entry in run.environment["resumed"]] == [60, 80]
+    assert run.environment["resumed"][0]["torch"] == run.environment["torch"]
+
+
+@pytest.mark.parametrize(
+    ("number", "known"), [(errno.EWOULDBLOCK, True), (errno.ENOLCK, False), (errno.EOPNOTSUPP, False)]
+)
+def test_only_a_lock_that_is_held_is_another_process(tmp_path, monkeypatch, number, known):
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    if known:
+        with pytest.raises(RunError, match="another process is writing"):
+            train(small(), tmp_path / "run")
+        return
+    with pytest.warns(UserWarning, match="this file system has no locks"):
+        assert train(small(), tmp_path / "run").finished == "last step"

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from modscope.checkpoints.assembling import assembled
 from modscope.checkpoints.layouts import TRANSFORMER_LENS
-from modscope.checkpoints.own import write_beside
 from modscope.checkpoints.resolving import layout_of, resolved
 from modscope.checkpoints.settings import Settings, settings_from
-from modscope.errors import InputError, ModscopeError
+from modscope.errors import CheckpointError, InputError, ModscopeError
 from modscope.model import Network, TransformerConfig
+from modscope.writing import write_whole
 
 __all__ = [
     "from_hooked_transformer",
@@ -102,8 +102,8 @@ def save_transformer_lens(path: str | os.PathLike[str], model: Network) -> Path:
     config = {name: value for name, value in transformer_lens_config(model).items() if name != "dtype"}
     buffer = io.BytesIO()
     torch.save(transformer_lens_state(model), buffer)
-    write_beside(path.with_suffix(".json"), json.dumps(config, indent=1).encode())
-    write_beside(path, buffer.getvalue())
+    write_whole(path.with_suffix(".json"), json.dumps(config, indent=1), refusal=CheckpointError)
+    write_whole(path, buffer.getvalue(), refusal=CheckpointError)
     return path
 
 

@@ -21,6 +21,7 @@ from modscope.model import Network
 from modscope.networks.families import network_from_dict
 from modscope.schema import built, whole_number
 from modscope.task import ModularTask
+from modscope.writing import write_whole
 
 __all__ = ["METADATA_KEY", "Saved", "read_safetensors", "save_safetensors", "saved_network"]
 
@@ -58,20 +59,8 @@ def save_safetensors(
     except (TypeError, ValueError) as error:
         raise InputError(f"the record cannot be written as JSON: {error}") from error
     weights = {name: weight.detach().cpu().contiguous() for name, weight in model.weights.items()}
-    path = path_of(path)
-    write_beside(path, save(weights, {METADATA_KEY: text, SUM_KEY: tensors_sum(weights, text)}))
-    return path
-
-
-def write_beside(path: Path, data: bytes) -> None:
-    """Write a file under another name and rename it, so that a reader sees the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
+    data = save(weights, {METADATA_KEY: text, SUM_KEY: tensors_sum(weights, text)})
+    return write_whole(path, data, refusal=CheckpointError)
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,7 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from modscope._version import __version__
-from modscope.errors import InputError
+from modscope.errors import InputError, path_of
 from modscope.findings import VERDICTS
 from modscope.report.gauge import gauge, threshold_text
 from modscope.report.look import Look
@@ -22,6 +22,7 @@ from modscope.report.sketch import sketch
 from modscope.report.style import css_class
 from modscope.report.words import answer, loss_text, order_note, percent, subtitle, verdict
 from modscope.viewer import View, fragments
+from modscope.writing import write_whole
 
 __all__ = ["report_page", "write_page"]
 
@@ -160,14 +161,6 @@ def _tiles(look: Look) -> list[tuple[str, str, str, str]]:
 
 def write_page(page: str, path: str | os.PathLike[str]) -> Path:
     """Writes a page beside its place and renames it, so that nobody sees half of one. Returns the path."""
-    path = Path(path)
-    if path.is_dir():
+    if path_of(path).is_dir():
         raise InputError(f"{path} is a folder: expected the name of an HTML file")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(page, encoding="utf-8")
-        os.replace(beside, path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    return path
+    return write_whole(path, page)

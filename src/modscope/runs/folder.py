@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,9 +30,10 @@ from modscope.checkpoints import save_safetensors
 from modscope.checkpoints.folders import runs_in
 from modscope.checkpoints.manifest import MANIFEST, Listed, file_sum, read_manifest, tensors_sum
 from modscope.checkpoints.reading import read_table
-from modscope.errors import InputError, RunError, turned_into
+from modscope.errors import InputError, RunError, path_of, turned_into
 from modscope.model import Network
 from modscope.task import ModularTask
+from modscope.writing import is_left_over, write_whole
 
 __all__ = ["COLUMNS", "RunFolder", "read_losses"]
 
@@ -42,7 +45,9 @@ LOSSES, RESUME, RECIPE, ENVIRONMENT, EVENTS = (
     "environment.json",
     "events.json",
 )
+CHECKPOINTS = "checkpoints"
 _FORMAT = 1
+_HEAD = ",".join(COLUMNS) + "\n"
 
 
 class RunFolder:
@@ -63,25 +68,27 @@ class RunFolder:
 
         recipe is the text of recipe.toml.
         """
-        folder = Path(path)
+        folder = path_of(path)
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file: expected a folder that is new or empty")
         if folder.is_dir() and not _holds_nothing(folder):
             what = "holds another run" if (folder / MANIFEST).exists() else "is not empty"
             raise InputError(f"{folder}: {what}: give a new folder, or --resume to go on with a run")
         with _reported(folder):
-            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         run = cls(folder, _locked(folder))
+        with _reported(folder):
+            (folder / CHECKPOINTS).mkdir(exist_ok=True)
         run._write(ENVIRONMENT, json.dumps(environment, indent=1))
         run._write(RECIPE, recipe)
-        run._write(LOSSES, ",".join(COLUMNS) + "\n")
+        run._write(LOSSES, _HEAD)
         run._write_manifest()
         return run
 
     @classmethod
     def reopen(cls, path: str | os.PathLike[str]) -> RunFolder:
         """An existing run folder, to go on with."""
-        folder = Path(path)
+        folder = path_of(path)
         if not (folder / MANIFEST).is_file():
             runs = ", ".join(runs_in(folder))
             why = f"the runs in it are {runs}" if runs else f"there is no {MANIFEST} in it"
@@ -93,8 +100,11 @@ class RunFolder:
         run._checkpoints = list(manifest.checkpoints)
         run._begun_anew = list(manifest.begun_anew)
         run._finished = manifest.finished
-        for left_over in folder.glob("**/.*.part"):
-            left_over.unlink(missing_ok=True)
+        with _reported(folder):
+            (folder / CHECKPOINTS).mkdir(exist_ok=True)
+        for left_over in [*folder.iterdir(), *(folder / CHECKPOINTS).iterdir()]:
+            if is_left_over(left_over):
+                left_over.unlink(missing_ok=True)
         return run
 
     def __enter__(self) -> RunFolder:
@@ -153,6 +163,20 @@ class RunFolder:
             raise RunError(f"{path}: is damaged (its sha256 is another), {advice}")
         return tensors, state
 
+    def write_environment(self, environment: Mapping[str, Any], epoch: int) -> None:
+        """Add what a process that goes on from an epoch was made with to environment.json, under `resumed`."""
+        path = self.path / ENVIRONMENT
+        known = read_table(path) if path.is_file() else {}
+        before = known.get("resumed")
+        entries = [*(before if isinstance(before, list) else []), {"epoch": epoch, **environment}]
+        self._write(ENVIRONMENT, json.dumps({**known, "resumed": entries}, indent=1))
+
+    def give_up(self) -> None:
+        """Take away what `create` made, where nothing was trained that could be gone on with."""
+        if not self._checkpoints and _holds_nothing(self.path):
+            for name in (MANIFEST, ENVIRONMENT, RECIPE, LOSSES):
+                (self.path / name).unlink(missing_ok=True)
+
     def write_recipe(self, recipe: str) -> None:
         """Replace recipe.toml, where a run goes on with another last step."""
         self._write(RECIPE, recipe)
@@ -164,8 +188,10 @@ class RunFolder:
     def append_losses(self, rows: Iterable[Mapping[str, float | None]]) -> None:
         """Append lines to losses.csv; a value that is None stays empty."""
         lines = [",".join(_cell(row.get(column)) for column in COLUMNS) + "\n" for row in rows]
-        with _reported(self.path / LOSSES), (self.path / LOSSES).open("a", encoding="ascii") as file:
-            file.write("".join(lines))
+        path = self.path / LOSSES
+        with _reported(path), path.open("a", encoding="ascii") as file:
+            # Somebody may have taken the file away since the last line.
+            file.write("".join(([] if file.tell() else [_HEAD]) + lines))
 
     def last_epoch_of_losses(self) -> int:
         """The last epoch in losses.csv; -1 where there is none."""
@@ -176,8 +202,10 @@ class RunFolder:
         path = self.path / LOSSES
         columns = read_losses(path)["epoch"]
         kept = [line for line, of in zip(_whole_lines(path), columns, strict=True) if of <= epoch]
-        self._write(LOSSES, "".join([",".join(COLUMNS) + "\n", *kept]))
-        self._checkpoints = [one for one in self._checkpoints if one.epoch <= epoch]
+        self._write(LOSSES, "".join([_HEAD, *kept]))
+        self._checkpoints = [
+            one for one in self._checkpoints if one.epoch <= epoch and (self.path / one.file).is_file()
+        ]
         self._begun_anew = [begun for begun in self._begun_anew if begun <= epoch]
         self._finished = ""
         self._write_manifest()
@@ -202,24 +230,20 @@ class RunFolder:
         self._write(MANIFEST, json.dumps(manifest, indent=1))
 
     def _write(self, name: str, data: str | bytes) -> None:
-        path = self.path / name
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with _reported(path):
-            try:
-                beside.write_bytes(data.encode() if isinstance(data, str) else data)
-                os.replace(beside, path)
-            except OSError:
-                beside.unlink(missing_ok=True)
-                raise
+        write_whole(self.path / name, data, refusal=RunError)
 
 
 def _holds_nothing(folder: Path) -> bool:
-    """Whether a folder is empty, or is one in which `create` was ended before it came to the manifest."""
-    names = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".part")}
-    if names <= {"lock"}:
-        return True
-    made = {"lock", "checkpoints", ENVIRONMENT, RECIPE, LOSSES, EVENTS}
-    return {"lock", "checkpoints"} <= names <= made and not any((folder / "checkpoints").iterdir())
+    """Whether a folder is empty, or is one whose making was ended before there was anything to go on from."""
+    entries = {entry.name for entry in folder.iterdir() if not is_left_over(entry)}
+    begun = {CHECKPOINTS, "lock"} & entries
+    made = {"lock", CHECKPOINTS, MANIFEST, ENVIRONMENT, RECIPE, LOSSES}
+    if not entries <= made or (entries and not begun):
+        return False
+    if _whole_lines(folder / LOSSES):
+        return False
+    kept = folder / CHECKPOINTS
+    return not kept.exists() or all(is_left_over(entry) for entry in kept.iterdir())
 
 
 def _cell(value: float | None) -> str:
@@ -245,8 +269,14 @@ def _locked(folder: Path) -> Any:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        lock.close()
-        raise RunError(f"{folder}: another process is writing to this run") from error
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            lock.close()
+            raise RunError(f"{folder}: another process is writing to this run") from error
+        warnings.warn(
+            f"{folder}: this file system has no locks ({error.strerror}), so nothing keeps a second process from writing "
+            "to this run: start only one",
+            stacklevel=3,
+        )
     return lock
 
 
@@ -254,8 +284,9 @@ def _whole_lines(path: Path) -> list[str]:
     """Lines of a losses file without its head, and without a last one that was cut short."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines(keepends=True)[1:]
-    return [line for line in lines if line.endswith("\n") and line.count(",") == len(COLUMNS) - 1]
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n") and line.count(",") == len(COLUMNS) - 1]
+    return whole[1:] if whole[:1] == [_HEAD] else whole
 
 
 def read_losses(path: Path) -> dict[str, list[float]]:

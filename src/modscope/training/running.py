@@ -17,11 +17,12 @@ from torch import Tensor
 
 from modscope._version import __version__
 from modscope.checkpoints.reading import read_table
-from modscope.errors import InputError, RunError, TrainingError
+from modscope.errors import InputError, RunError, TrainingError, turned_into
 from modscope.model import Network
 from modscope.provenance import source_commit
 from modscope.runs import Run, RunFolder
 from modscope.runs.folder import EVENTS, LOSSES, RECIPE, RESUME
+from modscope.schema import built
 from modscope.training.engines import Batch
 from modscope.training.interruption import interruption
 from modscope.training.recipe import Keep, Recipe
@@ -91,7 +92,11 @@ def train(
     trainer.recipe = recipe
     events = sorted((event.checked(recipe.task.p) for event in steering.events), key=lambda e: e.step)
     with RunFolder.create(folder, recipe=recipe.to_toml(), environment=environment(trainer)) as place:
-        _Training(trainer, place, watch, stop, steering, events).run()
+        try:
+            _Training(trainer, place, watch, stop, steering, events).run()
+        except TrainingError:
+            place.give_up()
+            raise
     return Run.open(folder)
 
 
@@ -122,6 +127,7 @@ def resume(
             training = _Training(Trainer(recipe), place, watch, stop, steering, events)
             training.go_back(state)
             place.write_recipe(recipe.to_toml())
+            place.write_environment(environment(training.trainer), training.trainer.epoch)
             training.run()
     return Run.open(folder)
 
@@ -151,13 +157,17 @@ def _state_to_go_on_from(
             )
         return None
     _, state = kept
-    before = Recipe.from_dict(state["recipe"])
+    with turned_into(
+        RunError, f"{folder.path / RESUME}: is damaged, so training cannot go on from it", inputs=True
+    ):
+        stated = built(_State, state, strangers=True)
+        before = Recipe.from_dict(stated.recipe)
     unlike = recipe.unlike(replace(before, stop=recipe.stop, keep=recipe.keep))
     if unlike:
         raise RunError(
             f"{folder.path / RECIPE}: is not the recipe that this run was trained with: {'; '.join(unlike)}"
         )
-    epoch, last = int(state["epoch"]), folder.last_epoch_of_losses()
+    epoch, last = stated.epoch, folder.last_epoch_of_losses()
     if last < epoch - before.keep.losses:
         missing = f"ends at step {last}" if last >= 0 else "has no losses in it"
         raise RunError(
@@ -208,6 +218,15 @@ def checkpoint_is_due(keep: Keep, epoch: int) -> bool:
         return False
     nearest = round(np.log10(epoch) * keep.log)
     return epoch == round(10 ** (nearest / keep.log))
+
+
+@dataclass(frozen=True)
+class _State:
+    """What stands beside the tensors in the state to go on from."""
+
+    epoch: int
+    settling: tuple[list[Any], ...]
+    recipe: dict[str, Any]
 
 
 class _Training:

@@ -21,6 +21,7 @@ from modscope.viewer.pack import WHOLE_LIMIT, Block, meta_of, packed
 
 if TYPE_CHECKING:
     from modscope.viewer.widget import ViewWidget
+from modscope.writing import write_whole
 
 __all__ = ["View"]
 
@@ -218,13 +219,7 @@ class View:
 def _written(target: Path, data: bytes) -> Path:
     if not target.parent.is_dir():
         raise InputError(f"cannot write {target}: there is no folder {target.parent}")
-    beside = target.with_name(target.name + ".part")
-    try:
-        beside.write_bytes(data)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
-    return target
+    return write_whole(target, data)
 
 
 def _height(view: Mapping[str, Any], beside: int) -> int:
