@@ -103,6 +103,7 @@ EVERYWHERE = {
     "errors",
     "display",
     "memory",
+    "writing",
     "schema",
     "residues",
     "operations",
