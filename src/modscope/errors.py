@@ -30,8 +30,10 @@ __all__ = [
     "SweepError",
     "TrainingError",
     "UnknownName",
+    "cause",
     "listed",
     "path_of",
+    "printable",
     "shown",
     "turned_into",
 ]
@@ -66,8 +68,17 @@ def shown(value: object, *, quoted: bool = True) -> str:
     except Exception:  # a repr of somebody else's
         return f"a {type(value).__name__}"
     text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = printable(text)
     return text[1:-1] if not quoted and len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def printable(text: str) -> str:
+    """A text without what would steer a terminal; ends of lines stay.
+
+    >>> printable("a\\x1b[31m")
+    'a\\\\x1b[31m'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def listed(names: Iterable[object]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown
 from modscope.residues import modulus
 
 __all__ = [
@@ -109,6 +109,8 @@ class TransformerConfig:
         if self.d_vocab_out is None:
             object.__setattr__(self, "d_vocab_out", self.p)
         _check_sizes(self, d_head=self.head_size, d_vocab_out=self.answers)
+        if not isinstance(self.attention_rate, int | float) or not 0.0 <= self.attention_rate <= 1.0:
+            raise InputError(f"attention rate {shown(self.attention_rate)}: expected a number from 0 to 1")
         _check_activation(self.activation)
         object.__setattr__(self, "biases", tuple(self.biases))
         for name in self.biases:

@@ -28,7 +28,7 @@ def write_whole(
     that is raised where it cannot be written.
     """
     place = path_of(path)
-    content = data.encode() if isinstance(data, str) else data
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     try:
         _write(place, content)
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load
 from torch import Tensor
 
 from modscope.checkpoints.inert import read_inertly
@@ -102,11 +103,14 @@ def _read_safetensors(path: Path) -> Contents:
         raise CheckpointError(
             f"{path}: a header of {length} bytes; more than {HEADER_LIMIT} is not read from a file of weights"
         )
-    with _refused(path, "not a whole safetensors file"), safe_open(str(path), framework="pt") as file:
-        # numpy-less and bounded: every tensor lies inside the file, which safetensors checks. Copied, because the
-        # file may be cut while its memory map is in use, which ends the process.
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
-        return Contents(path, tensors, dict(file.metadata() or {}))
+    with _refused(path, "not a whole safetensors file"):
+        if size <= WHOLE:
+            # Read once and whole: a file that is cut while its memory map is in use ends the process.
+            data = path.read_bytes()
+            return Contents(path, load(data), json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            return Contents(path, tensors, dict(file.metadata() or {}))
 
 
 def _read_torch(path: Path) -> Contents:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from modscope._version import __version__
 from modscope.cli.ablate import ablate
@@ -21,10 +23,26 @@ from modscope.cli.sweep import sweep
 from modscope.cli.sweep_report import sweep_report
 from modscope.cli.train import train
 from modscope.cli.view import view
-from modscope.errors import InputError, ModscopeError
+from modscope.errors import InputError, ModscopeError, cause, printable
+
+
+class Interrupted(Exception):  # noqa: N818 - what happened, not a fault
+    """Ctrl-C, outside of what has its own answer to it."""
+
+
+class _Commands(TyperGroup):
+    """The commands, with Ctrl-C as an exception that reaches `main`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise Interrupted from error
+
 
 app = typer.Typer(
     name="modscope",
+    cls=_Commands,
     help="An oscilloscope for transformers that do modular arithmetic.",
     no_args_is_help=True,
     add_completion=False,
@@ -65,11 +83,42 @@ app.command()(live)
 
 
 def main() -> None:
-    """Run a command; an error that modscope raises on purpose is one line on standard error."""
+    """Run a command; whatever ends it too early is one line on standard error and an exit code that says so.
+
+    2: an argument that cannot be used. 1: a file, a run or the machine. 130: Ctrl-C.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The name of a folder need not be text; it is printed as it is.
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         app()
-    except ModscopeError as error:
-        print(f"modscope: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:
         sys.exit(1)
+    except (Interrupted, KeyboardInterrupt):
+        _end("stopped", 130)
+    except ModscopeError as error:
+        _end(str(error), 2 if isinstance(error, InputError) else 1)
+    except (OSError, MemoryError, OverflowError, RecursionError) as error:
+        _end(_of_machine(error), 1)
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        _end(_of_machine(error), 1)
+
+
+def _end(text: str, code: int) -> NoReturn:
+    # What a file calls its tensors must not steer a terminal.
+    print(f"modscope: {printable(text)}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _of_machine(error: BaseException) -> str:
+    """What the system refused, in one sentence."""
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    if isinstance(error, OverflowError):
+        return f"a number is too large for this: {cause(error)}"
+    if isinstance(error, RecursionError):
+        return "what was given is nested too deeply"
+    return "there is not enough memory for this: give a smaller p or a smaller network, or free some"

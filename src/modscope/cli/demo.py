@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +44,7 @@ def demo(
             run = train(recipe, folder, watch=watch)
     if run.finished == INTERRUPTED:
         print(
-            f"stopped; go on with: {command()} train --resume {folder}\n"
+            f"stopped; go on with: {command()} train --resume {shlex.quote(str(folder))}\n"
             f"and then look at it: {command()} report {folder}",
             file=sys.stderr,
         )

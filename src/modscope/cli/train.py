@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -188,7 +189,7 @@ def _resume(folder: Path, steps: int | None, quiet: bool) -> None:
 
 def _say_where(folder: Path, finished: str) -> None:
     if finished == "interrupted":
-        print(f"stopped; go on with: {command()} train --resume {folder}", file=sys.stderr)
+        print(f"stopped; go on with: {command()} train --resume {shlex.quote(str(folder))}", file=sys.stderr)
         raise typer.Exit(130)
     print(folder)
 

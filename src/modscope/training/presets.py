@@ -52,6 +52,6 @@ def preset(name: str) -> Recipe:
     >>> preset("pizza").task.p
     59
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise UnknownName.of("preset", name, PRESETS)
     return PRESETS[name]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from modscope import memory
 from modscope.checkpoints.reading import read_table
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.model import TransformerConfig
 from modscope.operations import Operation, operation_from
+from modscope.residues import modulus
 from modscope.schema import built
 from modscope.task import ModularTask, Split
 
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 Schedule = tuple[tuple[int, float], ...]
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -280,8 +284,8 @@ def _flattened(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check(recipe: Recipe) -> None:
     """All that can be known to be wrong before a step is taken."""
+    _check_size(recipe)
     task = recipe.modular_task
-    recipe.config  # noqa: B018 - raises on sizes that do not fit
     every = int(task.defined.sum())
     # Drawing the split takes milliseconds, and its size is known without.
     whole = every == task.p**2
@@ -330,11 +334,27 @@ def _check(recipe: Recipe) -> None:
     }.items():
         if not 0 <= share < 1:
             raise InputError(f"{name} = {share!r}: expected a number from 0 to below 1")
-    for name, seed in {"seed": recipe.seed, "task.split_seed": recipe.task.split_seed}.items():
-        if not 0 <= seed < 2**62:
-            raise InputError(f"{name} = {seed}: expected a whole number from 0 to below 2**62")
     _check_schedule("optimiser.learning_rate", optimiser.learning_rate_schedule, optimiser.learning_rate)
     _check_schedule("optimiser.weight_decay", optimiser.weight_decay_schedule, optimiser.weight_decay)
+
+
+def _check_size(recipe: Recipe) -> None:
+    """What would ask for more memory or threads than there are, before anything is made."""
+    for name, seed in {
+        "seed": recipe.seed,
+        "task.split_seed": recipe.task.split_seed,
+        "task.label_seed": recipe.task.label_seed,
+    }.items():
+        if not 0 <= seed < 2**62:
+            raise InputError(f"{name} = {seed}: expected a whole number from 0 to below 2**62")
+    if recipe.threads > MOST_THREADS:
+        raise InputError(f"threads = {recipe.threads}: expected at most {MOST_THREADS}, or 0 for all cores")
+    p = modulus(recipe.task.p)
+    # Python's list of all pairs, which the published split shuffles, and the tables of labels and masks.
+    memory.require(64 * p * p, f"task.p = {p}: the table of all {p} * {p} pairs")
+    numbers = sum(math.prod(shape) for shape in recipe.config.shapes().values())
+    # Weights, gradients, two moments of the optimiser, and the copy that is written.
+    memory.require(20 * numbers, f"a network of {numbers} weights and its optimiser")
 
 
 def _check_schedule(name: str, schedule: Schedule, constant: float) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from modscope.checkpoints.reading import read_table
-from modscope.errors import InputError, ModscopeError, TrainingError
+from modscope.errors import InputError, ModscopeError, TrainingError, shown
 from modscope.runs import Run
 from modscope.runs.folder import RECIPE
 from modscope.training.interruption import interruption
@@ -27,6 +27,7 @@ from modscope.training.trainer import available_threads
 __all__ = ["FAILED", "Ended", "Progress", "pace", "parsed_seeds", "train_each", "train_seeds"]
 
 FAILED = "failed"
+MOST_SEEDS = 10_000
 _EVERY = 0.25  # seconds between two words of a trainer and the process that started it
 
 
@@ -61,16 +62,18 @@ def parsed_seeds(text: str) -> list[int]:
     try:
         if ":" in text:
             start, end = (int(part) for part in text.split(":"))
-            seeds = list(range(start, end))
+            seeds: Sequence[int] = range(start, end) if end - start < 2**62 else range(2**62)
         else:
             seeds = [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"seeds {text!r}: expected 0:8 or 3,5,8") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"seeds {shown(text)}: expected 0:8 or 3,5,8") from error
     if not seeds:
-        raise InputError(f"seeds {text!r}: there is none")
+        raise InputError(f"seeds {shown(text)}: there is none")
+    if len(seeds) > MOST_SEEDS:
+        raise InputError(f"seeds {shown(text)}: expected at most {MOST_SEEDS} runs at once")
     if len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds {text!r}: one is there twice")
-    return seeds
+        raise InputError(f"seeds {shown(text)}: one is there twice")
+    return list(seeds)
 
 
 def train_each(

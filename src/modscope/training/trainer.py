@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError, TrainingError, UnknownName
+from modscope.errors import InputError, TrainingError, UnknownName, cause, shown
 from modscope.model import Transformer
 from modscope.training.engines import Batch, engine_for
 from modscope.training.optimisers import Stepper
@@ -169,13 +169,12 @@ class Trainer:
 
 
 def _device(name: str) -> torch.device:
+    if name.partition(":")[0] not in DEVICES:
+        raise UnknownName.of("device", name, DEVICES)
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
-        if name.partition(":")[0] not in DEVICES:
-            raise UnknownName.of("device", name, DEVICES) from error
-        raise InputError(f"device {name!r} cannot be used here: {reason}") from error
+        raise InputError(f"device {shown(name)} cannot be used here: {cause(error)}") from error
 
 
 def _first_weights(recipe: Recipe, seed: int) -> dict[str, Tensor]:
