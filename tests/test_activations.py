@@ -212,3 +212,27 @@ def test_what_cannot_be_resumed_is_refused() -> None:
         list(acts.resume({"mlp_post": np.zeros((7, 8, 13))}))
     with pytest.raises(InputError, match='positions="read"'):
         list(record(random_network({}), ModularTask(7), positions="all").resume({}))
+
+
+def test_a_part_of_a_picture_or_another_order_of_it_is_not_reordered() -> None:
+    x = xr.DataArray(
+        np.arange(49).reshape(7, 7),
+        dims=("a", "b"),
+        coords={"a": range(7), "b": range(7)},
+        attrs={"p": 7, "operation": "add"},
+    )
+    for part in (
+        x.isel(a=slice(0, 5), b=slice(0, 5)),
+        x.isel(a=slice(2, 7), b=slice(2, 7)),
+        x.isel(a=[3, 1, 0, 2, 4, 5, 6]),
+        x.isel(a=[0, 0, 1, 2, 3, 4, 5]),
+        x.isel(a=slice(0, 5), b=slice(0, 5)).drop_vars(["a", "b"]),
+        x.assign_coords(a=np.arange(7) + 0.5),
+        x.assign_coords(a=list("abcdefg")),
+    ):
+        with pytest.raises(InputError, match="expected"):
+            in_order(part, "c", "a")
+    units = in_order(x, "c", "a", operation="multiply")
+    np.testing.assert_array_equal(in_order(units, "a", "b", operation="multiply"), x[1:, 1:])
+    with pytest.raises(InputError, match=r"xarray\.DataArray"):
+        in_order(np.zeros((7, 7)), "c", "a")  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown
 
 __all__ = ["in_order"]
 
@@ -16,12 +16,15 @@ def in_order(x: xr.DataArray, first: str, second: str, *, operation: str | None 
     c is the answer of the operation (`x.attrs["operation"]`, else add): a + b or a - b mod p. For multiply
     p must be prime and only the residues 1..p-1 are kept, where a * b has an inverse. The two new axes stand
     where the two old ones stood; `in_order(y, "a", "b")` gives the same numbers back exactly.
-    Raises InputError for an operation without an inverse, UnknownName for axes other than a, b, c.
+    The modulus is `x.attrs["p"]`, else the size of the axes; each has to have all residues, in their order.
+    Raises InputError for a part of an axis or another order of it, for an operation without an inverse, UnknownName for axes other than a, b, c.
 
     >>> x = xr.DataArray(np.arange(9).reshape(3, 3), dims=("a", "b"))
     >>> in_order(x, "c", "a").values.tolist()
     [[0, 5, 7], [1, 3, 8], [2, 4, 6]]
     """
+    if not isinstance(x, xr.DataArray):
+        raise InputError(f"a {type(x).__name__}: expected an xarray.DataArray with two axes of a, b, c")
     for name in (first, second):
         if name not in ("a", "b", "c"):
             raise UnknownName.of("axis", name, ("a", "b", "c"))
@@ -33,16 +36,13 @@ def in_order(x: xr.DataArray, first: str, second: str, *, operation: str | None 
     operation = operation or x.attrs.get("operation", "add")
     if (first, second) == old:
         return x
-    if operation == "multiply":
-        x = _units(x, old)
-    p = _common_size(x, old)
-    residues = x[old[0]].values if old[0] in x.coords else np.arange(p)
+    x, p = _whole(x, old, operation)
+    residues = np.arange(p - x.sizes[old[0]], p)
     value = {
-        first: np.broadcast_to(residues[:, None], (p, p)),
-        second: np.broadcast_to(residues[None, :], (p, p)),
+        first: np.broadcast_to(residues[:, None], (len(residues), len(residues))),
+        second: np.broadcast_to(residues[None, :], (len(residues), len(residues))),
     }
-    modulus = p + 1 if operation == "multiply" else p
-    _complete(value, operation, modulus)
+    _complete(value, operation, p)
     offset = int(residues[0])
     axes = [x.get_axis_num(d) for d in old]
     values = np.moveaxis(x.values, axes, (0, 1))[value[old[0]] - offset, value[old[1]] - offset]
@@ -51,24 +51,44 @@ def in_order(x: xr.DataArray, first: str, second: str, *, operation: str | None 
     return result.assign_coords({first: residues, second: residues})
 
 
-def _common_size(x: xr.DataArray, axes: tuple[str, ...]) -> int:
-    sizes = [x.sizes[axis] for axis in axes]
-    if sizes[0] != sizes[1]:
+def _whole(x: xr.DataArray, axes: tuple[str, ...], operation: str) -> tuple[xr.DataArray, int]:
+    """The array over the residues that the operation can be inverted on, and the modulus; a part of one is refused."""
+    sizes = {axis: x.sizes[axis] for axis in axes}
+    if len(set(sizes.values())) != 1:
         raise InputError(
-            f"axes {axes[0]} and {axes[1]} have sizes {sizes[0]} and {sizes[1]}: expected p and p"
+            f"axes {axes[0]} and {axes[1]} have sizes {sizes[axes[0]]} and {sizes[axes[1]]}: expected p and p"
         )
-    return sizes[0]
+    size, least = sizes[axes[0]], 1 if operation == "multiply" else 0
+    starts = {axis: _start(x, axis) for axis in axes}
+    stated = x.attrs.get("p")
+    p = int(stated) if isinstance(stated, int | np.integer) else size + max(starts.values())
+    for axis, start in starts.items():
+        if start not in (0, least) or start + size != p:
+            raise InputError(
+                f"axis {axis} has {size} entries from {start}, mod {p}: expected all residues {least} to {p - 1}; "
+                "take a part of it after the order has changed"
+            )
+    if operation == "multiply":
+        if p < 3 or any(p % n == 0 for n in range(2, int(p**0.5) + 1)):
+            raise InputError(f"the order by c = a * b mod {p} needs a prime p: {p} is not")
+        x = x.isel({axis: slice(1 - start, None) for axis, start in starts.items()})
+    return x, p
 
 
-def _units(x: xr.DataArray, axes: tuple[str, ...]) -> xr.DataArray:
-    for axis in axes:
-        start = int(x[axis].values[0]) if axis in x.coords else 0
-        if start == 0:
-            x = x.isel({axis: slice(1, None)}).assign_coords({axis: np.arange(1, x.sizes[axis])})
-    p = x.sizes[axes[0]] + 1
-    if any(p % n == 0 for n in range(2, int(p**0.5) + 1)):
-        raise InputError(f"the order by c = a * b mod {p} needs a prime p: {p} is not")
-    return x
+def _start(x: xr.DataArray, axis: str) -> int:
+    """The first residue of an axis, on which each next one is one more; an axis without coordinates begins at 0."""
+    if axis not in x.coords:
+        return 0
+    values = x[axis].values
+    if (
+        values.dtype.kind not in "iuf"
+        or not len(values)
+        or not np.array_equal(values, values[0] + np.arange(len(values)))
+    ):
+        raise InputError(
+            f"axis {axis} has the coordinates {shown(values.tolist())}: expected the residues 0, 1, 2, ... in their order"
+        )
+    return int(values[0])
 
 
 def _complete(value: dict[str, np.ndarray], operation: str, p: int) -> None:
