@@ -17,7 +17,8 @@ def in_order(x: xr.DataArray, first: str, second: str, *, operation: str | None 
     p must be prime and only the residues 1..p-1 are kept, where a * b has an inverse. The two new axes stand
     where the two old ones stood; `in_order(y, "a", "b")` gives the same numbers back exactly.
     The modulus is `x.attrs["p"]`, else the size of the axes; each has to have all residues, in their order.
-    Raises InputError for a part of an axis or another order of it, for an operation without an inverse, UnknownName for axes other than a, b, c.
+    Raises InputError for a part of an axis or another order of it and for an operation without an inverse, UnknownName
+    for axes other than a, b, c.
 
     >>> x = xr.DataArray(np.arange(9).reshape(3, 3), dims=("a", "b"))
     >>> in_order(x, "c", "a").values.tolist()
@@ -81,7 +82,7 @@ def _start(x: xr.DataArray, axis: str) -> int:
         return 0
     values = x[axis].values
     if (
-        values.dtype.kind not in "iuf"
+        values.dtype.kind not in "iu"
         or not len(values)
         or not np.array_equal(values, values[0] + np.arange(len(values)))
     ):
