@@ -12,6 +12,7 @@ from modscope.analysis.inputs.attention import (
 )
 from modscope.analysis.inputs.equivalence import group_defects, relation_defects
 from modscope.analysis.inputs.ideal_waves import hand_made_wave, ideal_stream, places, reversed_sums
+from modscope.analysis.inputs.rebuilt import rebuilt_from, rebuilt_waves
 from modscope.analysis.inputs.waves import (
     head_frequencies,
     reversal_errors,
@@ -30,6 +31,8 @@ __all__ = [
     "places",
     "product_and_sum_of_waves",
     "product_parts",
+    "rebuilt_from",
+    "rebuilt_waves",
     "relation_defects",
     "reversal_errors",
     "reversed_sums",

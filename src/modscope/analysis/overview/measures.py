@@ -17,6 +17,7 @@ from modscope.analysis.inputs.attention import (
     score_shares,
 )
 from modscope.analysis.inputs.equivalence import RELATIONS, group_defects
+from modscope.analysis.inputs.rebuilt import rebuilt_waves
 from modscope.analysis.inputs.waves import head_frequencies, reversal_errors, token_hooks, wave_rows
 from modscope.analysis.neurons.waves import (
     cluster_summary,
@@ -33,7 +34,7 @@ from modscope.analysis.plane.symmetry import circulant_defects, even_fractions, 
 from modscope.analysis.tables import Table, table_of
 from modscope.analysis.weights.maps import map_gains
 from modscope.display import Shown
-from modscope.errors import UnknownName
+from modscope.errors import InputError, UnknownName
 from modscope.signal import noise_defects
 
 __all__ = ["MEASURES", "Measure", "measure_table"]
@@ -221,6 +222,33 @@ def _terms(acts: Activations, keys: Sequence[int]) -> Table:
     )
 
 
+def _rebuilt(acts: Activations, keys: Sequence[int]) -> Table:
+    if not keys:
+        raise InputError("the waves are rebuilt from key frequencies, and there are none")
+    found = {
+        hook: rebuilt_waves(acts, hook, keys)
+        for hook in ("embed", "q", "k", "v")
+        if hook in acts and "token" in acts[hook].dims
+    }
+    rows: list[tuple[object, ...]] = []
+    for hook, x in found.items():
+        for waves in x.waves.values.tolist():
+            one = x.sel(waves=waves)
+            own, shared = one.sel(phase="own"), one.sel(phase="one")
+            rows.append(
+                (
+                    hook,
+                    waves,
+                    *(float(v) for v in (own.r2, shared.r2, shared.control, shared.largest, shared.worst)),
+                    float(shared.worst_r2),
+                )
+            )
+    columns = ("hook", "frequencies", "R2", "one phase", "noise", "error", "worst", "its R2")
+    return Table(
+        "Waves before attention rebuilt; one phase: for each frequency, all dimensions", columns, tuple(rows)
+    )
+
+
 MEASURES: Mapping[str, Measure] = {
     name: Measure(name, says, table)
     for name, says, table in (
@@ -236,6 +264,7 @@ MEASURES: Mapping[str, Measure] = {
         ("outputs", "output phases against twice the input phases, matched filters", _outputs),
         ("gains", "gain of every linear map at the key frequencies", _gains),
         ("terms", "linear and quadratic terms before and after the nonlinearity", _terms),
+        ("rebuilt", "q, k, v and the embedding rebuilt from few frequencies and phases", _rebuilt),
         ("waves", "amplitude, phase and DC of every wave before attention (long)", _waves),
     )
 }
