@@ -70,6 +70,7 @@ ALLOWED: dict[str, set[str]] = {
         "analysis",
     },
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
+    "accessor": {"orders", "signal", "viewer"},
     "workbench": {
         "task",
         "model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 
 from modscope._version import __version__
@@ -39,9 +40,24 @@ __all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> object:
+    give_arrays_their_methods()
     if name not in _HOMES:
         raise AttributeError(f"module 'modscope' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    found = getattr(import_module(_HOMES[name]), name)
+    give_arrays_their_methods()
+    return found
+
+
+def give_arrays_their_methods() -> None:
+    """`x.ms` on every DataArray (`modscope.accessor`), as soon as there are DataArrays."""
+    xarray = sys.modules.get("xarray")
+    if xarray is not None and not hasattr(xarray.DataArray, "ms"):
+        xarray.register_dataarray_accessor("ms")(
+            lambda array: import_module("modscope.accessor").SignalAccessor(array)
+        )
+
+
+give_arrays_their_methods()
 
 
 def __dir__() -> list[str]:

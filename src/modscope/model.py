@@ -21,6 +21,7 @@ from modscope.residues import modulus
 
 __all__ = [
     "ACTIVATIONS",
+    "SHORT_NAMES",
     "Config",
     "Network",
     "PairMLP",
@@ -40,6 +41,9 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
     "identity": lambda x: x,
 }
+
+# What everybody writes for some hooks, as TransformerLens lets them.
+SHORT_NAMES = {"pre": "mlp_pre", "post": "mlp_post", "scores": "attn_scores", "attn": "pattern"}
 
 _FULL_HOOKS = {
     "embed": "hook_embed",
@@ -329,9 +333,11 @@ class Network:
     def hook_name(self, name: str) -> str:
         """The short name of a hook given by its short or full TransformerLens name.
 
-        >>> Transformer.initialised(TransformerConfig(5)).hook_name("blocks.0.mlp.hook_post")
-        'mlp_post'
+        >>> network = Transformer.initialised(TransformerConfig(5))
+        >>> network.hook_name("blocks.0.mlp.hook_post"), network.hook_name("post"), network.hook_name("scores")
+        ('mlp_post', 'mlp_post', 'attn_scores')
         """
+        name = SHORT_NAMES.get(name, name)
         for short in self.hooks:
             if name in (short, _FULL_HOOKS[short]):
                 return short

@@ -201,7 +201,7 @@ def _(x: Any, h: ByHand) -> None:
     right = rows_of_c(np.take_along_axis(h["logits"], ANSWER[..., None], -1))[..., 0]
     others = h["logits"].copy()
     np.put_along_axis(others, ANSWER[..., None], -np.inf, -1)
-    same(x.margin, right - rows_of_c(others.max(-1)), atol=5e-3)
+    same(x.lead, right - rows_of_c(others.max(-1)), atol=5e-3)
     assert ((x.split == "train").values == rows_of_c(h.train)).all()
 
 

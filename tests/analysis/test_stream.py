@@ -165,7 +165,7 @@ def test_a_stream_that_is_the_unembedding_agrees_with_it() -> None:
     np.testing.assert_allclose(steps.values, 1.0)
     turned = planted(small(p), "resid_post", W.T[(a + b + 1) % p].reshape(p, p, -1))
     np.testing.assert_allclose(
-        phase_agreement(turned, [2, 5]).exact.mean("feature"), 2 * np.pi * np.array([2, 5]) / p
+        phase_agreement(turned, [2, 5]).exact.mean("d_model"), 2 * np.pi * np.array([2, 5]) / p
     )
 
 

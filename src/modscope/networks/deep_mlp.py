@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modscope.errors import InputError, UnknownName
-from modscope.model import ACTIVATIONS, Network, _Pull
+from modscope.model import ACTIVATIONS, SHORT_NAMES, Network, _Pull
 from modscope.residues import modulus
 
 __all__ = ["DeepMLP", "DeepMLPConfig"]
@@ -139,6 +139,7 @@ class DeepMLP(Network):
         """The name in `hooks` of a hook given by its name there, its short name (of the last layer), or its
         full TransformerLens name."""
         count = len(self.config.hidden)
+        name = SHORT_NAMES.get(name, name)
         outer = {"hook_embed": "embed", "hook_logits": "logits"}
         if (known := outer.get(name, name)) in self.hooks:
             return known

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from modscope.errors import InputError, UnknownName
-from modscope.model import ACTIVATIONS, Network, Positions
+from modscope.model import ACTIVATIONS, SHORT_NAMES, Network, Positions
 from modscope.networks.layered_config import LayeredConfig
 from modscope.networks.parts import normalised, rotated
 from modscope.networks.templates import sequence_tokens
@@ -128,6 +128,7 @@ class LayeredTransformer(Network):
         """The name in `hooks` of a hook given by its name there, its short name (of the last layer), or its
         full TransformerLens name."""
         last = self.config.n_layers - 1
+        name = SHORT_NAMES.get(name, name)
         for hook in self.hooks:
             if name == hook or name == _OUTER.get(hook):
                 return hook

@@ -1,4 +1,4 @@
-"""Every example with its answer, guess, loss and margin, in the order (c, a)."""
+"""Every example with its answer, guess, loss and lead, in the order (c, a)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def examples(acts: Activations) -> xr.Dataset:
     """A table of all pairs: axes (c, a) where the task has that order, else (a, b).
 
     Variables: a, b (residues), label, guess (the largest logit), split ("train", "test" or ""), logit (of the
-    label), margin (that minus the largest other one; negative where the guess is wrong), loss (float64, nats).
+    label), lead (that minus the largest other one; negative where the guess is wrong), loss (float64, nats).
     For multiplication the order leaves out pairs with a 0.
 
     >>> from modscope.activations import record
@@ -45,7 +45,7 @@ def examples(acts: Activations) -> xr.Dataset:
         "guess": logits.argmax(axis=-1),
         "split": split,
         "logit": wanted,
-        "margin": wanted - others.max(axis=-1),
+        "lead": wanted - others.max(axis=-1),
         "loss": cross_entropy(logits, labels),
     }
     return _ordered(columns, acts)

@@ -21,7 +21,7 @@ def center_phasors(
 ) -> xr.DataArray:
     """The phasor of every row c about its centre c/2: row c at frequency k is |Z| cos(w_k(a - c/2) + arg Z).
 
-    Z(k, c, feature) = (2/p) sum_a x[c, a] e^{-i w_k (a - c/2)}, with c in 0..p-1. Its real part is the
+    Z(k, c, ...) = (2/p) sum_a x[c, a] e^{-i w_k (a - c/2)}, with c in 0..p-1, and the axes of the hook. Its real part is the
     envelope, the weight of the cosine about c/2; its imaginary part belongs to the odd part and is 0 where
     the activation is even. c/2 of c + p is c/2 + p/2, where the cosine has the sign (-1)^k: as a function of
     c the envelope of an odd frequency changes sign after p.
@@ -44,34 +44,38 @@ def center_phasors(
     scale = np.where(2 * np.asarray(ks) == p, 1.0, 2.0) / p
     total *= (scale[:, None] * np.exp(0.5j * w[:, None] * n))[..., None]
     coords = {"k": list(ks), "c": n}
+    axes = {dim: size for dim, size in acts.axes_of(hook).items() if dim not in ("a", "b")}
+    values = total.reshape(len(ks), p, *axes.values())
     return xr.DataArray(
-        total, dims=("k", "c", "feature"), coords=coords, name=hook, attrs={"hook": hook, "p": p}
+        values, dims=("k", "c", *axes), coords=coords, name=hook, attrs={"hook": hook, "p": p}
     )
 
 
 def envelope_fit(Z: xr.DataArray) -> xr.Dataset:
     """How well the weight of each cosine follows one wave of c: Re Z(c) = Re(P e^{i w_k c/2}).
 
-    Z(k, c, feature) from `center_phasors`. Variables over k: even, the share of |Z|^2 in the real part;
-    fve, the share of the envelope's energy in that one wave, over all features; amplitude (k, feature)
-    and phase (k, feature): those of P. Without any wave at k, NaN.
+    Z(k, c, ...) from `center_phasors`. Variables over k: even, the share of |Z|^2 in the real part;
+    fve, the share of the envelope's energy in that one wave, over all features; amplitude (k, ...)
+    and phase (k, ...): those of P. Without any wave at k, NaN.
     """
     p, c = int(Z.attrs["p"]), Z.c.values
     k = Z.k.values
     turn = np.exp(-0.5j * 2 * np.pi / p * k[:, None] * c)
-    P = 2 / p * np.einsum("kc,kcf->kf", turn, Z.values.real)
+    flat = Z.values.reshape(len(k), len(c), -1)
+    P = 2 / p * np.einsum("kc,kcf->kf", turn, flat.real)
     fitted = (np.conj(turn)[..., None] * P[:, None]).real
-    envelope = np.sum(Z.values.real**2, axis=(1, 2))
-    size = np.sum(abs(Z.values) ** 2, axis=(1, 2))
-    left = np.sum((Z.values.real - fitted) ** 2, axis=(1, 2))
+    envelope = np.sum(flat.real**2, axis=(1, 2))
+    size = np.sum(abs(flat) ** 2, axis=(1, 2))
+    left = np.sum((flat.real - fitted) ** 2, axis=(1, 2))
+    dims, P = ("k", *Z.dims[2:]), P.reshape(len(k), *Z.shape[2:])
     with np.errstate(divide="ignore", invalid="ignore"):
         even, fve = envelope / size, 1 - left / envelope
     return xr.Dataset(
         {
             "even": (("k",), even),
             "fve": (("k",), fve),
-            "amplitude": (("k", "feature"), abs(P)),
-            "phase": (("k", "feature"), np.angle(P)),
+            "amplitude": (dims, abs(P)),
+            "phase": (dims, np.angle(P)),
         },
         {"k": k},
         attrs=dict(Z.attrs),
@@ -93,9 +97,9 @@ def phase_agreement(
     holds the cosines about c/2, which are no part of that. Exact: the phase of the coefficient on
     e^{i w_k(a+b)} over all pairs. Two unrelated phases differ by pi/2 on average.
 
-    Variables: by_row(k, row, feature), exact(k, feature): absolute differences, mean over everything is the
+    Variables: by_row(k, row, d_model), exact(k, d_model): absolute differences, mean over everything is the
     summary; by_row_control and exact_control (control): the same summary with the dimensions of W_U
-    permuted at random (seeded); weight(k, feature): |U| |R|, to average with; cosine(k): the real part of
+    permuted at random (seeded); weight(k, d_model): |U| |R|, to average with; cosine(k): the real part of
     the normalised inner product of U and R over the dimensions, 1 if R is U times one positive number.
     Raises InputError where not applicable.
     """
@@ -108,11 +112,11 @@ def phase_agreement(
         cosine = np.sum(R * U.conj(), axis=1).real / np.sqrt(np.sum(abs(R) ** 2, 1) * np.sum(abs(U) ** 2, 1))
     return xr.Dataset(
         {
-            "by_row": (("k", "row", "feature"), _distance(rows, U[:, None])),
-            "exact": (("k", "feature"), _distance(R, U)),
+            "by_row": (("k", "row", "d_model"), _distance(rows, U[:, None])),
+            "exact": (("k", "d_model"), _distance(R, U)),
             "by_row_control": (("control",), [float(_distance(rows, U[:, None, o]).mean()) for o in orders]),
             "exact_control": (("control",), [float(_distance(R, U[:, o]).mean()) for o in orders]),
-            "weight": (("k", "feature"), abs(R) * abs(U)),
+            "weight": (("k", "d_model"), abs(R) * abs(U)),
             "cosine": (("k",), cosine),
         },
         {"k": list(ks), "row": np.arange(p)},

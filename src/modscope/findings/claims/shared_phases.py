@@ -37,8 +37,8 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "bars",
         [str(k) for k in bench.ks],
         {
-            "exact": found.exact.mean("feature").values.tolist(),
-            "by row": found.by_row.mean(("row", "feature")).values.tolist(),
+            "exact": found.exact.mean("d_model").values.tolist(),
+            "by row": found.by_row.mean(("row", "d_model")).values.tolist(),
         },
         "key frequency",
         "mean distance of phases, rad",

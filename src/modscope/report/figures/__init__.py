@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from modscope.report.figures.answers import draw_energy, draw_logits, draw_losses, draw_margins
+from modscope.report.figures.answers import draw_energy, draw_leads, draw_logits, draw_losses
 from modscope.report.figures.frequencies import draw_clusters, draw_spectra
 from modscope.report.figures.specimens import draw_neuron, draw_wave
 
 __all__ = [
     "draw_clusters",
     "draw_energy",
+    "draw_leads",
     "draw_logits",
     "draw_losses",
-    "draw_margins",
     "draw_neuron",
     "draw_spectra",
     "draw_wave",

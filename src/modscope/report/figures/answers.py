@@ -16,7 +16,7 @@ from modscope.report.scales import Axis, axis_over, share_tick
 from modscope.report.style import TERM_COLOURS, colour_of
 from modscope.report.words import answer, loss_text, number_text, percent
 
-__all__ = ["draw_energy", "draw_logits", "draw_losses", "draw_margins", "rows_axis"]
+__all__ = ["draw_energy", "draw_leads", "draw_logits", "draw_losses", "rows_axis"]
 
 
 def rows_axis(names: list[str], label: str = "") -> Axis:
@@ -167,7 +167,7 @@ def draw_energy(look: Look) -> Markup:
     return panels(bars, dots)
 
 
-def draw_margins(look: Look) -> Markup:
+def draw_leads(look: Look) -> Markup:
     """The loss of every pair on a logarithmic scale, and how far the right logit is above the next one."""
     table = look.summary.examples
     first, second = (str(name) for name in table.loss.dims)
@@ -185,13 +185,13 @@ def draw_margins(look: Look) -> Markup:
         bar=ColourBar(low, high, "log₁₀ loss"),
         name="examples",
     )
-    return panels(heat, _margin_histogram(look))
+    return panels(heat, _lead_histogram(look))
 
 
-def _margin_histogram(look: Look) -> Markup:
+def _lead_histogram(look: Look) -> Markup:
     table = look.summary.examples
-    margins = table.margin.values
-    finite = margins[np.isfinite(margins)]
+    leads = table.lead.values
+    finite = leads[np.isfinite(leads)]
     edges = np.histogram_bin_edges(finite if finite.size else np.zeros(1), 60)
     marks: list[Mark] = []
     legend, top = [], [0.0]
@@ -200,13 +200,13 @@ def _margin_histogram(look: Look) -> Markup:
         ("test", "var(--key-1)", "other pairs"),
         ("", "var(--key-1)", "all pairs"),
     ):
-        wanted = margins[table.split.values == name]
+        wanted = leads[table.split.values == name]
         if wanted.size and np.isfinite(wanted).all():
             heights = np.histogram(wanted, edges, density=True)[0]
             marks.append(Steps(edges, heights, colour))
             legend.append((colour, label))
             top += heights.tolist()
-    x = axis_over(edges, "margin: the answer's logit minus the largest other one", zero=True)
+    x = axis_over(edges, "lead: the answer's logit minus the largest other one", zero=True)
     return chart(
         [*marks, Rule(0.0, "wrong | right", inside=False)],
         x=x,

@@ -23,7 +23,7 @@ def examples_section(look: Look) -> Section:
             w["label"],
             w["guess"],
             w["split"] or "–",
-            number_text(w["margin"]),
+            number_text(w["lead"]),
             loss_text(w["loss"]),
         ]
         for w in worst
@@ -39,8 +39,8 @@ def examples_section(look: Look) -> Section:
             else "Even right answers differ in how safe they are."
         ),
         "A mean loss is mostly the loss of its few worst pairs.",
-        ("Cross-entropy of each pair in float64; margin: the answer's logit minus the largest other one.",),
-        figures.draw_margins(look),
-        "Loss of every pair as a heat map, and histograms of margins.",
-        (Table(("a", "b", "answer", "guess", "split", "margin", "loss"), rows, "The largest losses"),),
+        ("Cross-entropy of each pair in float64; lead: the answer's logit minus the largest other one.",),
+        figures.draw_leads(look),
+        "Loss of every pair as a heat map, and histograms of leads.",
+        (Table(("a", "b", "answer", "guess", "split", "lead", "loss"), rows, "The largest losses"),),
     )
