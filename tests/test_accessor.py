@@ -49,7 +49,7 @@ def test_axes_are_the_residues_that_there_are() -> None:
 def test_even_about_half_c_is_symmetric() -> None:
     x = picture(7)
     even = x.ms.in_order("c", "a").ms.even("c", "a")
-    xr.testing.assert_allclose(even.ms.in_order("a", "b"), ((x + x.ms.swap()) / 2).transpose(*x.dims))
+    np.testing.assert_allclose(even.ms.in_order("a", "b"), (x.values + x.values.swapaxes(0, 1)) / 2)
     odd = x.ms.in_order("c", "a").ms.odd("c")
     xr.testing.assert_allclose(even + odd, x.ms.in_order("c", "a"))
 
