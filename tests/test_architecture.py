@@ -71,6 +71,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
     "accessor": {"orders", "signal", "viewer"},
+    "citing": {"checkpoints"},
+    "reproduce": {"activations", "analysis", "losses"},
     "workbench": {
         "task",
         "model",

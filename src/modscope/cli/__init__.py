@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from modscope._version import __version__
 from modscope.cli.ablate import ablate
+from modscope.cli.cite import cite
 from modscope.cli.convert import convert
 from modscope.cli.demo import demo
 from modscope.cli.findings import findings
@@ -18,6 +19,7 @@ from modscope.cli.inspect import inspect
 from modscope.cli.measure import measure
 from modscope.cli.progress import progress
 from modscope.cli.report import report
+from modscope.cli.reproduce import reproduce
 from modscope.cli.scope import live
 from modscope.cli.sweep import sweep
 from modscope.cli.sweep_report import sweep_report
@@ -80,6 +82,8 @@ app.add_typer(sweep)
 app.command()(progress)
 app.command()(sweep_report)
 app.command()(live)
+app.command()(reproduce)
+app.command()(cite)
 
 
 def main() -> None:
