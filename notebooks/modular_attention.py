@@ -130,7 +130,9 @@ measure_table(acts, "symmetry", keys)
 # %%
 parts = analysis.inputs.reversed_sums(analysis.inputs.hand_made_wave(p))
 centres = ["shift/2", "shift/2 + p/2"]
-ms.show(parts, x="n", play="shift", overlay="part", markers=centres, select={"shift": 30}, precision="int16")
+ms.show(
+    parts, p=p, x="n", play="shift", overlay="part", markers=centres, select={"shift": 30}, precision="int16"
+)
 
 # %% [markdown]
 # The idealised stream: unit cosines about c/2 of each key frequency, and (frequency 0) their sum. a and b lie at equal

@@ -165,6 +165,34 @@ class View:
         """A picture of all views as they start, drawn by matplotlib."""
         return picture.drawn(self, dpi=dpi, kind=kind)
 
+    def figure(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        width: float = 6.5,
+        height: float | None = None,
+        size: float = 9.0,
+        font: str = "sans-serif",
+        dpi: int = 300,
+    ) -> Path:
+        """Writes the view as it starts as a figure for print: .svg, .pdf or .png, by the suffix. Returns the path.
+
+        width and height in inches, size of the text in points; font: a family that matplotlib finds, or serif,
+        sans-serif, monospace. Text stays text in the SVG, and the PDF embeds TrueType. The title is left out where it is empty.
+        Raises InputError for another suffix, or where the view is one of several in an output.
+        """
+        from modscope.viewer.printing import KINDS, printed
+
+        target = Path(path)
+        kind = target.suffix.lstrip(".").lower()
+        if kind not in KINDS:
+            raise InputError(
+                f"cannot print as {target.name!r}: expected a name that ends in .svg, .pdf or .png"
+            )
+        return _written(
+            target, printed(self, kind, width=width, height=height, size=size, font=font, dpi=dpi)
+        )
+
     def frames(self, folder: str | os.PathLike[str], *, every: int = 1, dpi: int = 110) -> list[Path]:
         """Writes one PNG for each index of the play axis (of the first view), numbered from 0; returns the paths."""
         target = Path(folder)
