@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from tests.viewer.conftest import _some_chromium, browser_type_launch_args, screen
+from tests.viewer.conftest import _some_chromium, _tab, browser_type_launch_args, screen
 
 import modscope as ms
 from modscope import display
@@ -15,7 +15,7 @@ from modscope.analysis import answer, inputs, neurons, overview, plane, relation
 from modscope.analysis.tables import Table
 from modscope.training.recipe import Recipe
 
-__all__ = ["_some_chromium", "browser_type_launch_args", "screen"]
+__all__ = ["_some_chromium", "_tab", "browser_type_launch_args", "screen"]
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.viewer.conftest import _some_chromium, _tab, browser_type_launch_args, screen
 
-from tests.viewer.conftest import _some_chromium, browser_type_launch_args, screen
-
-__all__ = ["_some_chromium", "browser_type_launch_args", "screen"]
+__all__ = ["_some_chromium", "_tab", "browser_type_launch_args", "screen"]
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow

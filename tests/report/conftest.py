@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.viewer.conftest import _some_chromium, browser_type_launch_args, screen
+from tests.viewer.conftest import _some_chromium, _tab, browser_type_launch_args, screen
 
-__all__ = ["_some_chromium", "browser_type_launch_args", "screen"]
+__all__ = ["_some_chromium", "_tab", "browser_type_launch_args", "screen"]
