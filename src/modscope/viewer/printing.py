@@ -49,7 +49,7 @@ def printed(
     return out.getvalue()
 
 
-def _style(size: float, font: str) -> dict[str, Any]:
+def _style(size: float, font: str) -> Any:
     return {
         "font.family": [font],
         "font.size": size,
