@@ -74,7 +74,7 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Any setting of recipe.toml, e.g. optimiser.grokfast=2; may be repeated."),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="auto, fast, exact or plain.")] = None,
+    engine: Annotated[str | None, typer.Option(help="auto, fast, exact, plain or many.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads; 0 for as many as there are cores.")] = None,
     events: Annotated[

@@ -111,6 +111,10 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other processes write here."""
         self._lock.close()
 
     @property

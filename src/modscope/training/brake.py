@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-__all__ = ["Brake"]
+__all__ = ["CUT", "LEAST", "RECOVERY", "TURNED", "Brake"]
 
 TURNED, CUT, RECOVERY, LEAST = -0.3, 0.5, 1.03, 0.05
 

@@ -18,7 +18,7 @@ from modscope.training.tables import Pairs
 __all__ = ["Batch", "Engine", "PlainEngine", "engine_for"]
 
 Config = TransformerConfig | PairMLPConfig
-ENGINES = ("auto", "fast", "exact", "plain")
+ENGINES = ("auto", "fast", "exact", "plain", "many")
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,14 @@ def engine_for(
     """The fastest engine that can train this network, and why it is the one.
 
     choice: "auto", "fast" (compiled, CPU, ReLU, cross-entropy), "exact" (the same with weights folded in float64)
-    or "plain".
+    "plain", or "many", which trains one network as it trains many in a stack (`modscope.training.many`).
     """
     if choice not in ENGINES:
         raise UnknownName.of("engine", choice, ENGINES)
+    if choice == "many":
+        from modscope.training.many import ManyEngine
+
+        return ManyEngine(config), "many engine, one network"
     why = _obstacle(config, loss, device)
     if choice in ("fast", "exact") and why:
         raise InputError(f"the {choice} engine cannot train this network: {why}; use engine plain")

@@ -12,7 +12,7 @@ from torch import Tensor
 from modscope.training.brake import Brake
 from modscope.training.recipe import Optimiser, Schedule
 
-__all__ = ["Stepper", "scheduled"]
+__all__ = ["Stepper", "rates_of", "scheduled"]
 
 
 def scheduled(schedule: Schedule, step: int, constant: float) -> float:
@@ -29,6 +29,18 @@ def scheduled(schedule: Schedule, step: int, constant: float) -> float:
         return (before[-1] if before else after[0])[1]
     (start, low), (end, high) = before[-1], after[0]
     return low + (high - low) * (step - start) / (end - start)
+
+
+def rates_of(how: Optimiser, step: int) -> tuple[float, float]:
+    """Learning rate and weight decay of a step by the recipe alone; the first step is number 0.
+
+    >>> rates_of(Optimiser(), 5)
+    (0.0005, 1.0)
+    """
+    rate = scheduled(how.learning_rate_schedule, step, how.learning_rate)
+    if how.warmup:
+        rate *= min(step / how.warmup, 1.0)
+    return rate, scheduled(how.weight_decay_schedule, step, how.weight_decay)
 
 
 class Stepper:
@@ -57,11 +69,7 @@ class Stepper:
 
     def rates(self, step: int) -> tuple[float, float]:
         """Learning rate and weight decay of a step; the first step is number 0."""
-        how = self.how
-        rate = scheduled(how.learning_rate_schedule, step, how.learning_rate)
-        if how.warmup:
-            rate *= min(step / how.warmup, 1.0)
-        decay = scheduled(how.weight_decay_schedule, step, how.weight_decay)
+        rate, decay = rates_of(self.how, step)
         return self.fixed.get("learning_rate", rate), self.fixed.get("weight_decay", decay)
 
     def decay_time(self, step: int) -> float:

@@ -30,7 +30,17 @@ from modscope.training.steering import Event, Steering, events_text, read_events
 from modscope.training.stopping import STEPS, Settling, reason_to_stop
 from modscope.training.trainer import Trainer, quiet_machine
 
-__all__ = ["INTERRUPTED", "Status", "checkpoint_is_due", "has_ended", "resume", "train"]
+__all__ = [
+    "INTERRUPTED",
+    "Status",
+    "Training",
+    "checkpoint_is_due",
+    "environment",
+    "has_ended",
+    "resume",
+    "state_to_go_on_from",
+    "train",
+]
 
 INTERRUPTED = "interrupted"
 _FLUSH_SECONDS = 1.0
@@ -93,7 +103,7 @@ def train(
     events = sorted((event.checked(recipe.task.p) for event in steering.events), key=lambda e: e.step)
     with RunFolder.create(folder, recipe=recipe.to_toml(), environment=environment(trainer)) as place:
         try:
-            _Training(trainer, place, watch, stop, steering, events).run()
+            Training(trainer, place, watch, stop, steering, events).run()
         except TrainingError:
             place.give_up()
             raise
@@ -121,10 +131,10 @@ def resume(
             recipe = Recipe.from_dict(_recipe_values(Path(folder)))
             if steps:
                 recipe = replace(recipe, stop=replace(recipe.stop, steps=steps))
-            state = _state_to_go_on_from(place, recipe)
+            state = state_to_go_on_from(place, recipe)
             written = Path(folder) / EVENTS
             events = read_events(written, recipe.task.p) if written.is_file() else []
-            training = _Training(Trainer(recipe), place, watch, stop, steering, events)
+            training = Training(Trainer(recipe), place, watch, stop, steering, events)
             training.go_back(state)
             place.write_recipe(recipe.to_toml())
             place.write_environment(environment(training.trainer), training.trainer.epoch)
@@ -139,9 +149,7 @@ def has_ended(folder: RunFolder, steps: int = 0) -> bool:
     return not (folder.finished == STEPS and steps > folder.epochs[-1])
 
 
-def _state_to_go_on_from(
-    folder: RunFolder, recipe: Recipe
-) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def state_to_go_on_from(folder: RunFolder, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """What `resume.safetensors` holds; None where the process died before it wrote the first one.
 
     Raises RunError where it is missing later, or is of another recipe (when to stop and what to keep may differ), or
@@ -229,7 +237,7 @@ class _State:
     recipe: dict[str, Any]
 
 
-class _Training:
+class Training:
     """One process's share of a run: a trainer, the folder it writes to, and who watches."""
 
     def __init__(
@@ -272,7 +280,7 @@ class _Training:
         with quiet_machine(self.trainer.torch_threads), interruption() as interrupted:
             start, first = time.monotonic(), self.trainer.epoch
             while True:
-                reason = self._record_and_judge()
+                reason = self.judge()
                 if not reason and (interrupted() or self.stop()):
                     reason = INTERRUPTED
                 if reason:
@@ -287,9 +295,9 @@ class _Training:
                     start = time.monotonic()
                 if epoch % self.recipe.keep.losses == 0:
                     pace = (epoch - first) / max(time.monotonic() - start, 1e-9)
-                    self._note(epoch, batch)
+                    self.note(epoch, batch)
                     self._show(epoch, batch, self.test, pace)
-            self._end(reason)
+            self.end(reason)
 
     def _waited(self, interrupted: Stop) -> float:
         """Waits while the steering says so; returns the seconds that took."""
@@ -325,7 +333,7 @@ class _Training:
             f"the last checkpoint, of epoch {epochs[-1]}, is kept" if epochs else "there is no checkpoint yet"
         )
 
-    def _record_and_judge(self) -> str:
+    def judge(self) -> str:
         """Evaluate and write what is due at this epoch; returns why to stop."""
         epoch, keep = self.trainer.epoch, self.recipe.keep
         last = epoch >= self.recipe.stop.steps
@@ -360,7 +368,8 @@ class _Training:
         every, age = self.recipe.stop.begin_anew, self.trainer.age
         return bool(every and age and age % every == 0)
 
-    def _note(self, epoch: int, batch: Batch) -> None:
+    def note(self, epoch: int, batch: Batch) -> None:
+        """Take down the loss of a step, and what was measured before it."""
         test = self.measured.get("test")
         self.rows.append(
             {
@@ -420,13 +429,14 @@ class _Training:
         }
         self.folder.write_resume(self.trainer.state(), state)
 
-    def _end(self, reason: str) -> None:
+    def end(self, reason: str) -> None:
+        """Write what belongs to the end of a run, and why it is one."""
         trainer = self.trainer
         self._write_resume()
         scores = trainer.scores()
         if reason != INTERRUPTED:
             self._write_checkpoint()
-            self._note(trainer.epoch, scores["train"])
+            self.note(trainer.epoch, scores["train"])
             self._flush()
         self.folder.finish(reason)
         self._show(trainer.epoch, scores["train"], scores["test"], finished=reason)

@@ -24,7 +24,7 @@ from modscope.training.recipe import Recipe
 from modscope.training.running import INTERRUPTED, Status, resume, train
 from modscope.training.trainer import available_threads
 
-__all__ = ["FAILED", "Ended", "Progress", "pace", "parsed_seeds", "train_each", "train_seeds"]
+__all__ = ["FAILED", "Ended", "Progress", "ended_run", "pace", "parsed_seeds", "train_each", "train_seeds"]
 
 FAILED = "failed"
 MOST_SEEDS = 10_000
@@ -84,15 +84,22 @@ def train_each(
 ) -> Iterator[Ended]:
     """Train each recipe into its folder, one thread each; yields how each one ended, as it ends.
 
+    Where the recipes ask for engine "many", or for "auto" and it pays, they are trained in a stack (`train_many`).
+
     A run that has not ended is gone on with, one that has is left as it is, so the same call continues after an
     interruption. A run that fails, such as by a loss that is no longer a number, is said to have and the others go on. After
     Ctrl-C or SIGTERM those that train stop between two steps and are yielded, and no other is begun. Raises InputError
     before anything is trained where a folder holds a run of another recipe.
     """
-    workers = min(workers or available_threads(), len(recipes))
     single = {folder: replace(recipe, threads=1) for folder, recipe in recipes.items()}
     for folder, recipe in single.items():
         _refuse_another_recipe(folder, recipe)
+    from modscope.training.many import pays, train_many
+
+    if all(_in_a_stack(recipe, pays(recipe, len(recipes))) for recipe in recipes.values()):
+        yield from train_many(single, watch=watch)
+        return
+    workers = min(workers or available_threads(), len(recipes))
     # Processes: threads would share one interpreter between the parts that are not compiled.
     context = multiprocessing.get_context("spawn")
     with (
@@ -120,6 +127,10 @@ def train_each(
             raise TrainingError("a trainer was ended from outside; the same call goes on") from error
         finally:
             _stop(stop, jobs)
+
+
+def _in_a_stack(recipe: Recipe, pays: bool) -> bool:
+    return recipe.engine == "many" or (recipe.engine == "auto" and pays)
 
 
 def _stop(stop: threading.Event, jobs: Iterable[Future[Ended]]) -> None:
@@ -245,10 +256,17 @@ def _train_one(recipe: Recipe, folder: Path, stop: Any, told: Any) -> Ended:
             run = train(recipe, folder, watch=wire.watch, stop=wire.stopped)
     except ModscopeError as error:
         return Ended(folder, FAILED, f"seed {recipe.seed}: {error}")
+    return _ended(run, folder, recipe, trained=wire.trained)
+
+
+def ended_run(folder: Path, recipe: Recipe) -> Ended:
+    """How the run in a folder has ended."""
+    return _ended(Run.open(folder), folder, recipe)
+
+
+def _ended(run: Run, folder: Path, recipe: Recipe, *, trained: bool = True) -> Ended:
     begun = f" (begun anew at step {', '.join(map(str, run.begun_anew))})" if run.begun_anew else ""
-    return Ended(
-        folder, run.finished, f"seed {recipe.seed}: {_losses(run)}{run.finished}{begun}", wire.trained
-    )
+    return Ended(folder, run.finished, f"seed {recipe.seed}: {_losses(run)}{run.finished}{begun}", trained)
 
 
 def _losses(run: Run) -> str:

@@ -18,7 +18,7 @@ from modscope.training.recipe import Recipe
 from modscope.training.steering import Event, without_frequency
 from modscope.training.tables import Pairs
 
-__all__ = ["Trainer", "available_threads", "quiet_machine"]
+__all__ = ["Trainer", "available_threads", "device_named", "first_weights", "quiet_machine"]
 
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -61,7 +61,7 @@ class Trainer:
         self.recipe = recipe
         self.task = recipe.modular_task
         self.threads = recipe.threads or available_threads()
-        self.device = _device(recipe.device)
+        self.device = device_named(recipe.device)
         masks = self.task.masks()
         self.train_pairs = Pairs.of(self.task, masks["train"]).tiled().to(self.device)
         self.test_pairs = Pairs.of(self.task, masks["test"]).tiled().to(self.device)
@@ -78,7 +78,7 @@ class Trainer:
             device=recipe.device,
             threads=self.threads,
         )
-        first = _first_weights(recipe, recipe.seed + 1000 * self.attempt)
+        first = first_weights(recipe, recipe.seed + 1000 * self.attempt)
         self.weights = {name: w.to(self.device).requires_grad_() for name, w in first.items()}
         self.stepper = Stepper(self.weights, recipe.optimiser, fixed=self.fixed)
 
@@ -168,7 +168,8 @@ class Trainer:
         self.epoch = epoch
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """The device of that name, if it can be used here."""
     if name.partition(":")[0] not in DEVICES:
         raise UnknownName.of("device", name, DEVICES)
     try:
@@ -177,7 +178,8 @@ def _device(name: str) -> torch.device:
         raise InputError(f"device {shown(name)} cannot be used here: {cause(error)}") from error
 
 
-def _first_weights(recipe: Recipe, seed: int) -> dict[str, Tensor]:
+def first_weights(recipe: Recipe, seed: int) -> dict[str, Tensor]:
+    """The initial weights of a recipe with that seed, by full name."""
     shape = recipe.network
     network = Transformer.initialised(recipe.config, seed=seed)
     scale = dict.fromkeys(network.weights, shape.init_scale)
