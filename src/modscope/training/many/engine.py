@@ -56,9 +56,10 @@ class ManyEngine(Engine):
         def tables(weights: dict[str, Tensor], a: Tensor, b: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
             return pair_tables(weights, self.config, Pairs(a, b, labels)).tensors()
 
-        *rest, C = torch.func.vmap(tables)(dict(stack), pairs.a, pairs.b, pairs.labels)
+        made = torch.func.vmap(tables)(dict(stack), pairs.a, pairs.b, pairs.labels)
+        base, left, right, w_left, w_right, C = made
         rows = cell_rows if pairs.cells is not None else bag_rows
-        u = rows(*rest, pairs)
+        u = rows(base, left, right, w_left, w_right, pairs)
         neurons = C.shape[1]
         logits = torch.baddbmm(u[..., neurons:], torch.relu(u[..., :neurons]), C)
         return torch.nn.functional.pad(logits, (0, 1))

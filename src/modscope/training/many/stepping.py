@@ -56,9 +56,9 @@ class ManyStepper:
         pairs = [rates_of(how, step) for step in range(min(recipe.stop.steps + 1, self.rates.shape[1]))]
         for table, values in zip((self.rates, self.decays), zip(*pairs, strict=True), strict=True):
             table[i, : len(values)] = torch.tensor(values, dtype=torch.float64)
-        values = (*how.betas, how.epsilon, how.brake_below, float(how.update_clipping))
-        for name, value in zip(self.how, values, strict=True):
-            self.how[name][i] = value
+        own = (*how.betas, how.epsilon, how.brake_below, float(how.update_clipping))
+        for name, number in zip(self.how, own, strict=True):
+            self.how[name][i] = number
 
     @torch.no_grad()
     def step(self, grads: Mapping[str, Tensor]) -> None:

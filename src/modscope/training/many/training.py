@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,7 +147,7 @@ class _Queue:
                 self._left(i)
                 yield ended
 
-    def _entered(self, slots: Slots, i: int) -> Iterator[Ended]:
+    def _entered(self, slots: Slots, i: int) -> Generator[Ended, None, bool]:
         """Put the next run that has not ended into place i; whether there was one."""
         while self.waiting:
             folder, recipe = self.waiting.popleft()
