@@ -36,6 +36,14 @@ def test_key_follows_from_recipe_and_looks_alone() -> None:
     assert Unit.from_dict(unit.to_dict()).key == unit.key
 
 
+def test_recipes_of_other_seeds_are_what_they_would_be_alone() -> None:
+    for axes in ({"seed": [3, 0, 5], "task.p": [5, 6]}, {"task.p": [5, 6], "seed": [3, 0, 5]}):
+        for unit in Plan.from_dict({"preset": "quick", "settings": SETTINGS, "axes": axes}).units:
+            alone = Plan.from_dict({"preset": "quick", "settings": SETTINGS | dict(unit.axes)}).units[0]
+            assert unit.recipe == alone.recipe
+            assert unit.key == alone.key == Unit("", {}, unit.recipe, unit.looks).key
+
+
 def test_cases_share_what_stands_above_them(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text('preset = "quick"\n[stop]\nsteps = 77\n')
     plan = Plan.from_dict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import itertools
 import json
@@ -54,6 +55,7 @@ class Unit:
     axes: Mapping[str, Any]
     recipe: Recipe
     looks: Looks
+    changes: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -62,7 +64,7 @@ class Unit:
         Settings that have their defaults are left out: a later modscope with more of them finds the same names.
         """
         looks = {"claims": self.looks.claims, "findings": self.looks.findings, "seed": self.looks.seed}
-        own = _changes(self.recipe, Recipe())
+        own = self.changes or _changes(self.recipe, Recipe())
         text = json.dumps({"recipe": own, "looks": looks}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
@@ -94,7 +96,7 @@ class Case:
     """Recipes that share all but the settings named in axes, of which every combination is trained.
 
     >>> case = Case("small", preset("quick"), {"task.p": [5, 7], "seed": [0, 1, 2]})
-    >>> [(recipe.task.p, recipe.seed) for _, recipe in case.recipes()][:4]
+    >>> [(unit.recipe.task.p, unit.recipe.seed) for unit in case.units(Looks())][:4]
     [(5, 0), (5, 1), (5, 2), (7, 0)]
     """
 
@@ -102,18 +104,37 @@ class Case:
     recipe: Recipe
     axes: Mapping[str, Sequence[Any]]
 
-    def recipes(self) -> Iterator[tuple[dict[str, Any], Recipe]]:
-        """Each point of the grid and its recipe, the last axis fastest; an error names the point."""
+    def units(self, looks: Looks) -> Iterator[Unit]:
+        """Each point of the grid as a unit, the last axis fastest; an error names the point.
+
+        A recipe is built and checked once for all seeds: a sweep of many is mostly of seeds, and a check takes longer than
+        handing out the work.
+        """
+        known: dict[str, tuple[Recipe, dict[str, Any]]] = {}
         for values in itertools.product(*self.axes.values()):
             point = dict(zip(self.axes, values, strict=True))
-            try:
-                # A network is trained on one thread: as many at once as there are threads gain more.
-                recipe = self.recipe.changed(point)
-                yield point, replace(recipe, threads=recipe.threads or 1)
-            except UnknownName as error:
-                raise UnknownName(f"{self._at(point)}: {error}") from error
-            except InputError as error:
-                raise InputError(f"{self._at(point)}: {error}") from error
+            seed = point.get("seed")
+            name = json.dumps([value for axis, value in point.items() if axis != "seed"])
+            if name not in known or not isinstance(seed, int) or not 0 <= seed < 2**62:
+                recipe = self._checked(point)
+                known[name] = recipe, _changes(recipe, Recipe())
+            recipe, changes = known[name]
+            if isinstance(seed, int) and recipe.seed != seed:
+                recipe = copy.copy(recipe)
+                object.__setattr__(recipe, "seed", seed)  # nothing else of a recipe depends on it
+                changes = {axis: value for axis, value in changes.items() if axis != "seed"}
+                changes |= {"seed": seed} if seed else {}
+            yield Unit(self.name, point, recipe, looks, changes)
+
+    def _checked(self, point: Mapping[str, Any]) -> Recipe:
+        try:
+            # A network is trained on one thread: as many at once as there are threads gain more.
+            recipe = self.recipe.changed(point)
+            return replace(recipe, threads=recipe.threads or 1)
+        except UnknownName as error:
+            raise UnknownName(f"{self._at(point)}: {error}") from error
+        except InputError as error:
+            raise InputError(f"{self._at(point)}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The case as plain JSON values: the preset that its recipe starts from, and what differs."""
@@ -144,11 +165,7 @@ class Plan:
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """The units in the order of the cases; one that two cases ask for is there twice and is trained once."""
-        return tuple(
-            Unit(case.name, axes, recipe, self.looks)
-            for case in self.cases
-            for axes, recipe in case.recipes()
-        )
+        return tuple(unit for case in self.cases for unit in case.units(self.looks))
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -189,13 +189,14 @@ class _Pace:
     def add(self, unit: Unit, seconds: float) -> None:
         self.seconds.setdefault(unit.case, []).append(seconds)
 
-    def left(self, units: Iterable[Unit], threads: int) -> float | None:
+    def left(self, cases: Mapping[str, int], threads: int) -> float | None:
+        """Seconds for so many units of each case; None before one has ended."""
         every = [value for values in self.seconds.values() for value in values]
         if not every:
             return None
         means = {case: sum(values) / len(values) for case, values in self.seconds.items()}
         mean = sum(every) / len(every)
-        return sum(means.get(unit.case, mean) for unit in units) / max(threads, 1)
+        return sum(count * means.get(case, mean) for case, count in cases.items()) / max(threads, 1)
 
 
 class _Client:
@@ -224,7 +225,9 @@ class _Client:
         )
         self.later: deque[tuple[float, Unit]] = deque()
         self.running: dict[Future, Unit] = {}
+        self.open = Counter(unit.case for unit in self.waiting)
         self.pace = _Pace()
+        self.left: float | None = None
         self.place = hashlib.sha256(sweep.storage.url.encode()).hexdigest()[:12]
         self.name = f"{CLIENTS}/{uuid.uuid4().hex[:12]}.json"
         self.began, self.told, self.threads, self.since = time.monotonic(), 0.0, threads_of(client), 0
@@ -284,6 +287,7 @@ class _Client:
             self._failed(unit, ended)
         else:
             self.done.add(unit.key)
+            self.open[unit.case] -= 1
             self.since += 1
             if ended.how == "done":
                 self.pace.add(unit, ended.seconds)
@@ -319,20 +323,20 @@ class _Client:
             self.waiting.append(unit)
         else:
             self.given_up.add(unit.key)
+            self.open[unit.case] -= 1
 
     def _look_around(self) -> None:
         """Take note of what other clients have done."""
         self.done |= self.sweep.done() & self.units.keys()
 
     def _stand(self, last: tuple[Unit, Ended] | None = None) -> Stand:
-        open_ones = [*self.waiting, *(unit for _, unit in self.later), *self.running.values()]
         return Stand(
             len(self.units),
             len(self.done),
             min(len(self.running), self.threads),
             len(self.given_up),
             time.monotonic() - self.began,
-            self.pace.left(open_ones, self.threads),
+            self.left,
             last,
         )
 
@@ -344,6 +348,7 @@ class _Client:
         if self.client.status != "running":
             self._wait_for_scheduler()
         self.threads = threads_of(self.client) or self.threads
+        self.left = self.pace.left(self.open, self.threads)
         stand = self._stand()
         self.watch(stand)
         if not now:
