@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from modscope.model import Transformer, TransformerConfig
+from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.task import ModularTask, Split
 
 FAR = 60.0  # a score that softmax turns into 0
@@ -253,6 +253,31 @@ def memoriser(p: int, *, fraction: float = 0.3, gain: float = 30.0) -> tuple[Tra
     tokens[:, s.slots["token"]] = np.eye(p)
     unembedding[s.slots["answer"]] = gain * np.eye(p)
     return s.network(tokens, unembedding), task
+
+
+def pair_table(p: int, *, operation: str = "add", gain: float = 30.0) -> tuple[PairMLP, ModularTask]:
+    """A network without attention, one neuron for each pair: it knows all answers of an operation and no reason."""
+    task = ModularTask(p, operation, Split("python", 0.3, 0))
+    a, b = np.divmod(np.arange(p * p), p)
+    answers = np.maximum(task.labels.reshape(-1), 0)
+    w = {
+        name: torch.zeros(shape)
+        for name, shape in PairMLPConfig(p, d_hidden=p * p, biases=("b_in",)).shapes().items()
+    }
+    w["mlp.W_in_a"][a, np.arange(p * p)] = 1.0
+    w["mlp.W_in_b"][b, np.arange(p * p)] = 1.0
+    w["mlp.b_in"] -= 1.0
+    w["unembed.W_U"][np.arange(p * p), answers] = gain
+    return PairMLP(PairMLPConfig(p, d_hidden=p * p, biases=("b_in",)), w), task
+
+
+def answering(answers: np.ndarray, *, gain: float = 30.0) -> PairMLP:
+    """A network that gives a table of answers [a, b], whatever it is."""
+    p = len(answers)
+    network, _ = pair_table(p, gain=gain)
+    W_U = torch.zeros_like(network.weights["unembed.W_U"])
+    W_U[np.arange(p * p), answers.reshape(-1)] = gain
+    return PairMLP(network.config, {**network.weights, "unembed.W_U": W_U})
 
 
 def random_weights(p: int, *, equals: bool = True, seed: int = 0) -> tuple[Transformer, ModularTask]:

@@ -16,7 +16,7 @@ from modscope.task import ModularTask
 __all__ = ["Grounds", "Problem", "grounds_of"]
 
 LEARNT, FORGOTTEN = 0.9, 0.5  # accuracy on training pairs above, on the others below: by heart
-FAR = 2.0  # a loss above this many times ln p is far above guessing
+FAR = 3.0  # a loss above this many times ln p is far above guessing
 BETTER = 0.05  # by how much another operation must agree better with the answers
 
 Kind = Literal["broken", "operation", "chance", "memorised", "accuracy", "loss"]

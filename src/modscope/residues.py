@@ -10,7 +10,7 @@ from math import gcd
 
 from modscope.errors import InputError, shown
 
-__all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic"]
+__all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic", "subharmonics"]
 
 
 def modulus(p: int) -> int:
@@ -77,6 +77,16 @@ def subharmonic(k: int, p: int, n: int = 2) -> int:
             f"frequency {k} has no unique subharmonic of order {n} mod {p}: {n} and {p} share the factor {common}"
         )
     return alias(k * pow(n, -1, p), p)
+
+
+def subharmonics(k: int, p: int, n: int = 2) -> tuple[int, ...]:
+    """The frequencies whose n-th harmonic is k: one where n has an inverse mod p, else none or several.
+
+    >>> subharmonics(14, 113), subharmonics(2, 12), subharmonics(3, 12)
+    ((7,), (1, 5), ())
+    """
+    wanted = alias(k, p)
+    return tuple(j for j in frequencies(p) if j and harmonic(j, n, p) == wanted)
 
 
 def intermodulation(j: int, k: int, p: int) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from modscope.display import facts_html
 from modscope.errors import InputError, UnknownName, shown
-from modscope.operations import Operation
+from modscope.operations import Geometry, Operation, geometry_of
 from modscope.residues import modulus
 from modscope.schema import built, whole_number
 
@@ -226,6 +226,11 @@ class ModularTask:
     def defined(self) -> np.ndarray:
         """The pairs that have an answer, bool[a, b]."""
         return self._labels >= 0
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The circle, axis or group on which the operation becomes simple."""
+        return geometry_of(self.what, self.p, seed=self.label_seed)
 
     def tokens(self, *, equals: bool = True) -> np.ndarray:
         """The network's input as int64[p*p, 3], or [p*p, 2] without the token "=" (whose number is p)."""

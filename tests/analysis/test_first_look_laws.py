@@ -264,8 +264,9 @@ def test_gini_agrees_with_mean_differences(values: list[float]) -> None:
     assert 1 / len(x) <= inverse_participation_ratio(x) + 1e-12
 
 
-def test_even_p_has_no_subharmonics() -> None:
-    assert relations([1, 4], 8).subharmonics == {1: None, 4: None}
+def test_even_p_has_no_subharmonics_or_two() -> None:
+    assert relations([1, 2, 4], 8).subharmonics == {1: (), 2: (1, 3), 4: (2,)}
+    assert relations([2], 12).subharmonics == {2: (1, 5)}
     with pytest.raises(InputError, match="from 1 to 4"):
         relations([5], 8)
 

@@ -147,7 +147,7 @@ def _(x: Any, h: ByHand) -> None:
 @gives("relations(keys, p)")
 def _(x: Any, h: ByHand) -> None:
     assert list(x.harmonics.values()) == [28, 43, 31, 29, 9]
-    assert all(min(2 * half % P, -2 * half % P) == k for k, half in x.subharmonics.items())
+    assert all(min(2 * half % P, -2 * half % P) == k for k, (half,) in x.subharmonics.items())
 
 
 @gives("relations(keys, p).intermodulation")

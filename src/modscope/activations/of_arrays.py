@@ -127,15 +127,19 @@ class RecordWithoutNetwork(Activations):
             arrays[hook] = moved.assign_coords({dim: np.arange(len(order)) for dim in dims})
         return ArrayRecord(arrays, self.task)
 
-    def renamed(self, residues: Sequence[int], task: ModularTask) -> ArrayRecord:
-        """The same activations as those of another task: its token and answer i stand for residues[i]."""
+    def renamed(
+        self, residues: Sequence[int], task: ModularTask, answers: Sequence[int] | None = None
+    ) -> ArrayRecord:
+        """The same activations as those of another task: its token i stands for residues[i], its answer i for answers[i], or
+        residues[i] if they are not given."""
         order, n = np.asarray(residues), len(residues)
+        read = order if answers is None else np.asarray(answers)
         arrays = {}
         for hook in self.hooks:
             x = self._picture(hook)
             for dim in ("a", "b", "token", *(["answer"] if hook == "logits" else [])):
                 if dim in x.dims:
-                    x = x.isel({dim: order}).assign_coords({dim: np.arange(n)})
+                    x = x.isel({dim: read if dim == "answer" else order}).assign_coords({dim: np.arange(n)})
             arrays[hook] = x.assign_attrs(p=task.p, operation=task.operation)
         return ArrayRecord(arrays, task)
 

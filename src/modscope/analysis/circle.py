@@ -11,7 +11,7 @@ import xarray as xr
 
 from modscope.display import Shown
 from modscope.errors import InputError
-from modscope.operations import is_prime, primitive_root
+from modscope.operations import primitive_root
 from modscope.task import ModularTask
 
 __all__ = ["Circle", "circle_of", "primitive_root"]
@@ -24,15 +24,22 @@ Array = TypeVar("Array", np.ndarray, xr.DataArray)
 class Circle(Shown):
     """The residues of a task as n places of a circle, and the answer's place as i + sign * j.
 
-    add and subtract: the residues 0..p-1 themselves, sign +1 and -1. multiply, p prime: the place of g**i is
-    i for the smallest primitive root g, so n = p - 1, residue 0 has no place, and sign is +1. For other
-    operations the residues lie in their natural order and sign is None: the answer is not i + j of anything.
+    add and subtract: the residues 0..p-1 themselves, sign +1 and -1. multiply and divide, p prime: the place of g**i is
+    i for the smallest primitive root g, so n = p - 1, residue 0 has no place. alpha (a + b) + gamma: the place of the
+    residue n is alpha n, and the answer's places are shifted by gamma (`answers`, the residues of the answers by place).
+    For operations whose a and b lie on no circle, or on it in different orders, the residues lie in their natural order
+    and sign is None: the answer is not i + j of anything; `name` says so.
     """
 
     p: int
     residues: tuple[int, ...]
     sign: int | None
     name: str
+    answers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.answers:
+            object.__setattr__(self, "answers", self.residues)
 
     @property
     def n(self) -> int:
@@ -42,7 +49,11 @@ class Circle(Shown):
     @property
     def whole(self) -> bool:
         """Whether the places are the residues in their natural order."""
-        return self.residues == tuple(range(self.p))
+        return self.residues == self.answers == tuple(range(self.p))
+
+    @cached_property
+    def _of_answers(self) -> np.ndarray:
+        return np.array(self.answers)
 
     @cached_property
     def _index(self) -> np.ndarray:
@@ -51,6 +62,10 @@ class Circle(Shown):
     def rows(self, table: np.ndarray) -> np.ndarray:
         """A table [residue, ...] in the order of the circle, [place, ...]."""
         return table[: self.p] if self.whole else table[self._index]
+
+    def answer_rows(self, table: np.ndarray) -> np.ndarray:
+        """A table [answer, ...] in the order of the circle, [place, ...]."""
+        return table[: self.p] if self.whole else table[self._of_answers]
 
     def pairs(self, x: Array) -> Array:
         """A picture (a, b, ...) with both residues in the order of the circle: axes a and b are places now.
@@ -65,15 +80,15 @@ class Circle(Shown):
 
     def cube(self, logits: np.ndarray) -> np.ndarray:
         """Logits [a, b, answer] with all three in the order of the circle."""
-        return self.pairs(logits)[..., : self.p] if self.whole else self.pairs(logits)[..., self._index]
+        return self.pairs(logits)[..., : self.p] if self.whole else self.pairs(logits)[..., self._of_answers]
 
     @property
     def turn(self) -> int:
         """The sign; raises InputError where the answer does not turn on a circle."""
         if self.sign is None:
             raise InputError(
-                f"the labels are {self.name}: they do not lie on a circle as those of add, subtract and "
-                "multiply mod a prime do"
+                f"the answers are those of {self.name}: they do not lie on a circle with a and b, as those of add and "
+                "subtract, and of multiply and divide mod a prime do"
             )
         return self.sign
 
@@ -97,9 +112,13 @@ def circle_of(task: ModularTask) -> Circle:
     True
     """
     p, operation = task.p, task.operation
+    natural = tuple(range(p))
     if operation in ("add", "subtract"):
-        return Circle(p, tuple(range(p)), 1 if operation == "add" else -1, operation)
-    if operation == "multiply" and is_prime(p):
-        g = primitive_root(p)
-        return Circle(p, tuple(pow(g, i, p) for i in range(p - 1)), 1, f"multiply, residues as powers of {g}")
-    return Circle(p, tuple(range(p)), None, operation)
+        return Circle(p, natural, 1 if operation == "add" else -1, operation)
+    found = task.geometry
+    if found.kind != "circle":
+        return Circle(p, natural, None, found.says if task.what.is_table else task.what.text)
+    if not found.same_places:
+        return Circle(p, natural, None, f"{task.what.text} (a and b lie on the circle in different orders)")
+    name = f"{operation}, {found.says.partition(': ')[2].removesuffix(', 0 apart') or found.says}"
+    return Circle(p, found.a, found.sign, name, found.c)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint
+from modscope.cli.opening import (
+    OperationOption,
+    frequency_list,
+    names_without_path,
+    opened_checkpoint,
+    said_first,
+)
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,6 +62,7 @@ def ablate(
     if as_json and as_csv:
         raise InputError("--json and --csv together: expected one of them")
     given = frequency_list(frequencies)
+    path, names = names_without_path(path, names, _is_ablation)
     checkpoint = opened_checkpoint(
         path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
     )
@@ -74,12 +81,25 @@ def ablate(
         seed=seed,
     )
     if as_json:
-        values = {"key_frequencies": list(keys), "ablations": [_values(result) for result in results]}
+        values = {
+            **checkpoint.grounds.to_dict(),
+            "key_frequencies": list(keys),
+            "ablations": [_values(result) for result in results],
+        }
         json.dump(values, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
         return
+    said_first(checkpoint, quiet=as_csv)
     table = ablation_table(results, split=split)
     sys.stdout.write(table.to_csv() if as_csv else f"{table}\n")
+
+
+def _is_ablation(text: str) -> bool:
+    """Whether a text looks like the name of an ablation: a family, a hyphen and what is done to it."""
+    families = (
+        "pattern attention head nonlinearity half skip mlp cluster clusters neurons embeddings turn logits"
+    )
+    return "-" in text and text.partition("-")[0] in families.split()
 
 
 def _values(result: AblationResult) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, opened_checkpoint
+from modscope.cli.opening import OperationOption, names_without_path, opened_checkpoint, said_first
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,17 +65,24 @@ def measure(
     from modscope.analysis.answer.keys import evidence_of, key_frequencies
 
     given = _numbers(frequencies)
+    path, names = names_without_path(path, names, MEASURES.__contains__)
+    chosen = names or [name for name in MEASURES if name not in _LONG]
     checkpoint = opened_checkpoint(
         path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
     )
     acts = record(checkpoint.model, checkpoint.task)
     keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
-    tables = _tables(acts, chosen, keys, alone=bool(names))
+    tables = list(_tables(acts, chosen, keys, alone=bool(names)))
     if as_json:
-        values = {"key_frequencies": list(keys), "measures": {name: _values(table) for name, table in tables}}
+        values = {
+            **checkpoint.grounds.to_dict(),
+            "key_frequencies": list(keys),
+            "measures": {name: _values(table) for name, table in tables},
+        }
         json.dump(values, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
         return
+    said_first(checkpoint, quiet=as_csv)
     for i, (_, table) in enumerate(tables):
         if as_csv and not isinstance(table, str):
             sys.stdout.write(table.to_csv())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +15,15 @@ from modscope.errors import InputError
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
 
-__all__ = ["OperationOption", "command", "frequency_list", "opened_checkpoint", "use_one_thread"]
+__all__ = [
+    "OperationOption",
+    "command",
+    "frequency_list",
+    "names_without_path",
+    "opened_checkpoint",
+    "said_first",
+    "use_one_thread",
+]
 
 
 OperationOption = Annotated[
@@ -57,6 +67,26 @@ def opened_checkpoint(
         epoch=epoch,
         operation=None if operation is None else operation_from(operation),
     )
+
+
+def names_without_path(
+    path: Path | None, names: list[str] | None, known: Callable[[str], bool]
+) -> tuple[Path | None, list[str] | None]:
+    """The path and the names where the first argument, meant as the path, is a known name and no file: then the network is
+    the one that ships.
+    """
+    if path is not None and not path.exists() and known(str(path)):
+        return None, [str(path), *(names or [])]
+    return path, names
+
+
+def said_first(checkpoint: Checkpoint, *, quiet: bool = False) -> None:
+    """Writes why nothing can be judged, before everything else: to standard output, or to standard error where quiet."""
+    import textwrap
+
+    for problem in checkpoint.grounds.problems:
+        text = textwrap.fill(f"cannot be judged: {problem.says}", 80, subsequent_indent="  ")
+        print(text, file=sys.stderr if quiet else sys.stdout)
 
 
 def use_one_thread() -> None:

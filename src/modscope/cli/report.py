@@ -70,11 +70,15 @@ def report(
         path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
     )
     acts = record(checkpoint.model, checkpoint.task)
-    summary = summarise(acts, rule=rule or DEFAULT_RULE, frequencies=given)
+    summary = summarise(acts, rule=rule or DEFAULT_RULE, frequencies=given, stated=checkpoint.stated)
     if as_json:
         _print_json({**summary.to_dict(), "checkpoint": _description(checkpoint)}, out)
         return
-    found = None if no_findings else findings(acts, key_frequencies=summary.keys.frequencies or None)
+    found = (
+        None
+        if no_findings
+        else findings(acts, key_frequencies=summary.keys.frequencies or None, grounds=summary.grounds)
+    )
     story = None
     if not no_training and not any((mapping, config, p, epoch, operation)):
         story = _story(path, checkpoint, summary)

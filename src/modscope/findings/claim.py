@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from modscope.errors import MissingHook, MissingWeight
 from modscope.findings.evidence import Bench
-from modscope.findings.finding import Finding, Interval, Measure, Picture, Rule, Verdict
+from modscope.findings.finding import Condition, Finding, Interval, Measure, Picture, Rule, Verdict
 
 __all__ = ["Claim", "Outcome"]
 
@@ -21,6 +21,7 @@ class Outcome:
     numbers: dict[str, float] = field(default_factory=dict)
     picture: Picture | None = None
     summary: str = ""
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Claim:
     """A sentence about networks, what it needs to make sense, how it is measured, and by which rule it stands.
 
     needs: names of `NEEDS`, in the order in which they are looked at.
-    effect and control: what they are, in words, with unit; measure fills in the numbers.
+    effect and control: what they are, in words, with unit; measure fills in the numbers. of_memory: whether it can also be
+    judged of a network that knows its training pairs by heart.
     """
 
     id: str
@@ -42,6 +44,7 @@ class Claim:
     needs: tuple[str, ...] = ()
     warning: str = ""
     citations: tuple[str, ...] = ()
+    of_memory: bool = False
 
     def of(self, effect: float, control: float, interval: Interval | None = None) -> tuple[Measure, Measure]:
         """Effect, with its interval, and control as measures."""
@@ -51,7 +54,12 @@ class Claim:
         )
 
     def finding(self, bench: Bench) -> Finding:
-        """What this network says to the claim."""
+        """What this network says to the claim; not applicable where there is nothing to judge (`Grounds`)."""
+        grounds = bench.grounds
+        if grounds is not None and grounds.problems:
+            by_heart = grounds.memorised and grounds.split_known
+            if not (self.of_memory and by_heart):
+                return self._without("not applicable", grounds.why_not)
         for need in self.needs:
             try:
                 lacking = bench.lacks(need)
@@ -64,6 +72,9 @@ class Claim:
         except (MissingWeight, MissingHook) as missing:
             return self._without("not applicable", str(missing).removeprefix("not applicable: "))
         effect, control = found.effect.value, found.control.value
+        verdict, reason = self.rule.verdict(effect, control), self.rule.reason(effect, control)
+        for condition in found.conditions:
+            verdict, reason = condition.limit(verdict, reason)
         return Finding(
             self.id,
             self.title,
@@ -71,8 +82,8 @@ class Claim:
             found.effect,
             found.control,
             self.rule,
-            self.rule.verdict(effect, control),
-            self.rule.reason(effect, control),
+            verdict,
+            reason,
             self.warning,
             found.summary,
             found.numbers,

@@ -11,12 +11,13 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.answer.keys import Evidence as KeyEvidence
 from modscope.analysis.answer.keys import evidence_of, key_frequencies
-from modscope.analysis.causes.mechanism import Mechanism, is_at_chance, mechanism
+from modscope.analysis.causes.mechanism import Mechanism, mechanism
 from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals
 from modscope.analysis.stream.model import StreamModel, stream_model
 from modscope.findings.finding import Verdict
+from modscope.grounds import Grounds, grounds_of
 from modscope.losses import Scores, accuracies, losses
 from modscope.model import Transformer
 from modscope.task import ModularTask
@@ -33,8 +34,11 @@ NEEDS: Mapping[str, tuple[Verdict, str]] = {
     "stream": ("not applicable", "this network has no residual stream"),
     "answer": ("not applicable", "the answer of {operation} is neither a + b nor a - b"),
     "addition": ("not applicable", "the claim is about addition; this network's task is {operation}"),
-    "knowledge": ("does not hold", "the network is at chance: there is no answer"),
-    "keys": ("does not hold", "the network has no key frequencies"),
+    "keys": ("not applicable", "no frequency stands out in this network: it has no key frequencies"),
+    "others": (
+        "not applicable",
+        "{keys} of the {all} frequencies are key: there are not as many others to compare with",
+    ),
     "neurons": (
         "not applicable",
         "no neuron reads waves of a and of b of one frequency that explains it to 85 %",
@@ -49,9 +53,15 @@ class Bench:
     """
 
     def __init__(
-        self, acts: Activations, *, key_frequencies: Sequence[int] | None = None, seed: int = 0
+        self,
+        acts: Activations,
+        *,
+        key_frequencies: Sequence[int] | None = None,
+        seed: int = 0,
+        grounds: Grounds | None = None,
     ) -> None:
         self.acts, self.seed = acts, seed
+        self._grounds = grounds
         self._given = None if key_frequencies is None else checked_frequencies(key_frequencies, acts.task.p)
         self._marginals: dict[str, Marginals] = {}
 
@@ -77,14 +87,17 @@ class Bench:
             ),
             "answer": lambda: self.task.operation in ("add", "subtract"),
             "addition": lambda: self.task.operation == "add",
-            "knowledge": lambda: not self.at_chance,
             "keys": lambda: bool(self.ks),
+            "others": lambda: 2 * len(self.ks) <= self.p // 2,
             "neurons": lambda: bool(len(self.explained)),
         }
         if has[need]():
             return None
         verdict, why = NEEDS[need]
-        return verdict, why.format(operation=self.task.operation)
+        named = {"operation": self.task.what.text}
+        if need == "others":
+            named |= {"keys": str(len(self.ks)), "all": str(self.p // 2)}
+        return verdict, why.format(**named)
 
     def _has_pattern(self) -> bool:
         if self.acts.network is None:
@@ -92,9 +105,11 @@ class Bench:
         return "pattern" in self.acts
 
     @cached_property
-    def at_chance(self) -> bool:
-        """Whether the network knows nothing of the answer."""
-        return is_at_chance(self.logits, self.task)
+    def grounds(self) -> Grounds | None:
+        """Whether there is anything to judge; None for a record without logits, of which nobody can say."""
+        if self._grounds is not None or "logits" not in self.acts:
+            return self._grounds
+        return grounds_of(self.logits, self.task)
 
     @cached_property
     def circle(self) -> Circle:
@@ -135,7 +150,7 @@ class Bench:
     @cached_property
     def mechanism(self) -> Mechanism:
         """Which mechanism makes the answer, with the replacements that it follows from."""
-        return mechanism(self.acts, self.ks, marginal=self.marginal)
+        return mechanism(self.acts, self.ks, marginal=self.marginal, grounds=self.grounds)
 
     @cached_property
     def waves(self) -> xr.Dataset:
@@ -167,11 +182,9 @@ class Bench:
     def other_frequencies(self, draws: int) -> list[tuple[int, ...]]:
         """Random sets of frequencies, as many in each as there are key frequencies and none of them key.
 
-        Where most frequencies are key there are too few others, and the sets are drawn from all: then the
-        control shows that being key means little.
+        Claims that need them need "others": that there are as many.
         """
         every = np.arange(1, self.p // 2 + 1)
         others = np.setdiff1d(every, self.ks)
         size, generator = len(self.ks), self.generator()
-        pool = others if len(others) >= size else every
-        return [tuple(sorted(map(int, generator.choice(pool, size, replace=False)))) for _ in range(draws)]
+        return [tuple(sorted(map(int, generator.choice(others, size, replace=False)))) for _ in range(draws)]

@@ -21,7 +21,18 @@ from modscope.display import (
 )
 from modscope.errors import InputError, UnknownName
 
-__all__ = ["VERDICTS", "Finding", "Findings", "Interval", "Measure", "Picture", "Rule", "Verdict"]
+__all__ = [
+    "ANSWERED",
+    "VERDICTS",
+    "Condition",
+    "Finding",
+    "Findings",
+    "Interval",
+    "Measure",
+    "Picture",
+    "Rule",
+    "Verdict",
+]
 
 Verdict = Literal["holds", "holds in part", "does not hold", "not applicable"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "holds in part", "does not hold", "not applicable")
@@ -110,6 +121,33 @@ class Rule:
             "larger_is_better": self.larger,
             "text": str(self),
         }
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Another number that the same claim is judged by: the verdict is no better than its grade.
+
+    >>> kept = Condition("accuracy", 0.45, Rule(holds=0.9, in_part=0.5))
+    >>> kept.limit("holds in part", "0.6 is ≥ 0.5")
+    ('does not hold', 'accuracy 0.45 is not ≥ 0.5')
+    """
+
+    name: str
+    value: float
+    rule: Rule
+
+    def limit(self, verdict: Verdict, reason: str) -> tuple[Verdict, str]:
+        """The verdict and its reason, where this number allows them; else its own."""
+        grade = self.rule.grade(self.value)
+        reached = ("does not hold", "holds in part", "holds").index(verdict)
+        if reached <= grade:
+            return verdict, reason
+        own: Verdict = "holds in part" if grade else "does not hold"
+        return own, f"{self.name} {self.rule.reason(self.value, float('nan'))}"
+
+
+# An answer lost on half of the pairs is not kept, not even in part.
+ANSWERED = Rule(holds=0.9, in_part=0.5)
 
 
 @dataclass(frozen=True)

@@ -116,8 +116,10 @@ def with_second_residues(network: Network, change: Callable[[Tensor], Tensor]) -
     return type(network)(replace(config, p=2 * p, d_vocab_out=config.answers), weights)
 
 
-def renamed(network: Network, residues: Sequence[int]) -> Network:
+def renamed(network: Network, residues: Sequence[int], answers: Sequence[int] | None = None) -> Network:
     """The network whose token i and answer i stand for residues[i]; residues not listed are left out.
+
+    answers: the residues of the answers, where they are others than those of the tokens.
 
     Raises InputError where the network has fewer answers than residues.
 
@@ -130,6 +132,7 @@ def renamed(network: Network, residues: Sequence[int]) -> Network:
     network = untied(network)
     config: Any = network.config
     p, order = config.p, torch.as_tensor(list(residues))
+    read = order if answers is None else torch.as_tensor(list(answers))
     if config.answers < p:
         raise InputError(f"{config.answers} answers: expected p = {p} or more")
     weights = dict(network.weights)
@@ -139,5 +142,5 @@ def renamed(network: Network, residues: Sequence[int]) -> Network:
         weights[name] = torch.cat([*blocks, rows[len(starts) * p :]])
     for name in weights:
         if name.startswith("unembed."):
-            weights[name] = weights[name][..., order]
+            weights[name] = weights[name][..., read]
     return type(network)(replace(config, p=len(order), d_vocab_out=len(order)), weights)

@@ -22,6 +22,7 @@ from modscope.analysis.plane.symmetry import swap_shares
 from modscope.analysis.plane.terms import line_means
 from modscope.analysis.weights.frequencies import (
     MAPS,
+    Map,
     energy_shares,
     gini,
     inverse_participation_ratio,
@@ -116,8 +117,14 @@ def _restricted_by_frequency(moment: Moment) -> Values:
     }
 
 
+def _by_place(moment: Moment, name: Map) -> np.ndarray:
+    """A table by residue (the embedding) or by answer (the other maps), in the order of the circle."""
+    table = weight_table(moment.acts.model, name)
+    return moment.circle.rows(table) if name == "embedding" else moment.circle.answer_rows(table)
+
+
 def _sparsity(moment: Moment) -> Values:
-    shares = {name: energy_shares(moment.circle.rows(weight_table(moment.acts.model, name))) for name in MAPS}
+    shares = {name: energy_shares(_by_place(moment, name)) for name in MAPS}
     return {
         "gini": moment.named([gini(s) for s in shares.values()], "map", MAPS),
         "participation": moment.named([inverse_participation_ratio(s) for s in shares.values()], "map", MAPS),
@@ -131,10 +138,7 @@ def _squared_weights(moment: Moment) -> Values:
 
 def _key_shares(moment: Moment) -> Values:
     ks = list(moment.keys)
-    shares = [
-        float(energy_shares(moment.circle.rows(weight_table(moment.acts.model, name))).sel(k=ks).sum())
-        for name in MAPS
-    ]
+    shares = [float(energy_shares(_by_place(moment, name)).sel(k=ks).sum()) for name in MAPS]
     found: dict[str, xr.DataArray | float] = {"key_share": moment.named(shares, "map", MAPS)}
     if moment.evidence.fit is not None:
         found["logit_key_share"] = moment.evidence.fit.share(ks)
@@ -169,7 +173,8 @@ PARTS = ("rectified", "product", "memorised", "pizza")
 
 def _mechanism(moment: Moment) -> Values:
     found = moment.mechanism
-    values = [np.nan if found.at_chance else getattr(found, part) for part in PARTS]
+    parts = [getattr(found, part) for part in PARTS]
+    values = [part if found.applies and part is not None else np.nan for part in parts]
     return {"mechanism": moment.named(values, "part", PARTS)}
 
 

@@ -37,7 +37,7 @@ class Look:
     @cached_property
     def adding(self) -> Activations:
         """The record as an addition or a subtraction: multiplication mod a prime read as addition of exponents."""
-        if self.acts.task.operation == "multiply" and self.summary.circle.sign is not None:
+        if self.summary.circle.sign is not None and not self.summary.circle.whole:
             return as_addition(self.acts)
         return self.acts
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from modscope.activations import Activations, record
 from modscope.analysis.answer.keys import evidence_of, key_frequencies
+from modscope.analysis.plane.exponents import renamed_to_places
 from modscope.errors import InputError
 from modscope.findings import Finding, findings
-from modscope.findings.logarithms import as_addition
 from modscope.model import Network
 from modscope.runs import Run
 from modscope.sweep.plan import Looks
@@ -100,7 +100,7 @@ def judged_rows(network: Network, task: ModularTask, looks: Looks) -> Iterator[R
     """The rows that follow from a network alone; none where nothing is to be judged."""
     if not looks.claims:
         return
-    acts = record(*as_addition(network, task))
+    acts = record(*renamed_to_places(network, task))
     keys = _keys(acts)
     if keys is not None:
         yield Row("frequencies", "key frequencies", float(len(keys)), text=" ".join(map(str, keys)))

@@ -221,6 +221,8 @@ def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...])
     """How much of the variance of the logits of each isolated circle Q_clock and Q_pizza explain, over k.
 
     Variables `clock` and `pizza`: squared correlation over all p^3 (a, b, c); 0 where the logits are constant.
+    `clock_standardised` and `pizza_standardised`: the variance of the standardised logits that the standardised form
+    explains without a factor, 1 - mean (x - y)^2 = 2 r - 1 for the correlation r, as in the authors' notebook.
     Source: Zhong et al. 2023, table of the isolated circles.
     """
     sign = _turn(acts.task)
@@ -228,15 +230,16 @@ def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...])
     for k in key_frequencies:
         logits = acts.recorded_anew(isolated_circle(acts.model, k)).at("logits").values
         rows.append(_fits(turned_logits(logits, acts.task), k, sign))
-    names = ("clock", "pizza")
-    return xr.Dataset(
-        {name: (("k",), [row[i] for row in rows]) for i, name in enumerate(names)},
-        {"k": [int(k) for k in key_frequencies]},
-    )
+    r = np.array(rows).reshape(-1, 2)
+    found = {}
+    for i, name in enumerate(("clock", "pizza")):
+        found[name] = (("k",), r[:, i] ** 2)
+        found[f"{name}_standardised"] = (("k",), 2 * r[:, i] - 1)
+    return xr.Dataset(found, {"k": [int(k) for k in key_frequencies]})
 
 
 def _fits(turned: np.ndarray, k: int, sign: int) -> tuple[float, float]:
-    """Squared correlations of logits [a, b, e] with Q_clock and Q_pizza, both functions of a - b and e alone."""
+    """Correlations of logits [a, b, e] with Q_clock and Q_pizza, both functions of a - b and e alone."""
     p = turned.shape[2]
     n = np.arange(p)
     distance = (n[:, None] - sign * n) % p
@@ -248,15 +251,17 @@ def _fits(turned: np.ndarray, k: int, sign: int) -> tuple[float, float]:
     total = float(np.square(turned - mean, dtype=np.float64).sum())
     envelope, wave = _pizza_factors(p, k)
     clock = np.ones((p, 1)) * np.cos(2 * np.pi * k * n / p)
-    return _share(profile, clock, count, mean, total), _share(
+    return _correlation(profile, clock, count, mean, total), _correlation(
         profile, envelope[:, None] * wave, count, mean, total
     )
 
 
-def _share(profile: np.ndarray, form: np.ndarray, count: np.ndarray, mean: float, total: float) -> float:
+def _correlation(
+    profile: np.ndarray, form: np.ndarray, count: np.ndarray, mean: float, total: float
+) -> float:
     pairs = count[:, None]
     form = form - (form * pairs).sum() / (pairs.sum() * form.shape[1])
     energy = float((form**2 * pairs).sum())
     if total <= 0 or energy <= 0:
         return 0.0
-    return float(((profile - mean * pairs) * form).sum() ** 2 / (energy * total))
+    return float(((profile - mean * pairs) * form).sum() / np.sqrt(energy * total))

@@ -15,7 +15,7 @@ from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, recorded_table
 from modscope.display import Shown, bars_svg, facts_html
-from modscope.errors import UnknownName
+from modscope.errors import InputError, UnknownName
 
 __all__ = [
     "DEFAULT_RULE",
@@ -81,7 +81,7 @@ class Evidence(Shown):
     @cached_property
     def neuron_logit(self) -> np.ndarray:
         """The columns of W_L on the circle, [place, neuron]; MissingWeight where there are none."""
-        return self.circle.rows(recorded_table(self.acts, "neuron_logit"))
+        return self.circle.answer_rows(recorded_table(self.acts, "neuron_logit"))
 
     @cached_property
     def clusters(self) -> Clusters:
@@ -196,8 +196,13 @@ def key_frequencies(
 
     Rules on the logits do not apply where the answer does not turn on a circle (x^2+xy+y^2, random labels):
     then `neuron_clusters` stands in, and the result says so, unless fallback is False (InputError).
-    Raises UnknownName for a rule that there is not.
+    Raises UnknownName for a rule that there is not, InputError for another source.
     """
+    if not isinstance(source, Activations | Evidence):
+        raise InputError(
+            f"key frequencies of {type(source).__name__}: expected a record of activations (ms.record(network, task)); of an "
+            "embedding alone, energy_shares says where its energy lies"
+        )
     if rule not in RULES:
         raise UnknownName.of("rule for key frequencies", rule, RULES)
     evidence = evidence_of(source) if isinstance(source, Activations) else source

@@ -38,7 +38,7 @@ def sum_profile(logits: np.ndarray | xr.DataArray, circle: Circle) -> np.ndarray
 
 def offset_profile(profile: np.ndarray, circle: Circle) -> np.ndarray:
     """Mean logit over all triples with a + b - c = d, float64 [d], from the `sum_profile`."""
-    square = profile[:, : circle.p] if circle.whole else profile[:, list(circle.residues)]
+    square = profile[:, : circle.p] if circle.whole else profile[:, list(circle.answers)]
     s, d = np.arange(circle.n), np.arange(circle.n)
     return square[s, (s - d[:, None]) % circle.n].mean(axis=1)
 
@@ -48,16 +48,23 @@ class LogitFit(Shown):
     """The logits as sum over k of alpha_k cos w_k(a + b - c).
 
     alpha (k), k = 0..n//2: the weight of each cosine, by projection (they are orthogonal); fve (k): the share
-    of the logits' variance that each explains, where the variance is that of the whole cube about its one mean.
+    of the logits' variance that each explains, each pair's mean over the answers removed: softmax cannot see it.
+    uncentred: the variance of the whole cube about its one mean over that variance, at least 1; published shares, which
+    count the pairs' means too, are smaller by this factor (`uncentred_share`).
     """
 
     n: int
     alpha: xr.DataArray
     fve: xr.DataArray
+    uncentred: float = 1.0
 
     def share(self, frequencies: Iterable[int]) -> float:
         """The share of variance that these frequencies explain together."""
         return float(self.fve.sel(k=list(frequencies)).sum())
+
+    def uncentred_share(self, frequencies: Iterable[int]) -> float:
+        """The same share where what each pair adds to all its logits alike counts as variance (Nanda et al. 2023)."""
+        return self.share(frequencies) / self.uncentred
 
     def curve(self, frequencies: Iterable[int]) -> np.ndarray:
         """sum of alpha_k cos(w_k d) at each offset d = a + b - c, float64 [d]."""
@@ -82,6 +89,9 @@ def logit_fit(logits: np.ndarray | xr.DataArray, task: ModularTask) -> LogitFit:
     >>> fit = logit_fit(3 * np.cos(2 * np.pi * 2 * d / 5) + 1, ModularTask(5))
     >>> fit.alpha.values.round(6).tolist(), round(fit.share([2]), 6)
     ([1.0, 0.0, 3.0], 1.0)
+    >>> shifted = logit_fit(3 * np.cos(2 * np.pi * 2 * d / 5) + n[:, None, None], ModularTask(5))
+    >>> round(shifted.share([2]), 6), round(shifted.uncentred_share([2]), 6)
+    (1.0, 0.692308)
     """
     circle = circle_of(task)
     logits = np.asarray(logits)
@@ -93,18 +103,26 @@ def logit_fit(logits: np.ndarray | xr.DataArray, task: ModularTask) -> LogitFit:
     alpha = weight * (np.cos(2 * np.pi * np.outer(k, np.arange(n)) / n) @ g)
     energy = alpha**2 * np.where(half, 1.0, 0.5)
     energy[0] = 0.0
-    variance = _variance(circle.cube(logits))
+    cube = circle.cube(logits)
+    variance = _variance(cube)
+    whole = variance + float(cube.mean(axis=-1, dtype=np.float64).var())
     with np.errstate(invalid="ignore", divide="ignore"):
         fve = np.where(variance > 0, energy / variance, 0.0)
     coords = {"k": k}
     return LogitFit(
-        n, xr.DataArray(alpha, dims="k", coords=coords), xr.DataArray(fve, dims="k", coords=coords)
+        n,
+        xr.DataArray(alpha, dims="k", coords=coords),
+        xr.DataArray(fve, dims="k", coords=coords),
+        whole / variance if variance > 0 else 1.0,
     )
 
 
 def _variance(x: np.ndarray) -> float:
-    mean = x.mean(dtype=np.float64)
-    return float(sum(np.square(row - mean, dtype=np.float64).sum() for row in x) / x.size)
+    """The mean square of logits [a, b, answer] less their means over the answers."""
+    total = 0.0
+    for row in x:
+        total += np.square(row - row.mean(axis=-1, dtype=np.float64, keepdims=True)).sum()
+    return float(total / x.size)
 
 
 def pair_scores(values: np.ndarray, task: ModularTask, circle: Circle) -> Scores:

@@ -80,7 +80,7 @@ def _cube_profile(logits: Logits, task: ModularTask, circle: Circle, ks: list[in
     curve = logit_fit(logits, task).curve(ks)
     profile = np.zeros((circle.n, np.asarray(logits).shape[-1]))
     s = np.arange(circle.n)
-    for place, residue in enumerate(circle.residues):
+    for place, residue in enumerate(circle.answers):
         profile[:, residue] = curve[(s - place) % circle.n]
     return profile
 

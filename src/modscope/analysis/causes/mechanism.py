@@ -19,10 +19,11 @@ from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.tables import table_of
 from modscope.analysis.weights.frequencies import Map, weight_table
 from modscope.display import Shown, card_html, facts_html, shares_html
+from modscope.grounds import Grounds, grounds_of
 from modscope.model import Network
 from modscope.task import ModularTask
 
-__all__ = ["Mechanism", "circle_curve", "envelopes", "is_at_chance", "mechanism"]
+__all__ = ["Mechanism", "circle_curve", "envelopes", "mechanism"]
 
 
 def envelopes(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
@@ -81,53 +82,67 @@ def _envelope_fit(curve: np.ndarray, k: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, repr=False)
 class Mechanism(Shown):
-    """How much of the answer's margin each mechanism gives; the three shares sum to 1.
+    """How much of the answer's margin each mechanism gives; the shares sum to 1.
 
     rectified: made by the MLP's nonlinearity from functions of one token each. product: made from parts of
     its input that depend on both tokens, which attention multiplied (the clock). memorised: the part of the
-    margin on training pairs that does not carry over to test pairs.
+    margin on training pairs that does not carry over to test pairs; None where no split is known, and then the other two
+    are shares of the whole.
     pizza: the share of the key circles' weight, each circle alone, that has the pizza's envelope
     |cos w(a - b)/2|, 0 to 1. A pizza is a rectified sum of equal waves: this adds nothing to the shares.
-    at_chance: the network does not know the answer, and the shares mean nothing (0, 0, 0).
-    split_known: without a split the part memorised is what lies outside the key frequencies.
+    why_not: why there is no mechanism to tell (`Grounds`), and the shares mean nothing (0, 0, None); empty where there is.
+    A network that has memorised and whose split is known has its share of memorisation; what is left of it is not divided.
     circles: over the key frequencies k, weight (share of the key frequencies' weight), rectified and product
     (shares of that circle's weight) and pizza. replacements: `replacements`.
     """
 
     rectified: float
     product: float
-    memorised: float
+    memorised: float | None
     pizza: float
-    at_chance: bool
-    split_known: bool
+    why_not: str
     circles: xr.Dataset
     replacements: xr.Dataset
+
+    @property
+    def applies(self) -> bool:
+        """Whether there is a mechanism to tell."""
+        return not self.why_not
+
+    @property
+    def split_known(self) -> bool:
+        """Whether the part memorised could be told."""
+        return self.memorised is not None
 
     def shares(self) -> dict[str, float]:
         """Share by the name of the mechanism, largest first."""
         found = {
             "rectified sum": self.rectified,
             "product in attention": self.product,
-            "memorisation": self.memorised,
+            "memorisation": self.memorised or 0.0,
         }
+        if self.memorised is None:
+            del found["memorisation"]
+        if self.applies and (rest := 1.0 - sum(found.values())) > 1e-9:
+            found["not divided"] = rest
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def _told(self) -> dict[str, object]:
         told: dict[str, object] = {"": str(self)}
-        if not self.at_chance and not self.split_known:
-            told["memorised"] = "what lies outside the key frequencies, as no split is known"
+        if self.applies and not self.split_known:
+            told["memorised"] = "not known, as no split is"
         return told
 
     def _repr_html_(self) -> str:
-        if self.at_chance:
+        if not self.applies:
             return facts_html(self._title(), self._told())
         circles = table_of(self.circles, "Circle by circle", rows="k")
         shares = {name: share for name, share in self.shares().items() if share >= 0.0005}
         return card_html(self._title(), shares_html(shares), circles._repr_html_())
 
     def __str__(self) -> str:
-        if self.at_chance:
-            return "none: the network is at chance"
+        if not self.applies:
+            return f"not applicable: {self.why_not}"
         shown = {name: share for name, share in self.shares().items() if share >= 0.005}
         text = " / ".join(
             f"{name}{' (clock)' if name.startswith('product') else ''} {100 * share:.0f} %"
@@ -135,7 +150,7 @@ class Mechanism(Shown):
         )
         if self.rectified >= 0.1 and self.pizza >= 0.1:
             text += f"; {100 * self.pizza:.0f} % of the circles' weight is pizza"
-        return text
+        return text if self.split_known else f"{text}; memorisation not known without a split"
 
 
 def mechanism(
@@ -143,6 +158,7 @@ def mechanism(
     key_frequencies: Sequence[int] | None = None,
     *,
     marginal: MarginalOf | None = None,
+    grounds: Grounds | None = None,
 ) -> Mechanism:
     """Which mechanism makes the answer, in shares of its margin (`Mechanism` says what each means).
 
@@ -152,32 +168,26 @@ def mechanism(
     both. With v(parts) the margin when only those parts are there, the share of the first is its Shapley
     value (v(linear) - v(none) + v(all) - v(rest)) / 2 over v(all): the mean of what it adds first and what it
     adds last, since the nonlinearity mixes the two. Memorised is 1 - (margin on test) / (margin on train),
-    where that is more than chance between two random halves; the rest is divided in these proportions.
+    where that is more than chance between two random halves; the rest is divided in these proportions. Without a split
+    it is not known. grounds: whether there is anything to judge (`grounds_of`), found if not given.
 
     The symmetry under a <-> b, which is evenness about c/2, plays no part: every one of these can have it.
     Raises InputError where the answer is neither a + b nor a - b.
     """
     key_frequencies = given_or_found(acts, key_frequencies)
+    grounds = grounds or grounds_of(acts.at("logits").values, acts.task)
     found = replacements(acts, marginal=marginal)
     memorised = _memorised(acts)
-    known = memorised is not None
-    if is_at_chance(acts.at("logits").values, acts.task):
-        return Mechanism(0.0, 0.0, 0.0, 0.0, True, known, _circles(acts, found, ()), found)
+    by_heart = grounds.memorised and memorised is not None
+    if grounds.problems and not by_heart:
+        return Mechanism(0.0, 0.0, None, 0.0, grounds.why_not, _circles(acts, found, ()), found)
+    if by_heart:
+        return Mechanism(0.0, 0.0, memorised, 0.0, "", _circles(acts, found, ()), found)
     rectified = float(_rectified_share(found.margin, input_hook(acts)))
     circles = _circles(acts, found, key_frequencies)
-    if memorised is None:
-        memorised = _outside(found.weight.sel(replacement="none").values, key_frequencies)
-    general = 1.0 - memorised
+    general = 1.0 - (memorised or 0.0)
     pizza = float((circles.pizza * circles.weight).sum())
-    return Mechanism(
-        general * rectified, general * (1 - rectified), memorised, pizza, False, known, circles, found
-    )
-
-
-def is_at_chance(logits: np.ndarray, task: ModularTask) -> bool:
-    """Whether logits [a, b, answer] know nothing: accuracy below 3/p and a mean margin below 1."""
-    right = (logits.argmax(axis=-1) == task.labels).mean()
-    return bool(right < 3 / task.p and margins(logits, task.labels).mean() < 1.0)
+    return Mechanism(general * rectified, general * (1 - rectified), memorised, pizza, "", circles, found)
 
 
 def _rectified_share(kept: xr.DataArray, hook: str) -> xr.DataArray:
@@ -242,16 +252,3 @@ def _memorised(acts: Activations) -> float | None:
         return 0.0
     chance = 2 * np.sqrt(train.var() / len(train) + test.var() / len(test))
     return float(np.clip((train.mean() - test.mean() - chance) / train.mean(), 0.0, 1.0))
-
-
-def _outside(weight: np.ndarray, key_frequencies: Sequence[int]) -> float:
-    """The share of the margin outside the key frequencies, beyond what as many of a flat spectrum leave out.
-
-    A table of answers has a flat spectrum, whatever frequencies one calls key.
-    """
-    whole, count = float(weight.sum()), len(weight)
-    inside = float(weight[np.array(sorted(key_frequencies), dtype=int) - 1].sum())
-    flat = len(key_frequencies) / count
-    if whole <= 0 or flat >= 1:
-        return 1.0
-    return float(np.clip(1.0 - (inside / whole - flat) / (1.0 - flat), 0.0, 1.0))

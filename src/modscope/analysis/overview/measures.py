@@ -9,6 +9,7 @@ import numpy as np
 
 from modscope.activations import Activations
 from modscope.analysis.answer.keys import given_or_found
+from modscope.analysis.circle import circle_of
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.inputs.attention import (
     log_odds_additivity,
@@ -60,7 +61,8 @@ def measure_table(acts: Activations, name: str, key_frequencies: Sequence[int] |
     if name not in MEASURES:
         raise UnknownName.of("measure", name, MEASURES)
     keys, title = given_or_found(acts, key_frequencies), "{}"
-    if acts.task.operation == "multiply":
+    circle = circle_of(acts.task)
+    if circle.sign is not None and not circle.whole:
         acts, title = (
             as_addition(acts),
             "{}\n(addition of exponents: residues as powers of the smallest primitive root)",

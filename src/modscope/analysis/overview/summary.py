@@ -39,7 +39,8 @@ from modscope.analysis.weights.frequencies import (
 )
 from modscope.display import Shown
 from modscope.errors import InputError, MissingWeight
-from modscope.losses import Scores, accuracies, is_guessing, losses
+from modscope.grounds import Grounds, grounds_of
+from modscope.losses import Scores
 
 __all__ = ["Summary", "summarise"]
 
@@ -47,6 +48,8 @@ __all__ = ["Summary", "summarise"]
 @dataclass(frozen=True, repr=False)
 class Summary(Shown):
     """The first look at a network, computed once; `to_dict` gives it as JSON values.
+
+    grounds: whether there is anything to judge, asked before everything else.
 
     What does not apply to a task is None: the logits' fit, restrictions and evenness need an answer that
     turns on a circle, and restrictions need at least one key frequency. `cautions` says in one sentence each
@@ -70,16 +73,28 @@ class Summary(Shown):
     energy: Mapping[str, PairEnergy]
     examples: xr.Dataset
     cautions: tuple[str, ...]
+    grounds: Grounds
 
     @property
     def is_guessing(self) -> bool:
         """Whether the accuracy over all pairs is what guessing gives."""
-        return is_guessing(self.accuracy.all, self.p)
+        return any(problem.kind == "chance" for problem in self.grounds.problems)
 
     @property
     def logit_fve(self) -> float | None:
-        """Share of the logits' variance that the key frequencies' cosines of a + b - c explain."""
+        """Share of the logits' variance, without each pair's mean, that the key frequencies' cosines of a + b - c explain."""
         return None if self.fit is None else self.fit.share(self.keys.frequencies)
+
+    @property
+    def logit_fve_uncentred(self) -> float | None:
+        """The same share with each pair's mean over the answers counted as variance, as published shares do."""
+        return None if self.fit is None else self.fit.uncentred_share(self.keys.frequencies)
+
+    @property
+    def carried(self) -> bool:
+        """Whether the key frequencies alone give the answers that the network has right, nine tenths of them at least."""
+        main = self.restrictions.get("directions")
+        return main is not None and main.restricted_accuracy.all >= 0.9 * self.accuracy.all
 
     @property
     def logit_fit_loss(self) -> float | None:
@@ -93,6 +108,7 @@ class Summary(Shown):
         main = self.restrictions.get("directions")
         ks = self.keys.frequencies
         values = {
+            **self.grounds.to_dict(),
             "p": self.p,
             "operation": self.operation,
             "circle": {"places": self.circle.n, "order": self.circle.name, "sign": self.circle.sign},
@@ -119,10 +135,12 @@ class Summary(Shown):
             "neurons_per_frequency": self.clusters.counts_at(sorted({*ks, *self.clusters.counts()})),
             "neurons_explained": int(self.clusters.explained.sum()),
             "logit_fve": self.logit_fve,
+            "logit_fve_uncentred": self.logit_fve_uncentred,
             "logit_fit_loss": self.logit_fit_loss,
             "logit_alpha": None if self.fit is None else _by_k(self.fit.alpha),
             "logit_fve_by_frequency": None if self.fit is None else _by_k(self.fit.fve),
             "restricted_loss": main and main.restricted_loss.to_dict(),
+            "restricted_accuracy": main and main.restricted_accuracy.to_dict(),
             "excluded_loss": main and main.excluded_loss.to_dict(),
             "restrictions": {mask: _restriction_dict(r) for mask, r in self.restrictions.items()},
             "excluded_loss_by_frequency": {k: s.to_dict() for k, s in self.excluded_by_frequency.items()},
@@ -160,11 +178,16 @@ def _json(value: Any) -> Any:
 
 
 def summarise(
-    acts: Activations, *, rule: str = DEFAULT_RULE, frequencies: Iterable[int] | None = None
+    acts: Activations,
+    *,
+    rule: str = DEFAULT_RULE,
+    frequencies: Iterable[int] | None = None,
+    stated: Mapping[str, float] | None = None,
 ) -> Summary:
     """The first look at a network from its record.
 
-    rule: how key frequencies are found (`RULES`); frequencies: taken as they are, instead of a rule.
+    rule: how key frequencies are found (`RULES`); frequencies: taken as they are, instead of a rule. stated: losses and
+    accuracies that the network's file gives, which tell one that has memorised where the split is not known.
     """
     task = acts.task
     with np.errstate(all="ignore"):  # a broken network has infinite logits; its numbers become None
@@ -175,14 +198,15 @@ def summarise(
         restrictions: dict[str, Restriction] = {
             str(mask): restriction(logits, task, keys.frequencies, mask=mask) for mask in MASKS if turns
         }
-        accuracy = accuracies(logits, task)
+        grounds = grounds_of(logits, task, stated=stated)
+        accuracy = grounds.accuracy
         energy, even = _energies(acts, evidence.circle)
         return Summary(
             p=task.p,
             operation=task.operation,
             circle=evidence.circle,
             accuracy=accuracy,
-            loss=losses(logits, task),
+            loss=grounds.loss,
             keys=keys,
             sets={name: _set(evidence, name) for name in RULES},
             relations=relations(keys.frequencies, evidence.circle.n),
@@ -194,11 +218,11 @@ def summarise(
             even=even,
             energy=energy,
             examples=examples(acts),
+            grounds=grounds,
             cautions=_counterfactual(acts)
             + cautions(
                 circle=evidence.circle,
-                logits=logits,
-                accuracy=accuracy,
+                grounds=grounds,
                 keys=keys,
                 rule=rule,
                 fit=evidence.fit,
@@ -220,8 +244,9 @@ def _shares(acts: Activations, circle: Circle) -> dict[str, xr.DataArray]:
     """Energy by frequency of each map of weights that there is."""
     found: dict[str, xr.DataArray] = {}
     for name in MAPS:
+        rows = circle.rows if name == "embedding" else circle.answer_rows
         with contextlib.suppress(MissingWeight):
-            found[name] = energy_shares(circle.rows(recorded_table(acts, name)))
+            found[name] = energy_shares(rows(recorded_table(acts, name)))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from math import gcd
+from math import comb
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from modscope.errors import InputError, MissingWeight, UnknownName
 from modscope.model import Network
 from modscope.networks.kinds import has_attention
 from modscope.networks.tokens import residue_rows
-from modscope.residues import harmonic, intermodulation, subharmonic
+from modscope.residues import harmonic, intermodulation, subharmonics
 from modscope.signal import basis_frequencies, fourier_basis
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Relations",
     "component_norms",
     "energy_shares",
+    "fundamental",
     "gini",
     "inverse_participation_ratio",
     "recorded_table",
@@ -143,14 +144,14 @@ def inverse_participation_ratio(shares: xr.DataArray | np.ndarray) -> float:
 class Relations(Shown):
     """Where harmonics, subharmonics and intermodulation products of some frequencies fall, aliased.
 
-    harmonics: k -> 2k. third_harmonics: k -> 3k. subharmonics: k -> the k' with 2k' = k, None where there is
-    not exactly one (even p). intermodulation: (j, k) -> (j + k, j - k).
+    harmonics: k -> 2k. third_harmonics: k -> 3k. subharmonics: k -> every k' with 2k' = k, none or
+    two for even n. intermodulation: (j, k) -> (j + k, j - k).
     """
 
     n: int
     harmonics: dict[int, int]
     third_harmonics: dict[int, int]
-    subharmonics: dict[int, int | None]
+    subharmonics: dict[int, tuple[int, ...]]
     intermodulation: dict[tuple[int, int], tuple[int, int]]
 
     def origins(self, k: int) -> tuple[str, ...]:
@@ -161,10 +162,32 @@ class Relations(Shown):
         """
         named = [f"2*{j}" for j, n in self.harmonics.items() if n == k]
         named += [f"3*{j}" for j, n in self.third_harmonics.items() if n == k]
-        named += [f"{j}/2" for j, n in self.subharmonics.items() if n == k]
+        named += [f"{j}/2" for j, halves in self.subharmonics.items() if k in halves]
         for (i, j), (plus, minus) in self.intermodulation.items():
             named += [f"{i}+{j}"] * (plus == k) + [f"{j}-{i}"] * (minus == k)
         return tuple(named)
+
+
+def fundamental(frequencies: Iterable[int], n: int) -> int | None:
+    """The frequency of which a set of three or more is the first harmonics, one of them missing at most; None where there
+    is none, or where so many sets of this size are of that form that it would mean nothing.
+
+    One circle that is no plain wave, a square one for example, has its harmonics: one circle, not as many as there are
+    frequencies. Where more than one in a hundred of all sets of that size have the form, nothing is concluded.
+
+    >>> fundamental((3, 6, 9, 12), 113), fundamental((14, 35, 41, 42, 52), 113), fundamental((1, 2, 3), 23)
+    (3, None, None)
+    """
+    ks = {int(k) for k in frequencies}
+    half, size = n // 2, len(ks)
+    if size < 3 or half * size > 0.01 * comb(half, size):
+        return None
+    for base in sorted(ks):
+        first = {harmonic(base, m, n) for m in range(1, size + 2)} - {0}
+        odd = {harmonic(base, m, n) for m in range(1, 2 * size + 2, 2)} - {0}
+        if ks <= first or ks <= odd:
+            return base
+    return None
 
 
 def relations(frequencies: Iterable[int], n: int) -> Relations:
@@ -172,7 +195,7 @@ def relations(frequencies: Iterable[int], n: int) -> Relations:
 
     >>> found = relations((14, 35, 41, 42, 52), 113)
     >>> list(found.harmonics.values()), list(found.subharmonics.values()), found.intermodulation[14, 42]
-    ([28, 43, 31, 29, 9], [7, 39, 36, 21, 26], (56, 28))
+    ([28, 43, 31, 29, 9], [(7,), (39,), (36,), (21,), (26,)], (56, 28))
     """
     ks = sorted({int(k) for k in frequencies})
     if ks and not 0 < ks[0] <= ks[-1] <= n // 2:
@@ -181,6 +204,6 @@ def relations(frequencies: Iterable[int], n: int) -> Relations:
         n,
         {k: harmonic(k, 2, n) for k in ks},
         {k: harmonic(k, 3, n) for k in ks},
-        {k: subharmonic(k, n) if gcd(2, n) == 1 else None for k in ks},
+        {k: subharmonics(k, n) for k in ks},
         {(j, k): intermodulation(j, k, n) for j, k in combinations(ks, 2)},
     )

@@ -62,6 +62,6 @@ CLAIM = Claim(
     control="the largest of 20 random sets of as many other frequencies, on 2000 pairs drawn from the seed",
     rule=Rule(holds=0.5, in_part=0.1),
     measure=_measure,
-    needs=("answer", "keys"),
+    needs=("answer", "keys", "others"),
     citations=("Nanda et al. 2023, section 5.1: excluded loss",),
 )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from modscope.analysis.answer.logits import sum_profile
-from modscope.analysis.answer.restriction import restricted_loss
+from modscope.analysis.answer.restriction import restriction
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
-from modscope.findings.finding import Picture, Rule
+from modscope.findings.finding import ANSWERED, Condition, Picture, Rule
 from modscope.losses import cross_entropy
 from modscope.signal import basis_frequencies, fourier_basis
 
@@ -18,9 +18,15 @@ __all__ = ["CLAIM"]
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     chance = np.log(bench.p)
     profile = sum_profile(bench.logits, bench.circle)
-    own = restricted_loss(bench.logits, bench.task, bench.ks)
+    kept = restriction(bench.logits, bench.task, bench.ks)
+    own = kept.restricted_loss
     others = [_loss(profile, ks) for ks in bench.other_frequencies(20)]
     numbers = {f"restricted loss, {name}": v for name, v in own.to_dict().items() if v is not None}
+    numbers |= {
+        f"restricted accuracy, {name}": v
+        for name, v in kept.restricted_accuracy.to_dict().items()
+        if v is not None
+    }
     numbers["loss"] = bench.loss.all
     growing = [_loss(profile, bench.ks[:n]) for n in range(len(bench.ks) + 1)]
     picture = Picture(
@@ -31,7 +37,10 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "loss, nats",
     )
     control = min(others, default=float(chance))
-    return Outcome(*claim.of(1 - own.all / chance, 1 - control / chance), numbers, picture)
+    conditions = (Condition("restricted accuracy", kept.restricted_accuracy.all, ANSWERED),)
+    return Outcome(
+        *claim.of(1 - own.all / chance, 1 - control / chance), numbers, picture, conditions=conditions
+    )
 
 
 def _loss(profile: np.ndarray, ks: tuple[int, ...]) -> float:
@@ -50,6 +59,6 @@ CLAIM = Claim(
     control="the largest of 20 random sets of as many other frequencies",
     rule=Rule(holds=0.95, in_part=0.5),
     measure=_measure,
-    needs=("answer", "keys"),
+    needs=("answer", "keys", "others"),
     citations=("Nanda et al. 2023, section 5.1: restricted loss",),
 )

@@ -63,6 +63,6 @@ CLAIM = Claim(
     control="the largest of 20 random sets of as many other frequencies",
     rule=Rule(holds=0.9, in_part=0.5),
     measure=_measure,
-    needs=("answer", "stream", "keys"),
+    needs=("answer", "stream", "keys", "others"),
     citations=("Transformer modular addition through a signal processing lens: reconstruction",),
 )

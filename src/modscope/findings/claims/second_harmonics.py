@@ -21,6 +21,8 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     keys = [k for k in ks if harmonic(k, 2, p) not in (0, *ks)] or list(ks)
     doubled = [harmonic(k, 2, p) for k in keys]
     others = np.setdiff1d(np.arange(1, p // 2 + 1), [*ks, *doubled])
+    if len(others) < len(keys):
+        return Outcome(*claim.of(float("nan"), float("nan")))
     others = bench.generator().permutation(others)[:_OTHERS]
     at = np.array([*keys, *doubled, *others])
     before, after = (axis_amplitudes(bench.acts, hook, at).mean(axis=0) for hook in ("mlp_pre", "mlp_post"))

@@ -98,6 +98,6 @@ CLAIM = Claim(
     control="the most of: all other circles turned instead, and 20 random sets of as many other circles",
     rule=Rule(holds=0.95, in_part=0.5),
     measure=_measure,
-    needs=("weights", "answer", "knowledge", "keys"),
+    needs=("weights", "answer", "keys", "others"),
     warning="A single one of several circles mostly moves no answer: the others outvote it.",
 )

@@ -45,7 +45,7 @@ def _interval(bench: Bench) -> Interval | None:
     """The interval of the largest share, the others' proportions to it held, over the values of a."""
     found, hook = bench.mechanism, input_hook(bench.acts)
     name, share = next(iter(found.shares().items()))
-    if name == "memorisation":
+    if name in ("memorisation", "not divided"):
         return None
     names = [f"{hook}: {part}" for part in ("linear", "mean", "without linear")]
     linear, none, rest = found.replacements.by_a.sel(replacement=names).values
@@ -53,9 +53,13 @@ def _interval(bench: Bench) -> Interval | None:
     own = (linear - none + whole - rest) / 2
     if name != "rectified sum":
         own = whole - own
-    over = interval_of_ratio(own * (1 - found.memorised), whole, over="values of a", seed=bench.seed)
-    # the share itself is kept between 0 and 1
-    return None if over is None else Interval(min(over.low, share), max(over.high, share), over.over)
+    general = 1 - (found.memorised or 0.0)
+    over = interval_of_ratio(own * general, whole, over="values of a", seed=bench.seed)
+    if over is None:
+        return None
+    # shares are kept between 0 and 1, and where both ends are there is no interval left
+    low, high = (min(max(end, 0.0), 1.0) for end in (min(over.low, share), max(over.high, share)))
+    return Interval(low, high, over.over) if high > low else None
 
 
 CLAIM = Claim(
@@ -70,11 +74,12 @@ CLAIM = Claim(
     control="the margin that is left when the tokens are permuted, over the margin as it is: no mechanism",
     rule=Rule(holds=0.9, in_part=0.4),
     measure=_measure,
-    needs=("answer", "knowledge"),
+    needs=("answer",),
+    of_memory=True,
     warning=(
         "A pizza is a rectified sum of equal waves, told by the envelope |cos w(a - b)/2| of each circle alone. "
         "Evenness about c/2 says nothing here: sums, clocks and pizzas all have it. "
-        "Where no split is known, memorisation is judged by the spectrum of the logits alone."
+        "Where no split is known, what is memorised is not: the shares are of the whole margin."
     ),
     citations=("Nanda et al. 2023", "Zhong et al. 2023", "Shapley 1953"),
 )

@@ -61,7 +61,7 @@ def relations_section(look: Look) -> Section | None:
             chips((k,), look),
             _related(table.harmonics[k], look),
             _related(table.third_harmonics[k], look),
-            _related(table.subharmonics[k], look),
+            _halves(table.subharmonics[k], look),
         ]
         for k in table.harmonics
     ]
@@ -88,6 +88,13 @@ def relations_section(look: Look) -> Section | None:
         ),
         tables=tables,
     )
+
+
+def _halves(halves: tuple[int, ...], look: Look) -> object:
+    """The frequencies whose double a frequency is: one, two, or none."""
+    if not halves:
+        return "–"
+    return Markup(", ").join(Markup("{}").format(_related(half, look)) for half in halves)
 
 
 def _related(k: int | None, look: Look) -> object:
