@@ -74,7 +74,7 @@ def _parts(s: Plain, x: Tensor) -> dict[str, Tensor]:
 
 def key_frequencies(s: Plain) -> tuple[list[int], Tensor, Tensor]:
     """Weights of the cosines of a + b - c, their shares of the variance, and the frequencies above 1 %."""
-    centred = s.logits - s.logits.mean()
+    centred = s.logits - s.logits.mean(dim=1, keepdim=True)
     variance = (centred.double() ** 2).sum()
     alpha, share = torch.zeros(s.p // 2 + 1), torch.zeros(s.p // 2 + 1)
     for k in range(1, s.p // 2 + 1):
@@ -379,22 +379,25 @@ def key_frequency_losses(s: Plain, ks: list[int]) -> Numbers:
 
 
 def distance(s: Plain, ks: list[int], alpha: Tensor) -> tuple[float, float]:
-    margin, gap = s.margin(s.logits), (s.a - s.b) % s.p
-    own = torch.stack([margin[gap == d].mean() for d in range(s.p)])
+    gap = (s.a - s.b) % s.p
     n, pizza = torch.arange(s.p), torch.zeros(s.p)
     for k in ks:
         envelope = torch.cos(math.pi * k / s.p * n).abs()
         pizza += alpha[k] * envelope / envelope.mean()
     right = s.logits[torch.arange(len(s.labels)), s.labels]
-    _ = torch.stack([right[gap == d].std(unbiased=False) for d in range(s.p)]).mean() / right.std()
-    triples = torch.from_numpy(s.rng.integers(s.p, size=(200, 3)))
-    tokens = torch.cat([triples[:, :2], torch.full((200, 1), s.p)], dim=1)
+    triples = torch.from_numpy(s.rng.integers(s.p, size=(2000, 3)))
+    tokens = torch.cat([triples[:, :2], torch.full((2000, 1), s.p)], dim=1)
     embed = s.model.weight("W_E")[tokens].clone().requires_grad_()
     with torch.enable_grad():
         logits = s.model.run(tokens, replace={"embed": embed}, positions="all")["logits"][:, -1]
-        (gradient,) = torch.autograd.grad(logits[torch.arange(200), triples[:, 2]].sum(), embed)
+        (gradient,) = torch.autograd.grad(logits[torch.arange(2000), triples[:, 2]].sum(), embed)
     torch.nn.functional.cosine_similarity(gradient[:, 0], gradient[:, 1]).mean()
-    return float(own.std(unbiased=False) / own.mean()), float(pizza.std(unbiased=False) / pizza.mean())
+    effect, control = (
+        torch.stack([x.double()[gap == d].std(unbiased=False) for d in range(s.p)]).mean()
+        / x.double().std(unbiased=False)
+        for x in (right, pizza[gap])
+    )
+    return float(effect), float(control)
 
 
 @torch.no_grad()
