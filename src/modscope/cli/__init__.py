@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from modscope._version import __version__
 from modscope.cli.ablate import ablate
 from modscope.cli.cite import cite
+from modscope.cli.compare import compare
 from modscope.cli.convert import convert
 from modscope.cli.demo import demo
 from modscope.cli.findings import findings
@@ -84,6 +85,7 @@ app.command()(sweep_report)
 app.command()(live)
 app.command()(reproduce)
 app.command()(cite)
+app.command()(compare)
 
 
 def main() -> None:

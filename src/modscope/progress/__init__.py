@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from modscope.progress.columns import columns, to_csv, to_json
+from modscope.progress.comparing import Comparison, CurveMatch, against_curve, compare, read_curve
+from modscope.progress.glance import Glance, glance
 from modscope.progress.histories import histories, waves_of
 from modscope.progress.lottery import lottery
 from modscope.progress.measures import FAST, MEASURES, ProgressMeasure, chosen_measures
@@ -14,14 +16,20 @@ __all__ = [
     "FAST",
     "MEASURES",
     "RULES",
+    "Comparison",
+    "CurveMatch",
+    "Glance",
     "Keys",
     "Movement",
     "Phase",
     "Phases",
     "ProgressMeasure",
     "SimpleNeurons",
+    "against_curve",
     "chosen_measures",
     "columns",
+    "compare",
+    "glance",
     "histories",
     "lottery",
     "measured",
@@ -29,6 +37,7 @@ __all__ = [
     "phases",
     "phases_of",
     "progress",
+    "read_curve",
     "run_keys",
     "simple_neurons",
     "to_csv",
