@@ -110,7 +110,7 @@ def test_swap_symmetry_is_the_energy_of_the_symmetric_part(found, last) -> None:
     x = x - x.mean(axis=(0, 1))
     same = (x + x.swapaxes(0, 1)) / 2
     expected = (same**2).sum() / (x**2).sum()
-    assert float(found.swap_symmetric.isel(epoch=-1).sel(hook="mlp_post")) == pytest.approx(expected)
+    assert float(found.swap_symmetric.isel(epoch=-1).sel(place="mlp_post")) == pytest.approx(expected)
 
 
 def test_logit_similarity_is_the_cosine_with_the_character(found, last) -> None:
@@ -195,7 +195,7 @@ def test_planted_networks_have_what_was_planted(build) -> None:
     part = "product" if build is clock else "rectified"
     assert float(shares.sel(part=part)) > 0.9
     swap = MEASURES["symmetry"].of(moment)["swap_symmetric"]
-    assert float(swap.sel(hook="logits")) > 0.999
+    assert float(swap.sel(place="logits")) > 0.999
 
 
 def test_measures_that_do_not_apply_say_why() -> None:
@@ -231,3 +231,22 @@ def test_names_of_measures() -> None:
     assert set(MEASURES) - set(FAST) == {"symmetricity", "simple-neurons"}
     with pytest.raises(UnknownName, match="loss"):
         chosen_measures(["los"])
+
+
+def test_the_shipped_run_from_the_start_over_memorising_to_settled() -> None:
+    found = ms.shipped_run().progress(
+        measures=["loss", "restricted", "symmetry"], epochs=[0, 1000, 9350], keep=False
+    )
+    assert found.attrs["key_epoch"] == 9350
+    first, memorised, end = (found.isel(epoch=i) for i in range(3))
+    directions = {"mask": "directions", "split": "all"}
+    assert float(first.excluded_loss.sel(directions)) == pytest.approx(
+        float(first.loss.sel(split="all")), rel=1e-3
+    )
+    assert float(memorised.restricted_loss.sel(directions)) < float(memorised.loss.sel(split="test"))
+    restricted = float(end.restricted_loss.sel(mask="directions", split="test"))
+    assert restricted < float(end.loss.sel(split="test"))
+    assert float(memorised.swap_symmetric.sel(place="logits")) < 0.9
+    assert float(memorised.even.sel(hook="logits")) < 0.85
+    assert float(end.swap_symmetric.sel(place="logits")) > 0.999
+    assert float(end.even.sel(hook="logits")) > 0.999

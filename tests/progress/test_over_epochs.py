@@ -223,7 +223,7 @@ def test_the_command_writes_a_table_csv_and_json(copy: Path) -> None:
     runner = CliRunner()
     text = runner.invoke(app, ["progress", str(copy), "--measures", "loss,margin"])
     assert text.exit_code == 0, text.output
-    assert "train loss: " in text.stdout
+    assert "settled: " in text.stdout
     assert "phases: memorising 0-" in text.stdout
     assert max(map(len, text.stdout.splitlines())) <= 110
     csv = runner.invoke(app, ["progress", str(copy), "--measures", "loss,margin", "--csv"])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from modscope.errors import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
+    from modscope.progress import Movement
     from modscope.runs import Run
 
 __all__ = ["measuring", "opened_run", "progress"]
@@ -97,15 +98,25 @@ def progress(
     for name, why in found.attrs["not_applicable"].items():
         print(f"  {name}: not applicable: {why}")
     print(f"phases: {dated}" if dated.phases else f"phases: {dated.why}")
-    last = columns(found)
-    for name, column in last.items():
-        mark = moves[name]
-        value = column[-1]
-        if not math.isnan(value) and name not in _SHOWN.values() and wanted:
-            print(f"  {name} {value:.4g}; {mark}")
-    for heading, name in _SHOWN.items():
-        if name in moves:
-            print(f"  {heading}: {moves[name]}")
+    print("\n".join(_settled(moves)))
+
+
+def _settled(moves: Mapping[str, Movement], most: int = 12) -> list[str]:
+    """How many numbers have settled, and those that still move, the ones of the table first."""
+    by: dict[str, list[str]] = {}
+    for name, move in moves.items():
+        by.setdefault(move.verdict, []).append(name)
+    lines = [f"settled: {len(by.get('settled', []))} of {len(moves)} numbers"]
+    headings = {name: heading for heading, name in _SHOWN.items()}
+    moving = sorted(by.get("still moves", []), key=lambda name: (name not in headings, -moves[name].share))
+    lines += [f"  {headings.get(name, name)} {moves[name]}" for name in moving[:most]]
+    if len(moving) > most:
+        lines.append(f"  and {len(moving) - most} more still move: --json says which")
+    unknown = by.get("cannot be told", [])
+    if unknown:
+        why = moves[unknown[0]].why
+        lines.append(f"  {len(unknown)} cannot be told, such as {unknown[0]}: {why}")
+    return lines
 
 
 def opened_run(path: Path | None) -> Run:

@@ -156,13 +156,16 @@ def _clusters(moment: Moment) -> Values:
     }
 
 
+SWAPPED = ("mlp_post", "logits")
+
+
 def _symmetry(moment: Moment) -> Values:
     energy, even = moment.planes
     hooks = list(energy)
-    swapped = swap_shares(moment.acts, hooks).symmetric.values
+    swapped = swap_shares(moment.acts, [hook for hook in hooks if hook in SWAPPED])
     return {
         "even": moment.named(list(even.values()), "hook", hooks),
-        "swap_symmetric": moment.named(swapped, "hook", hooks),
+        "swap_symmetric": moment.named(swapped.symmetric.values, "place", swapped.hook.values.tolist()),
         "sum_share": moment.named([e.sum for e in energy.values()], "hook", hooks),
         "difference_share": moment.named([e.difference for e in energy.values()], "hook", hooks),
     }

@@ -127,7 +127,7 @@ def _for_good(holds: np.ndarray) -> int | None:
     return int(fails[-1]) + 1 if len(fails) else 0
 
 
-TENTH, STILL, HALF = 0.1, 0.02, 0.5
+TENTH, STILL, HALF, ROUNDING = 0.1, 0.02, 0.5, 1e-6
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,7 @@ def _movement(name: str, epochs: np.ndarray, values: np.ndarray) -> Movement:
         return Movement("cannot be told", float(x[-1]), why=why)
     scale = np.log(np.maximum(x, 1e-12)) if "loss" in name else x
     width, moved = np.ptp(scale), np.ptp(scale[since:])
-    share = float(moved / width) if width > 0 else 0.0
+    # what is constant up to the rounding of float32 does not move
+    share = float(moved / width) if width > ROUNDING * np.abs(scale).max() else 0.0
     verdict = "settled" if share <= STILL else "still moves"
     return Movement(verdict, float(x[-1]), float(np.ptp(x[since:])), share, int(at[since]))

@@ -245,7 +245,8 @@ def _fits(turned: np.ndarray, k: int, sign: int) -> tuple[float, float]:
     distance = (n[:, None] - sign * n) % p
     # sums over the pairs of one distance are all that a function of a - b and e can see
     profile = np.zeros((p, p))
-    np.add.at(profile, distance.ravel(), turned.reshape(-1, p).astype(np.float64))
+    for places, row in zip(distance, turned, strict=True):
+        profile[places] += row  # each distance once in a row
     count = np.bincount(distance.ravel(), minlength=p)
     mean = profile.sum() / turned.size
     total = float(np.square(turned - mean, dtype=np.float64).sum())
