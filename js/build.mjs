@@ -1,4 +1,4 @@
-// Bundles src/main.ts and src/live/main.ts into the Python package: node build.mjs [--check]
+// Bundles src/main.ts, src/live/main.ts and src/still.ts into the Python package: node build.mjs [--check]
 import { build, transform } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 const BUNDLES = {
   "viewer.js": ["src/main.ts", 180_000],
   "live.js": ["src/live/main.ts", 40_000],
+  "still.js": ["src/still.ts", 100_000],
 };
 const style = {
   name: "style as a text",

@@ -103,7 +103,7 @@ def test_labels_select_and_are_shown() -> None:
         (lambda: ms.show(ZEROS, names=["a", "b"]), "2 names for 1 arrays"),
         (lambda: ms.show(ZEROS, overlay="axis5"), "unknown axis 'axis5'"),
         (lambda: ms.grid(), "expected one view at least"),
-        (lambda: ms.show(ZEROS).save("x.pdf"), r"expected a name that ends in \.html"),
+        (lambda: ms.show(ZEROS).save("x.gif"), r"expected a name that ends in \.html"),
         (lambda: ms.show(ZEROS).save("/no/such/folder/x.html"), "there is no folder"),
     ],
 )
@@ -242,7 +242,7 @@ def test_what_a_page_cannot_carry_is_cut_and_said() -> None:
 def test_stills_and_numbers(waves: xr.DataArray, mode: str, tmp_path: Path) -> None:
     view = ms.show(waves, mode=mode, select={"d_model": 1, "c": 4}, key_frequencies=[4, 7])
     assert view.save(tmp_path / "x.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert view.svg().lstrip().startswith("<?xml")
+    assert view.svg().lstrip().startswith("<svg ")
     rows = [line.split(",") for line in view.csv().splitlines()]
     assert len({len(row) for row in rows}) == 1
     if mode == "wave":

@@ -60,8 +60,14 @@ export function png(rgba: Uint8ClampedArray, columns: number, rows: number): Uin
   return out;
 }
 
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 export function base64(bytes: Uint8Array): string {
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) text += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return btoa(text);
+  const parts: string[] = [];
+  for (let i = 0; i < bytes.length; i += 3) {
+    const word = (bytes[i] << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0);
+    const left = bytes.length - i;
+    parts.push(LETTERS[word >> 18] + LETTERS[(word >> 12) & 63] + (left > 1 ? LETTERS[(word >> 6) & 63] : "=") + (left > 2 ? LETTERS[word & 63] : "="));
+  }
+  return parts.join("");
 }

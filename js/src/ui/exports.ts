@@ -9,8 +9,7 @@ import { h } from "./dom";
 import type { Player } from "./player";
 import { captioned } from "./frames";
 import { sceneOf } from "./scene";
-
-const EXPORT = { width: 900, height: 420 };
+import { EXPORT_WIDTH, exportedSize } from "./sizes";
 
 function download(name: string, content: Blob): void {
   const address = URL.createObjectURL(content);
@@ -25,12 +24,10 @@ const fileName = (model: Model, ending: string): string =>
   `${(model.spec.title || model.spec.name).replace(/[^\w.-]+/g, "_").slice(0, 60) || "view"}.${ending}`;
 
 /** The picture as it goes out, and the colour behind it. */
-export function exported(model: Model, width = EXPORT.width, height?: number): { frame: Frame; ground: string } {
-  const mode = model.state.mode.peek();
-  const tall = ["heatmap", "spectrum2d"].includes(mode) ? 720 : ["multiples", "ridge", "both"].includes(mode) ? 640 : EXPORT.height;
+export function exported(model: Model): { frame: Frame; ground: string } {
   model.exporting = true;
   try {
-    return { frame: captioned(model, sceneOf(model, width, height ?? tall)), ground: model.theme.ground };
+    return { frame: captioned(model, sceneOf(model, EXPORT_WIDTH, exportedSize(model.state.mode.peek()))), ground: model.theme.ground };
   } finally {
     model.exporting = false;
   }

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modscope.errors import InputError, UnknownName
+from modscope.viewer.choices import CHOICES
 from modscope.viewer.inputs import PART, Tensor, index_of, lines_of
 from modscope.viewer.layout import Roles, chosen_roles
 from modscope.viewer.marks import circles, marker_specs, message_spec, symmetry_specs
@@ -18,20 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["grid", "heatmap", "show"]
 
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "mode": ("wave", "spectrum", "both", "heatmap", "spectrum2d", "multiples", "ridge"),
-    "quantity": ("amplitude", "power", "db", "phase", "cossin", "share"),
-    "scale": ("span", "axis", "slice", "all"),
-    "style": ("auto", "curve", "joins", "dots"),
-    "colours": ("auto", "sequential", "diverging", "cyclic", "grey"),
-    "yscale": ("linear", "log", "symlog"),
-    "xscale": ("linear", "log", "symlog"),
-    "compare": ("overlay", "A", "B", "A-B", "A/B", "flicker", "wipe"),
-    "sort": ("index", "peak", "phase", "share", "size"),
-    "walk": ("single", "odometer", "diagonal"),
-    "loop": ("loop", "bounce", "once"),
-    "theme": ("auto", "light", "dark"),
-}
 _PAGE_NAMES = {"scale": "scope", "recentre": "centre", "symmetry_axes": "symmetry"}
 
 

@@ -6,23 +6,30 @@ import base64
 import gzip
 import html
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
+from modscope.errors import InputError
 from modscope.viewer import picture
 from modscope.viewer.pack import as_text
-
-if TYPE_CHECKING:
-    from modscope.viewer.view import View
+from modscope.viewer.page import Page
 
 __all__ = ["bundle", "fragments", "frame", "page"]
 
 _STYLE = (
     "html,body{margin:0}body{background:Canvas;color-scheme:light dark}"
     "main{display:grid;min-height:100vh;min-height:100dvh}[data-modscope]{display:grid;min-width:0}"
+    "[data-modscope]>svg{max-width:100%;height:auto}"
     "h1{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%)}"
+)
+# Frames tell how high their page is; one listener for all of a notebook makes room.
+_HEIGHTS = (
+    "if(!window.modscopeHeights){window.modscopeHeights=true;addEventListener('message',e=>{"
+    "if(!e.data||e.data.modscope!=='height')return;"
+    "for(const f of document.querySelectorAll('.modscope-view iframe'))"
+    "if(f.contentWindow===e.source)f.style.height=Math.min(6000,Math.max(200,e.data.height))+'px'})}"
 )
 _STILL = "width:100%;max-width:900px;height:auto"
 
@@ -62,35 +69,52 @@ def _small_module() -> str:
     )
 
 
-def _blocks(view: View) -> dict[str, str]:
+def _blocks(view: Page) -> dict[str, str]:
     return {
         block.id: _script("application/octet-stream", as_text(block.data), block.id)
         for block in view.blocks()
     }
 
 
-def _document(view: View, scripts: str) -> str:
+def _document(view: Page, scripts: str, still: str = "") -> str:
     title = _title(view)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body>"
-        f'<main><h1>{title}</h1><div data-modscope="modscope-spec" data-page></div></main>'
+        f'<main><h1>{title}</h1><div data-modscope="modscope-spec" data-page>{still}</div></main>'
         f"<noscript>This page draws with JavaScript, which is switched off here.</noscript>{scripts}</body></html>"
     )
 
 
-def _title(view: View) -> str:
+def _title(view: Page) -> str:
     return html.escape(" · ".join(str(one["title"] or one["name"]) for one in view.views))
 
 
-def page(view: View, *, module: str = "") -> str:
+def page(view: Page) -> str:
     """A whole page: opens from disk, asks for nothing from anywhere."""
+    return _whole(view, _module(), _still(view))
+
+
+def _whole(view: Page, module: str, still: str) -> str:
     spec = _script("application/json", _json(view.page_spec()), "modscope-spec")
-    return _document(view, f"{''.join(_blocks(view).values())}{spec}{module or _module()}")
+    return _document(view, f"{''.join(_blocks(view).values())}{spec}{module}", still)
 
 
-def folder_page(view: View, folder: str) -> tuple[str, dict[str, bytes]]:
+def _still(view: Page) -> str:
+    """The picture that stands where scripts do not run, as elements: no policy keeps those out.
+
+    Empty where there is no engine to draw it.
+    """
+    try:
+        with picture.stills(view) as made:
+            # Within a page the name of the format is known.
+            return re.sub(r' xmlns="[^"]*"', "", made.svg())
+    except InputError:
+        return ""
+
+
+def folder_page(view: Page, folder: str) -> tuple[str, dict[str, bytes]]:
     """A page whose numbers lie beside it in a folder (to be served), and those files by name."""
     blocks = {block.id: block.data for block in view.blocks(precision="float32")}
     spec = view.page_spec(precision="float32") | {"source": "folder"}
@@ -100,20 +124,30 @@ def folder_page(view: View, folder: str) -> tuple[str, dict[str, bytes]]:
     return text, {f"{name}.bin": data for name, data in blocks.items()}
 
 
-def frame(view: View) -> str:
+def _small_still(view: Page) -> str:
+    try:
+        with picture.stills(view) as made:
+            drawn = made.picture(dpi=70 if view.across == 1 else 60, kind="png")
+    except InputError:
+        return ""
+    return base64.b64encode(picture.in_few_colours(drawn)).decode()
+
+
+def frame(view: Page) -> str:
     """A sandboxed frame that holds the page; inside it a still picture for where frames are not shown."""
-    still = base64.b64encode(picture.in_few_colours(view.still(dpi=70))).decode()
+    still = _small_still(view)
     alt = html.escape(view.describe(), quote=True)
-    inner = f'<img src="data:image/png;base64,{still}" alt="{alt}" style="{_STILL}"><p>{alt} (A still: the notebook is not trusted, or its scripts are off.)</p>'
+    shown = f'<img src="data:image/png;base64,{still}" alt="{alt}" style="{_STILL}">' if still else ""
+    inner = f"{shown}<p>{alt} (A still: the notebook is not trusted, or its scripts are off.)</p>"
     return (
         f'<div class="modscope-view"><iframe sandbox="allow-scripts allow-downloads" allow="clipboard-write; autoplay" '
         f'title="{alt}" style="width:100%;height:{view.height}px;border:0;display:block" '
-        f'srcdoc="{html.escape(page(view, module=_small_module()), quote=True)}">{inner}</iframe>'
-        "</div>"
+        f'srcdoc="{html.escape(_whole(view, _small_module(), ""), quote=True)}">{inner}</iframe>'
+        f"<script>{_HEIGHTS}</script></div>"
     )
 
 
-def fragments(views: Sequence[View]) -> tuple[str, list[str]]:
+def fragments(views: Sequence[Page]) -> tuple[str, list[str]]:
     """Views for one page of one's own: what the page needs once (put it before </body>), and an element for each.
 
     The bundle and every block are in the first text once, however many views use them; the elements keep

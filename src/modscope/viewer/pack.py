@@ -12,7 +12,7 @@ import numpy as np
 from modscope.errors import InputError, UnknownName
 from modscope.viewer.inputs import Tensor
 
-__all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked"]
+__all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked", "with_mask"]
 
 LOSSLESS_LIMIT = 4_000_000
 WHOLE_LIMIT = 24_000_000
@@ -41,8 +41,8 @@ def _unplaned(data: bytes, dtype: str) -> np.ndarray:
     return np.frombuffer(np.frombuffer(data, np.uint8).reshape(width, -1).T.tobytes(), dtype)
 
 
-def _with_mask(tensor: Tensor) -> np.ndarray:
-    """The values, where they are masked with the bits that say so."""
+def with_mask(tensor: Tensor) -> np.ndarray:
+    """The values; where they are masked, with the bits that say so."""
     if tensor.mask is None:
         return tensor.values
     values = np.ascontiguousarray(tensor.values, np.float32).copy()
@@ -111,7 +111,7 @@ def packed(tensor: Tensor, *, precision: str = "auto", limit: int = LOSSLESS_LIM
     """A tensor as a block: float32 where that stays within the limit or is asked for, else 16 bits."""
     if precision not in ("auto", "float32", "int16"):
         raise UnknownName.of("precision", precision, ("auto", "float32", "int16"))
-    values = _with_mask(tensor)
+    values = with_mask(tensor)
     data = _deflated(_planes(values)) if precision == "float32" else None
     if precision == "auto":
         data = _fits(values, limit)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +13,7 @@ import numpy as np
 from modscope.errors import InputError, UnknownName
 from modscope.viewer import html, picture
 from modscope.viewer.inputs import Tensor
-from modscope.viewer.pack import WHOLE_LIMIT, Block, meta_of, packed
+from modscope.viewer.page import Page
 
 if TYPE_CHECKING:
     from modscope.viewer.widget import ViewWidget
@@ -25,24 +21,13 @@ from modscope.writing import write_whole
 
 __all__ = ["View"]
 
-# Heights of the parts of a card in the page, in pixels.
-_CARD, _AXIS, _BARS, _BASE_PLOT, _TALL_PLOT = 178, 29, 34, 320, 560
-_TALL_MODES = {"both", "heatmap", "spectrum2d", "multiples", "ridge"}
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class View:
+class View(Page):
     """One or several pictures that move, with their numbers: displays itself in a notebook.
 
     `a | b` puts views side by side in one output, with linked indices and cursors.
     """
-
-    tensors: tuple[Tensor, ...]
-    views: tuple[Mapping[str, Any], ...]
-    across: int = 1
-    link: bool = True
-    theme: str = "auto"
-    precision: str = "auto"
 
     def __or__(self, other: View) -> View:
         if not isinstance(other, View):
@@ -78,79 +63,23 @@ class View:
         """The state of every view, as keyword arguments of `show`."""
         return [_keywords(view["state"]) for view in self.views]
 
-    def describe(self) -> str:
-        """One sentence on what is shown, for those who see a still or hear the page."""
-        texts = []
-        for view in self.views:
-            state = view["state"]
-            along = f", moving along {state['play']}" if state.get("play") else ""
-            texts.append(f"{view['title'] or view['name']}: {state['mode']} over {state['x']}{along}")
-        return "; ".join(texts) + "."
-
-    @property
-    def height(self) -> int:
-        """Pixels that the output needs; the picture takes what the controls leave."""
-        rows = [self.views[i : i + self.across] for i in range(0, len(self.views), self.across)]
-        return sum(max(_height(view, len(row)) for view in row) + 12 for row in rows)
-
     # Out of it
-
-    def blocks(self, *, precision: str | None = None) -> list[Block]:
-        """The packed tensors, each once."""
-        return [block for _, block, _ in self._packed(precision or self.precision)]
-
-    def page_spec(self, *, precision: str | None = None) -> dict[str, Any]:
-        """The description that the page reads: version, tensors (without their numbers), views."""
-        parts = self._packed(precision or self.precision)
-        metas = [
-            meta_of(tensor, enc=block.enc, error=block.error, src=block.id) | ({"kept": kept} if kept else {})
-            for tensor, block, kept in parts
-        ]
-        return {
-            "v": 1,
-            "tensors": metas,
-            "views": [_narrowed_view(view, parts) for view in self.views],
-            "link": self.link,
-            "across": self.across,
-            "theme": self.theme,
-            "source": "inline",
-        }
-
-    @cached_property
-    def _packs(self) -> dict[str, list[tuple[Tensor, Block, dict[str, list[int]]]]]:
-        return {}
-
-    def _packed(self, precision: str) -> list[tuple[Tensor, Block, dict[str, list[int]]]]:
-        if precision not in self._packs:
-            parts = []
-            for t, tensor in enumerate(self.tensors):
-                axes = self._axes_of(t)
-                small, kept = _narrowed(tensor, axes, precision)
-                # The wave last: 16 bits have a scale for each row of the last axis.
-                small = small.transposed(sorted(small.dims, key=axes["x"].__eq__))
-                parts.append((small, packed(small, precision=precision), kept))
-            self._packs[precision] = parts
-        return self._packs[precision]
-
-    def _axes_of(self, t: int) -> Mapping[str, Any]:
-        view = next(view for view in self.views if any(line["t"] == t for line in view["lines"]))
-        return view["state"]
 
     def save(self, path: str | os.PathLike[str], *, folder: bool = False) -> Path:
         """Writes a page that opens from disk without a network; with folder=True the numbers lie beside it.
 
         A folder page holds every number as float32 in `NAME_data/*.bin` and must be served (for example
-        by `python -m http.server`), since browsers do not let a page read files beside it. Suffixes .png, .svg and
-        .csv write those instead. Returns the path.
+        by `python -m http.server`), since browsers do not let a page read files beside it. Suffixes .png, .pdf, .svg
+        and .csv write those instead. Returns the path.
         """
         target = Path(path)
-        if target.suffix == ".png":
-            return _written(target, self.png())
+        if target.suffix in (".png", ".pdf"):
+            return _written(target, self.png() if target.suffix == ".png" else self.pdf())
         if target.suffix in (".svg", ".csv"):
             return _written(target, (self.svg() if target.suffix == ".svg" else self.csv()).encode())
         if target.suffix not in (".html", ".htm"):
             raise InputError(
-                f"cannot save as {target.name!r}: expected a name that ends in .html, .png, .svg or .csv"
+                f"cannot save as {target.name!r}: expected a name that ends in .html, .png, .pdf, .svg or .csv"
             )
         if not folder:
             return _written(target, html.page(self).encode())
@@ -162,8 +91,9 @@ class View:
         return _written(target, text.encode())
 
     def still(self, *, dpi: int = 110, kind: str = "png") -> bytes:
-        """A picture of all views as they start, drawn by matplotlib."""
-        return picture.drawn(self, dpi=dpi, kind=kind)
+        """A picture (png, pdf or svg) of all views as they start: the one that the page draws."""
+        with picture.stills(self) as made:
+            return made.svg().encode() if kind == "svg" else made.picture(dpi=dpi, kind=kind)
 
     def figure(
         self,
@@ -203,11 +133,12 @@ class View:
             )
         target.mkdir(parents=True, exist_ok=True)
         size = dict(zip(self.views[0]["dims"], self.views[0]["shape"], strict=True))[axis]
-        steps = range(0, size, every)
-        return [
-            _written(target / f"{n:04d}.png", self.at(**{axis: i}).still(dpi=dpi))
-            for n, i in enumerate(steps)
-        ]
+        paths = []
+        with picture.stills(self) as made:
+            for n, i in enumerate(range(0, size, every)):
+                made.move({axis: i})
+                paths.append(_written(target / f"{n:04d}.png", made.picture(dpi=dpi, kind="png")))
+        return paths
 
     def at(self, **index: int) -> View:
         """The same views at other indices, by axis name; views without that axis stay as they are."""
@@ -234,29 +165,20 @@ class View:
         """The text of an SVG of all views as they start."""
         return self.still(kind="svg").decode()
 
+    def pdf(self) -> bytes:
+        """The bytes of a PDF of all views as they start."""
+        return self.still(kind="pdf")
+
     def csv(self) -> str:
         """The numbers that the first view shows as it starts, as CSV with a head line."""
-        head, rows = picture.table(self, 0)
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
-        return out.getvalue()
+        with picture.stills(self) as made:
+            return made.csv().replace("\r\n", "\n")
 
 
 def _written(target: Path, data: bytes) -> Path:
     if not target.parent.is_dir():
         raise InputError(f"cannot write {target}: there is no folder {target.parent}")
     return write_whole(target, data)
-
-
-def _height(view: Mapping[str, Any], beside: int) -> int:
-    if view["height"]:
-        return int(view["height"])
-    plot = _TALL_PLOT if view["state"]["mode"] in _TALL_MODES else _BASE_PLOT
-    # Side by side the bars of controls wrap.
-    bars = _BARS * (bool(view["bookmarks"]) + (len(view["lines"]) > 1) + 2 * (beside > 1))
-    return _CARD + plot + bars + (_AXIS * len(view["dims"]) if view["full"] else 0)
 
 
 _KEYWORDS = {
@@ -272,50 +194,6 @@ _KEYWORDS = {
 
 def _keywords(state: Mapping[str, Any]) -> dict[str, Any]:
     return {_KEYWORDS.get(key, key): value for key, value in state.items()}
-
-
-def _narrowed(tensor: Tensor, axes: Mapping[str, Any], precision: str) -> tuple[Tensor, dict[str, list[int]]]:
-    """The part of a tensor that a page can carry: axes that are not drawn are cut to their index."""
-    kept: dict[str, list[int]] = {}
-    if precision == "float32":
-        return tensor, kept
-    drawn = [axes.get(role) for role in ("x", "play", "y", "grid")]
-    spare = sorted(
-        (dim for dim in tensor.dims if dim not in drawn[:2]), key=lambda d: (d in drawn, -tensor.sizes[d])
-    )
-    values, dims = tensor.values, list(tensor.dims)
-    while 2 * values.size * 4 / 3 > WHOLE_LIMIT and spare:
-        dim = spare.pop(0)
-        at = int(axes["index"].get(dim, 0))
-        kept[dim] = [at, tensor.sizes[dim]]
-        values = values.take(at, axis=dims.index(dim))
-        dims.remove(dim)
-    if not kept:
-        return tensor, kept
-    what = ", ".join(f"{dim}={at} of {size}" for dim, (at, size) in kept.items())
-    warnings.warn(
-        f"{tensor.name} {tensor.values.shape} is too large for a page: only {what} is in it; narrow it first, "
-        'save with folder=True or ask for precision="float32"',
-        stacklevel=6,
-    )
-    small = replace(tensor, values=values, dims=tuple(dims))
-    return small, kept
-
-
-def _narrowed_view(
-    view: Mapping[str, Any], parts: Sequence[tuple[Tensor, Block, dict[str, list[int]]]]
-) -> dict:
-    gone = {dim for line in view["lines"] for dim in parts[line["t"]][2]}
-    if not gone:
-        return dict(view)
-    dims = [dim for dim in view["dims"] if dim not in gone]
-    state = dict(view["state"])
-    for role in ("y", "grid", "with"):
-        if state.get(role) in gone:
-            state[role] = state["play"] if role == "y" else None
-    state["index"] = {dim: at for dim, at in state["index"].items() if dim not in gone}
-    shape = [size for dim, size in zip(view["dims"], view["shape"], strict=True) if dim not in gone]
-    return dict(view) | {"dims": dims, "shape": shape, "state": state}
 
 
 def joined(views: Sequence[View], *, across: int, link: bool = True) -> View:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import numpy as np
 import traitlets
 
 from modscope.errors import InputError, UnknownName
+from modscope.viewer.choices import CHOICES
 from modscope.viewer.html import bundle
 from modscope.viewer.pack import meta_of
-
-if TYPE_CHECKING:
-    from modscope.viewer.view import View
+from modscope.viewer.page import Page
 
 __all__ = ["WHOLE_BYTES", "ViewWidget"]
 
@@ -40,7 +39,7 @@ class ViewWidget(anywidget.AnyWidget):
     x = traitlets.Unicode().tag(sync=True)
     hover = traitlets.Dict(None, allow_none=True).tag(sync=True)
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: Page) -> None:
         self.view = view
         whole = sum(tensor.values.nbytes for tensor in view.tensors) <= WHOLE_BYTES
         metas, start = [], 0
@@ -81,8 +80,6 @@ class ViewWidget(anywidget.AnyWidget):
 
     @traitlets.validate("mode")
     def _mode_is_there(self, proposal: Any) -> str:
-        from modscope.viewer.api import CHOICES
-
         if proposal["value"] not in CHOICES["mode"]:
             raise UnknownName.of("mode", proposal["value"], CHOICES["mode"])
         return proposal["value"]
