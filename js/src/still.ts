@@ -46,11 +46,20 @@ class Still {
     return captioned(model, sceneOf(model, width, exportedSize(model.state.mode.value, width)));
   }
 
+  /** For print: without title, caption and notes, which are the text's there; height 0 chooses. */
+  bare(n: number, width: number, height: number): string {
+    const model = this.models[n];
+    return this.written(n, sceneOf(model, width, height || exportedSize(model.state.mode.value, width)));
+  }
+
   /** The display list as JSON; the pixels of its pictures are in `images`, in order. */
   list(n: number, width: number): string {
+    return this.written(n, this.frame(n, width));
+  }
+
+  private written(n: number, frame: Frame): string {
     this.images.length = 0;
     const { theme } = this.models[n];
-    const frame = this.frame(n, width);
     return JSON.stringify({ width: frame.width, height: frame.height, ground: theme.ground, items: frame.items }, (key, value) => {
       if (key === "rgba") return this.images.push((value as Uint8ClampedArray).slice().buffer) - 1;
       return ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value;

@@ -1,4 +1,4 @@
-"""Display lists of the page, set by matplotlib: one unit of the list is one hundredth of an inch."""
+"""Display lists of the page, set by matplotlib; unless said one unit of a list is one hundredth of an inch."""
 
 from __future__ import annotations
 
@@ -14,20 +14,27 @@ if TYPE_CHECKING:
 __all__ = ["figure_of"]
 
 UNITS = 100
-_POINT = 72 / UNITS
 _ANCHORS = {"start": "left", "middle": "center", "end": "right"}
 _BASES = {"top": "top", "middle": "center_baseline", "bottom": "bottom"}
 
 
 def figure_of(
-    lists: Sequence[Mapping[str, Any]], places: Sequence[tuple[float, float]], size: tuple[float, float]
+    lists: Sequence[Mapping[str, Any]],
+    places: Sequence[tuple[float, float]],
+    size: tuple[float, float],
+    *,
+    units: float = UNITS,
+    font: str = "sans-serif",
 ) -> Figure:
-    """A figure with the display lists at their places, the first corner on top on the left."""
+    """A figure with the display lists at their places, the first corner on top on the left.
+
+    units: how many of the list's are an inch; font: the family of every text that is not a caption's code.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     width, height = size
-    figure = Figure(figsize=(width / UNITS, height / UNITS), facecolor=lists[0]["ground"])
+    figure = Figure(figsize=(width / units, height / units), facecolor=lists[0]["ground"])
     FigureCanvasAgg(figure)
     for made, (x, y) in zip(lists, places, strict=True):
         box = (
@@ -39,7 +46,7 @@ def figure_of(
         ax = figure.add_axes(box)
         ax.set(xlim=(0, made["width"]), ylim=(made["height"], 0))
         ax.axis("off")
-        _Painter(ax, made["images"]).paint(made["items"])
+        _Painter(ax, made["images"], 72 / units, font).paint(made["items"])
     return figure
 
 
@@ -50,7 +57,9 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray:
 class _Painter:
     """Puts the items of a list on axes, in their order."""
 
-    def __init__(self, ax: Axes, images: Sequence[bytes]) -> None:
+    def __init__(self, ax: Axes, images: Sequence[bytes], point: float, font: str) -> None:
+        self.point = point
+        self.font = font
         self.ax = ax
         self.images = images
         self.order = 0
@@ -79,8 +88,8 @@ class _Painter:
             artist.set_clip_on(False)
 
     def _stroke(self, item: Mapping[str, Any]) -> dict[str, Any]:
-        width = item.get("width", 1) * _POINT
-        dash = [d * _POINT / width for d in item.get("dash") or ()]
+        width = item.get("width", 1) * self.point
+        dash = [d * self.point / width for d in item.get("dash") or ()]
         style = (0, dash) if dash else "solid"
         return {"linewidth": width, "linestyle": style, "alpha": item.get("alpha")}
 
@@ -109,7 +118,7 @@ class _Painter:
         look: Any = {
             "facecolor": item.get("fill") or "none",
             "edgecolor": item.get("stroke") or "none",
-            "linewidth": item.get("width", 1) * _POINT if item.get("stroke") else 0,
+            "linewidth": item.get("width", 1) * self.point if item.get("stroke") else 0,
             "alpha": item.get("alpha"),
         }
         corner = (item["x"], item["y"])
@@ -128,10 +137,10 @@ class _Painter:
             _numbers(item["xs"]),
             _numbers(item["ys"]),
             "o",
-            markersize=2 * item["r"] * _POINT,
+            markersize=2 * item["r"] * self.point,
             markerfacecolor=fill,
             markeredgecolor=item.get("stroke") or "none",
-            markeredgewidth=item.get("width", 1) * _POINT if item.get("stroke") else 0,
+            markeredgewidth=item.get("width", 1) * self.point if item.get("stroke") else 0,
             alpha=item.get("alpha"),
         )
         self._add(made)
@@ -150,19 +159,19 @@ class _Painter:
             item["x"],
             item["y"],
             item["text"].replace("$", r"\$"),
-            fontsize=item["size"] * _POINT,
+            fontsize=item["size"] * self.point,
             color=item["fill"],
             ha=_ANCHORS[item.get("anchor", "start")],
             va=_BASES[item.get("base", "middle")],
             fontweight="bold" if item.get("weight", 400) >= 600 else "normal",
-            family="monospace" if item.get("mono") else "sans-serif",
+            family="monospace" if item.get("mono") else self.font,
             rotation=-item.get("turn", 0),
             rotation_mode="default" if item.get("turn") else "anchor",
         )
         if item.get("turn"):
             made.set_verticalalignment("center")
         if item.get("halo"):
-            made.set_path_effects([withStroke(linewidth=3.5 * _POINT, foreground=item["halo"])])
+            made.set_path_effects([withStroke(linewidth=3.5 * self.point, foreground=item["halo"])])
         self._add(made)
 
     def _image(self, item: Mapping[str, Any]) -> None:

@@ -62,13 +62,16 @@ class Stills:
 
     def _lists(self) -> list[dict[str, Any]]:
         _, width = self._places
-        out = []
-        for n in range(len(self._view.views)):
-            made = json.loads(self._engine.eval(f"still.list({n}, {width})"))
-            count = int(self._engine.eval("still.images.length"))
-            images = [bytes(self._engine.eval(f"still.images[{i}]")) for i in range(count)]
-            out.append(made | {"images": images})
-        return out
+        return [self._read(f"still.list({n}, {width})") for n in range(len(self._view.views))]
+
+    def bare(self, width: float, height: float | None) -> dict[str, Any]:
+        """The display list of the first view without its title and notes, in units of the list."""
+        return self._read(f"still.bare(0, {width}, {height or 0})")
+
+    def _read(self, call: str) -> dict[str, Any]:
+        made: dict[str, Any] = json.loads(self._engine.eval(call))
+        count = int(self._engine.eval("still.images.length"))
+        return made | {"images": [bytes(self._engine.eval(f"still.images[{i}]")) for i in range(count)]}
 
     def picture(self, *, dpi: int, kind: str) -> bytes:
         """PNG or PDF of all views."""
