@@ -95,10 +95,11 @@ def test_every_measure_agrees_or_says_what_it_misses(name: str, full: Activation
     found, known = measure_table(free, name, KS), measure_table(full, name, KS)
     columns = {column: i for i, column in enumerate(known.columns)}
     rows = {
-        tuple(str(cell) for cell in row[:2]) if name == "groups" else str(row[0]): row for row in known.rows
+        tuple(str(cell) for cell in row[:2]) if name in ("groups", "periods") else str(row[0]): row
+        for row in known.rows
     }
     for row in found.rows:
-        whole = rows[tuple(str(cell) for cell in row[:2]) if name == "groups" else str(row[0])]
+        whole = rows[tuple(str(cell) for cell in row[:2]) if name in ("groups", "periods") else str(row[0])]
         for column, cell in zip(found.columns, row, strict=True):
             if isinstance(cell, float) and np.isfinite(cell):
                 assert cell == pytest.approx(whole[columns[column]], abs=1e-5), (row[0], column)

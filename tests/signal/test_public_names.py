@@ -9,10 +9,10 @@ import modscope.signal
 
 NAMES = """
 SAMENESS TERMS amplitude answer_amplitudes answer_waves basis_frequencies basis_labels circulant_defect
-cosine_wave direction_basis energy_by_term even_fraction even_part fourier_basis frequency_fve from_fourier
-interpolate keep_frequencies mean_over noise_defects odd_part phase phase_distance power reflect
+cosine_wave detrended direction_basis energy_by_term even_fraction even_part fourier_basis frequency_fve from_fourier
+interpolate keep_frequencies mean_over noise_defects odd_part period_basis phase phase_distance power reflect
 remove_frequencies resample reversed_copies shift spectrum spectrum_at split_frequencies swap swap_fraction
-synthesise term_spectrum to_fourier wave_defect wave_defects wave_groups
+synthesise term_spectrum to_fourier trend_basis wave_defect wave_defects wave_groups
 """
 
 

@@ -36,7 +36,9 @@ def holds_arrays(path: Path) -> bool:
             own = _OWN in (file.metadata() or {})
     except (SafetensorError, OSError, ValueError):
         return False
-    return bool(shapes) and not own and pairs_of(shapes) is not None and any(len(shape) > 2 for shape in shapes)
+    return (
+        bool(shapes) and not own and pairs_of(shapes) is not None and any(len(shape) > 2 for shape in shapes)
+    )
 
 
 def pairs_of(shapes: list[tuple[int, ...]]) -> int | None:
@@ -68,7 +70,15 @@ def arrays_in(path: Path) -> dict[str, np.ndarray]:
             found = _of_archive(path)
         else:
             found = _of_safetensors(path)
-    except (ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, SafetensorError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        SafetensorError,
+    ) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise InputError(f"{path}: not a whole file of arrays of numbers: {reason}") from error
     if not found:

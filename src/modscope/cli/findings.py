@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint, use_one_thread
+from modscope.cli.opening import (
+    OperationOption,
+    frequency_list,
+    opened_checkpoint,
+    opened_record,
+    use_one_thread,
+)
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from modscope.activations import Activations
     from modscope.checkpoints import Checkpoint
     from modscope.findings import Finding, Findings
+    from modscope.task import ModularTask
 
 __all__ = ["findings"]
 
@@ -26,7 +34,9 @@ _COLOURS = {"holds": "green", "holds in part": "yellow", "does not hold": "red",
 def findings(
     path: Annotated[
         Path | None,
-        typer.Argument(help="A checkpoint file or folder; none for the network that ships with modscope."),
+        typer.Argument(
+            help="A checkpoint, or activations (.npz, .npy, .safetensors); none for the network that ships."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Write a list of findings as JSON to standard output instead.")
@@ -60,29 +70,39 @@ def findings(
     if as_json and as_markdown:
         raise InputError("--json and --markdown together: expected one of them")
     given = frequency_list(frequencies)
+    from modscope.activations.files import holds_arrays
     from modscope.findings import findings as measured
     from modscope.findings.markdown import findings_markdown
 
-    checkpoint = opened_checkpoint(
-        path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
-    )
-    found = measured(checkpoint, only=only or None, key_frequencies=given, seed=seed)
+    if path is not None and holds_arrays(path):
+        acts, notes = opened_record(
+            path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
+        )
+        for note in notes:
+            print(f"- {note}", file=sys.stderr)
+        judged: Activations | Checkpoint = acts
+        source = path
+    else:
+        judged = opened_checkpoint(
+            path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
+        )
+        source = Path(judged.source)
+    found = measured(judged, only=only or None, key_frequencies=given, seed=seed)
     if as_json:
         json.dump(found.to_list(), sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
     elif as_markdown:
-        sys.stdout.write(findings_markdown({Path(checkpoint.source).stem: found}))
+        sys.stdout.write(findings_markdown({source.stem: found}))
     else:
-        _print(found, checkpoint, explain=explain)
+        _print(found, judged.task, source, explain=explain)
 
 
-def _print(found: Findings, checkpoint: Checkpoint, *, explain: bool) -> None:
+def _print(found: Findings, task: ModularTask, source: Path, *, explain: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    task = checkpoint.task
-    console.print(f"[bold]{task.operation} mod {task.p}[/bold]  {checkpoint.source}", soft_wrap=True)
+    console.print(f"[bold]{task.operation} mod {task.p}[/bold]  {source}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for name, justify in (
         ("finding", "left"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, names_without_path, opened_checkpoint, said_first
-from modscope.errors import InputError
+from modscope.cli.opening import OperationOption, names_without_path, opened_record, said_first
+from modscope.errors import InputError, MissingHook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-_LONG = ("waves",)
+_LONG = ("waves", "periods")
 
 
 def measure(
@@ -38,6 +38,12 @@ def measure(
     frequencies: Annotated[
         str | None, typer.Option(help="The key frequencies, such as 14,35,41; found if not given.")
     ] = None,
+    periods: Annotated[
+        str | None, typer.Option(help="The periods of the measure `periods`, such as 2,5,10,100.")
+    ] = None,
+    detrend: Annotated[
+        str, typer.Option(help="What that measure takes away first: none, mean, linear or quadratic.")
+    ] = "linear",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV (one measure) instead.")] = False,
     mapping: Annotated[
@@ -61,28 +67,39 @@ def measure(
     if as_csv and (as_json or len(chosen) != 1):
         raise InputError("--csv is for one measure, without --json: name it after the path")
 
-    from modscope.activations import record
-    from modscope.analysis.answer.keys import evidence_of, key_frequencies
+    from modscope.analysis.plane.periods import periods_table
 
     given = _numbers(frequencies)
     path, names = names_without_path(path, names, MEASURES.__contains__)
     chosen = names or [name for name in MEASURES if name not in _LONG]
-    checkpoint = opened_checkpoint(
+    acts, notes, grounds = opened_record(
         path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
     )
-    acts = record(checkpoint.model, checkpoint.task)
-    keys = key_frequencies(evidence_of(acts)).frequencies if given is None else given
-    tables = list(_tables(acts, chosen, keys, alone=bool(names)))
+    for note in notes if acts.network is None else ():
+        print(f"- {note}", file=sys.stderr)
+    keys = _found(acts) if given is None else given
+    if periods is not None or detrend != "linear":
+        if chosen != ["periods"]:
+            raise InputError(
+                "--periods and --detrend are for the measure `periods`: name it, and no other, after the path"
+            )
+        numbers = None if periods is None else _periods(periods)
+        tables: list[tuple[str, Table | str]] = [
+            ("periods", periods_table(acts, periods=numbers, detrend=detrend))  # type: ignore[arg-type]
+        ]
+    else:
+        tables = list(_tables(acts, chosen, keys, alone=bool(names)))
     if as_json:
         values = {
-            **checkpoint.grounds.to_dict(),
+            **(grounds.to_dict() if grounds is not None else {}),
             "key_frequencies": list(keys),
             "measures": {name: _values(table) for name, table in tables},
         }
         json.dump(values, sys.stdout, indent=2, allow_nan=False)
         sys.stdout.write("\n")
         return
-    said_first(checkpoint, quiet=as_csv)
+    if grounds is not None:
+        said_first(grounds, quiet=as_csv)
     for i, (_, table) in enumerate(tables):
         if as_csv and not isinstance(table, str):
             sys.stdout.write(table.to_csv())
@@ -102,7 +119,25 @@ def _tables(
         except InputError as error:
             if alone:
                 raise
-            yield name, f"{name}: not applicable: {error}"
+            why = str(error).removeprefix("not applicable: ")
+            yield name, f"{name}: not applicable: {why}"
+
+
+def _found(acts: Activations) -> Sequence[int]:
+    """The key frequencies; none for activations in which no rule finds what it looks at."""
+    from modscope.analysis.answer.keys import evidence_of, key_frequencies
+
+    try:
+        return key_frequencies(evidence_of(acts)).frequencies
+    except MissingHook:
+        return ()
+
+
+def _periods(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.replace(",", " ").split()]
+    except ValueError:
+        raise InputError(f"periods {text!r}: expected numbers with commas, such as 2,5,10,100") from None
 
 
 def _numbers(text: str | None) -> list[int] | None:

@@ -13,14 +13,18 @@ import typer
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
+    from modscope.activations import Activations
     from modscope.checkpoints import Checkpoint
+    from modscope.grounds import Grounds
 
 __all__ = [
     "OperationOption",
+    "arrays_of_pairs",
     "command",
     "frequency_list",
     "names_without_path",
     "opened_checkpoint",
+    "opened_record",
     "said_first",
     "use_one_thread",
 ]
@@ -80,13 +84,81 @@ def names_without_path(
     return path, names
 
 
-def said_first(checkpoint: Checkpoint, *, quiet: bool = False) -> None:
+def said_first(judged: Checkpoint | Grounds, *, quiet: bool = False) -> None:
     """Writes why nothing can be judged, before everything else: to standard output, or to standard error where quiet."""
     import textwrap
 
-    for problem in checkpoint.grounds.problems:
+    for problem in getattr(judged, "grounds", judged).problems:
         text = textwrap.fill(f"cannot be judged: {problem.says}", 80, subsequent_indent="  ")
         print(text, file=sys.stderr if quiet else sys.stdout)
+
+
+def opened_record(
+    path: Path | None,
+    *,
+    mapping: Path | None = None,
+    config: Path | None = None,
+    p: int | None = None,
+    epoch: int | None = None,
+    operation: str | None = None,
+) -> tuple[Activations, tuple[str, ...], Grounds | None]:
+    """The record at a path, of a network or of the activations in a file of arrays, what has to be said of it, and the
+    grounds on which it can be judged; None where it has no logits."""
+    from modscope.activations import record
+    from modscope.activations.files import holds_arrays
+    from modscope.grounds import grounds_of
+
+    if path is not None and holds_arrays(path):
+        if any(option is not None for option in (mapping, config, epoch)):
+            raise InputError(
+                f"{path} holds activations, not weights: leave --mapping, --config and --epoch away"
+            )
+        acts, notes = arrays_of_pairs(path, p=p, operation=operation)
+        if acts is None:
+            raise InputError(
+                f"{path}: its arrays are not over pairs: expected the first two axes of each to be p x p"
+            )
+        grounds = grounds_of(acts.at("logits").values, acts.task) if "logits" in acts else None
+        return acts, notes, grounds
+    checkpoint = opened_checkpoint(
+        path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
+    )
+    return record(checkpoint.model, checkpoint.task), checkpoint.notes, checkpoint.grounds
+
+
+def arrays_of_pairs(
+    path: Path, *, p: int | None = None, operation: str | None = None
+) -> tuple[Activations | None, tuple[str, ...]]:
+    """The record of the activations in a file of arrays, and which operation was taken; None where its arrays are of
+    other shapes and neither p nor an operation says that they should not be."""
+    from modscope.activations import Activations
+    from modscope.activations.files import arrays_in, pairs_of
+    from modscope.operations import operation_from, recognise
+    from modscope.task import ModularTask, Split
+
+    arrays = arrays_in(path)
+    found = pairs_of([x.shape for x in arrays.values()])
+    if found is None and p is None and operation is None:
+        return None, ()
+    size, logits = p or found or len(next(iter(arrays.values()))), arrays.get("logits")
+    if operation is not None:
+        what, note = operation_from(operation), ""
+    else:
+        what, note = (
+            operation_from("add"),
+            "operation not stated: taken to be add, for the order (c, a) and what is said of c",
+        )
+        if (
+            logits is not None
+            and logits.ndim == 3
+            and logits.shape[:2] == (size, size)
+            and logits.shape[2] >= size
+        ):
+            recognised = recognise(logits[..., :size].argmax(axis=-1))
+            if recognised.fits:
+                what, note = recognised.best.operation, f"operation not stated: {recognised}"
+    acts = Activations.from_arrays(arrays, ModularTask(size, what, Split("none")))
+    return acts, tuple([note] if note else [])
 
 
 def use_one_thread() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, opened_checkpoint
+from modscope.cli.opening import OperationOption, arrays_of_pairs, opened_checkpoint
 
 if TYPE_CHECKING:
     from modscope.model import Network
@@ -26,7 +26,7 @@ def view(
     path: Annotated[
         Path | None,
         typer.Argument(
-            help="A run folder or a file of weights; none for the network that ships with modscope."
+            help="A run folder, a file of weights, or one of activations (.npz, .npy, .safetensors); none for the network that ships."
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes a free one.")] = 0,
@@ -63,9 +63,11 @@ def view(
 def _opened(
     path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None, operation: str | None
 ) -> RunPage:
+    from modscope.activations.files import arrays_in, holds_arrays
     from modscope.errors import InputError
     from modscope.runs import Run
     from modscope.shipped import shipped_run
+    from modscope.viewer.arrays import page_of_arrays, page_of_record
     from modscope.viewer.serve import RunPage
 
     options = {"mapping": mapping, "config": config, "p": p, "operation": operation}
@@ -74,6 +76,15 @@ def _opened(
         if given:
             raise InputError("--mapping, --config, -p and --operation need the PATH of a file of weights")
         return RunPage(shipped_run(), "the shipped network", keys=_keys)
+    if holds_arrays(path):
+        if mapping is not None or config is not None:
+            raise InputError(f"{path} holds activations, not weights: leave --mapping and --config away")
+        acts, notes = arrays_of_pairs(path, p=p, operation=operation)
+        if acts is None:
+            return page_of_arrays(
+                arrays_in(path), path, ("its arrays are not over pairs: axes are numbered",)
+            )
+        return page_of_record(acts, path, notes)
     if Run.is_folder(path):
         if given:
             raise InputError(
@@ -98,7 +109,11 @@ def _keys(network: Network, task: ModularTask) -> tuple[int, ...]:
 
 
 def _described(page: RunPage) -> str:
+    from modscope.viewer.arrays import ArrayCatalogue
+
     run = page.run
+    if isinstance(page.catalogue, ArrayCatalogue):
+        return f"{page.title}: {', '.join(offer.name for offer in page.catalogue.offers)}"
     several = (
         f"{len(run.epochs)} epochs from {run.epochs[0]} to {run.epochs[-1]}"
         if len(run.epochs) > 1

@@ -48,6 +48,7 @@ from modscope.signal.symmetry import (
     swap,
     swap_fraction,
 )
+from modscope.signal.trend import detrended, period_basis, trend_basis
 from modscope.signal.waves import (
     SAMENESS,
     cosine_wave,
@@ -67,6 +68,7 @@ __all__ = [
     "basis_labels",
     "circulant_defect",
     "cosine_wave",
+    "detrended",
     "direction_basis",
     "energy_by_term",
     "even_fraction",
@@ -79,6 +81,7 @@ __all__ = [
     "mean_over",
     "noise_defects",
     "odd_part",
+    "period_basis",
     "phase",
     "phase_distance",
     "power",
@@ -95,6 +98,7 @@ __all__ = [
     "synthesise",
     "term_spectrum",
     "to_fourier",
+    "trend_basis",
     "wave_defect",
     "wave_defects",
     "wave_groups",

@@ -15,7 +15,7 @@ from modscope.errors import InputError
 from modscope.model import Network, Transformer
 from modscope.viewer.catalogue import WEIGHTS, Catalogue, Layout, Pick
 
-__all__ = ["Kept", "Slices"]
+__all__ = ["Kept", "Slices", "checked"]
 
 MOST_VALUES = 1 << 24  # of one answer
 _PAIRS_AT_ONCE = 16384
@@ -73,7 +73,7 @@ class Slices:
         Raises InputError for axes or indices that are not there, or more values than an answer may have.
         """
         layout = self.catalogue.layout(pick)
-        _check(layout, keep, index)
+        checked(layout, keep, index)
         wanted: Wanted = tuple(slice(None) if axis in keep else int(at) for axis, at in enumerate(index))
         if "epoch" not in layout.dims:
             values = self._at(pick, 0, wanted)
@@ -146,7 +146,8 @@ class Slices:
         return torch.cat(blocks).numpy()
 
 
-def _check(layout: Layout, keep: Sequence[int], index: Sequence[int]) -> None:
+def checked(layout: Layout, keep: Sequence[int], index: Sequence[int]) -> None:
+    """Raises InputError for axes or indices that are not there, or more values than an answer may have."""
     rank = len(layout.dims)
     if len(index) != rank:
         raise InputError(f"{len(index)} indices: expected one for each of {', '.join(layout.dims)}")

@@ -30,6 +30,7 @@ from modscope.analysis.neurons.waves import (
 )
 from modscope.analysis.plane.exponents import as_addition
 from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.analysis.plane.periods import periods_table
 from modscope.analysis.plane.quadratic import compare_hooks
 from modscope.analysis.plane.symmetry import circulant_defects, even_fractions, swap_shares
 from modscope.analysis.tables import Table, table_of
@@ -251,6 +252,10 @@ def _rebuilt(acts: Activations, keys: Sequence[int]) -> Table:
     )
 
 
+def _periods(acts: Activations, keys: Sequence[int]) -> Table:
+    return periods_table(acts)
+
+
 MEASURES: Mapping[str, Measure] = {
     name: Measure(name, says, table)
     for name, says, table in (
@@ -267,6 +272,7 @@ MEASURES: Mapping[str, Measure] = {
         ("gains", "gain of every linear map at the key frequencies", _gains),
         ("terms", "linear and quadratic terms before and after the nonlinearity", _terms),
         ("rebuilt", "q, k, v and the embedding rebuilt from few frequencies and phases", _rebuilt),
+        ("periods", "numbers on a line and not residues: trend, and shares by period", _periods),
         ("waves", "amplitude, phase and DC of every wave before attention (long)", _waves),
     )
 }
