@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.checkpoints.written import random_pair_mlp, random_transformer, same_logits, saved
 
-from modscope.checkpoints import open_checkpoint
+from modscope.checkpoints import open_checkpoint, save_safetensors
 from modscope.checkpoints.axes import Source, arranged, axis_sizes, parsed_axes
+from modscope.checkpoints.drafting import drafted_mapping
+from modscope.checkpoints.suggesting import draft, looks_like
+from modscope.cli import main
 from modscope.errors import CheckpointError, InputError, ModscopeError
 from modscope.model import Network
+from modscope.task import ModularTask
 
 NETWORK = random_transformer(
     3, p=11, d_model=12, n_heads=3, d_head=5, d_mlp=7, biases=("b_Q", "b_K", "b_V", "b_O", "b_in", "b_out")
@@ -123,27 +129,93 @@ def test_the_error_for_an_unknown_layout_drafts_the_mapping(network: Network, tm
     text = str(caught.value)
     for name, tensor in state.items():
         assert f"  {name} {tuple(tensor.shape)}" in text
+    assert "This looks like a transformer of one layer, with q, k and v in one tensor" in text
     draft = text.partition("as far as can be told:")[2]
-    heads = network.weight("W_Q").shape[0]
-    assert tomllib.loads(draft)["weights"]["W_V"]["take"] == {"qkv": 2}
-    completed = draft.replace("head = 4  # how many heads?", f"head = {heads}")
-    completed = 'ignore = ["freqs"]\n' + completed
-    # Three positions tell p, unless the width of the network is the number of tokens too.
-    assert (f"p = {network.config.p}  # from" in draft) or network is EQUAL
-    checkpoint = open_checkpoint(path, mapping=written(tmp_path / "map.toml", completed), p=network.config.p)
+    heads, p = network.weight("W_Q").shape[0], network.config.p
+    assert "weights" not in tomllib.loads(draft)  # the names tell them
+    asked = re.findall(r"^# (\w+) = \?", draft, re.MULTILINE)
+    assert {"p", "sequence", "n_heads", "activation"} <= set(asked)
+    answers = {
+        "p": str(p),
+        "sequence": '["a", "b", "="]',
+        "n_heads": str(heads),
+        "fused": '"qkv"',
+        "activation": '"relu"',
+    }
+    for name, answer in answers.items():
+        draft = re.sub(rf"^# {name} = \?.*$", f"{name} = {answer}", draft, flags=re.MULTILINE)
+    checkpoint = open_checkpoint(path, mapping=written(tmp_path / "map.toml", draft))
     for name in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_in", "W_out", "W_U", "b_in", "b_out", "b_O"):
         assert torch.equal(checkpoint.model.weight(name), network.weight(name)), name
+
+
+def test_drafts_are_written_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved({"ema": torch_modules(NETWORK)} | torch_modules(NETWORK), tmp_path / "net.pt")
+    text, kind = drafted_mapping(path)
+    assert kind.startswith(
+        "a transformer of one layer, with q, k and v in one tensor; 12 tokens, 3 positions, 15 answers"
+    )
+    assert text.startswith(f"# {kind}\n[settings]")
+    assert "# n_heads = ?  # one of " in text
+    monkeypatch.setattr(
+        sys, "argv", ["modscope", "inspect", str(path), "--draft", str(tmp_path / "map.toml")]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert (tmp_path / "map.toml").read_text() == text
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code  # what is there is not written over
+    own = save_safetensors(tmp_path / "own.safetensors", NETWORK, ModularTask(11))
+    with pytest.raises(InputError, match="it needs no mapping"):
+        drafted_mapping(own)
+
+
+def test_kinds_are_named_before_anything_is_drafted() -> None:
+    plain = torch_modules(NETWORK)
+    layered = {
+        f"blocks.{i}.{name}": x
+        for i in range(2)
+        for name, x in plain.items()
+        if name.startswith(("attn", "mlp"))
+    }
+    outer = {name: x for name, x in plain.items() if not name.startswith(("attn", "mlp", "freqs"))}
+    norms = {f"blocks.{i}.ln1.{part}": torch.ones(12) for i in range(2) for part in ("weight", "bias")}
+    assert looks_like(outer | layered | norms).startswith(
+        "a transformer of two layers, with LayerNorm, with q, k and v in one"
+    )
+    characters = (
+        outer | {"tok_emb.weight": torch.zeros(14, 12), "pos_emb.weight": torch.zeros(9, 12)} | layered
+    )
+    assert "14 tokens, 9 positions, 15 answers: characters, it seems" in looks_like(characters)
+    tokens = torch.zeros(113, 8)
+    old = {
+        "embedding": tokens,
+        "positional": torch.zeros(3, 8),
+        "mystery": torch.zeros(2, 3, 4),
+        "readout": torch.zeros(8, 113),
+    }
+    assert "# p = ?  # 113 tokens, 113 answers" in draft(old)
+    assert "p = 112  # from 113 tokens and 112 answers" in draft(old | {"readout": torch.zeros(8, 112)})
 
 
 def test_the_draft_leaves_open_what_it_cannot_tell(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         open_checkpoint(
-            saved({"alpha": torch.zeros(4, 4), "token_embedding": torch.zeros(4, 4)}, tmp_path / "net.pt")
+            saved(
+                {
+                    "alpha": torch.zeros(4, 4),
+                    "token_embedding": torch.zeros(4, 4),
+                    "mixer": torch.zeros(2, 4, 3),
+                },
+                tmp_path / "net.pt",
+            )
         )
     draft = str(caught.value).partition("as far as can be told:")[2]
     assert '# W_Q = {tensor = "?", axes = "head d_model d_head"}' in draft
     assert "# 4 x 4: is this the order?" in draft
-    assert "# not used: alpha (4, 4)" in draft
+    assert "# not used: alpha (4, 4), mixer (2, 4, 3)" in draft
 
 
 SMALL = {"embedding": torch.zeros(4, 4)}

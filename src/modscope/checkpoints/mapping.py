@@ -25,10 +25,11 @@ class Mapped:
     """A layout that was read from a mapping, with the settings and sizes given in it.
 
     states: the path of the state dict in the file, such as "ema.model"; empty to look for it.
-    ignored: tensors that hold no weight of the network.
+    ignored: tensors that hold no weight of the network. layout: None where the mapping has settings alone, and names or sizes
+    tell the weights.
     """
 
-    layout: Layout
+    layout: Layout | None
     settings: Mapping[str, Any]
     sizes: Mapping[str, int]
     states: str
@@ -48,14 +49,9 @@ def _mapping(path: Path, table: Mapping[str, Any]) -> Mapped:
     for key in table:
         if key not in _TABLES:
             raise UnknownName.of("table in the mapping", key, _TABLES)
-    weights = table.get("weights")
-    if not isinstance(weights, Mapping) or not weights:
-        raise InputError(
-            f"{path}: expected a table [weights] with lines like W_E = {{tensor = ..., axes = ...}}"
-        )
-    family: Family = "mlp" if any(name in weights for name in ("W_in_a", "W_in_b")) else "transformer"
-    sources = {name: _source(name, entry, family) for name, entry in weights.items()}
-    _check_complete(sources, family)
+    layout = _layout(path, table.get("weights")) if "weights" in table else None
+    if layout is None and not table:
+        raise InputError(f"{path}: empty: expected a table [settings], [weights] or both")
     settings = table.get("settings", {})
     sizes = table.get("sizes", {})
     if not isinstance(settings, Mapping) or not isinstance(sizes, Mapping):
@@ -69,8 +65,18 @@ def _mapping(path: Path, table: Mapping[str, Any]) -> Mapped:
         )
     if not isinstance(ignored, list) or not all(isinstance(name, str) for name in ignored):
         raise InputError(f"{path}: ignore = {shown(ignored)}: expected a list of names of tensors")
-    layout = Layout(f"mapping {path.name}", f"mapping {path.name}", sources, family)
     return Mapped(layout, settings, sizes, states, frozenset(ignored))
+
+
+def _layout(path: Path, weights: Any) -> Layout:
+    if not isinstance(weights, Mapping) or not weights:
+        raise InputError(
+            f"{path}: expected a table [weights] with lines like W_E = {{tensor = ..., axes = ...}}"
+        )
+    family: Family = "mlp" if any(name in weights for name in ("W_in_a", "W_in_b")) else "transformer"
+    sources = {name: _source(name, entry, family) for name, entry in weights.items()}
+    _check_complete(sources, family)
+    return Layout(f"mapping {path.name}", f"mapping {path.name}", sources, family)
 
 
 def _check_complete(sources: Mapping[str, Source], family: Family) -> None:

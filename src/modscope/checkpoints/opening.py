@@ -45,7 +45,7 @@ from modscope.operations import Operation
 from modscope.residues import modulus
 from modscope.task import ModularTask
 
-__all__ = ["Checkpoint", "open_checkpoint"]
+__all__ = ["Checkpoint", "open_checkpoint", "settings_of"]
 
 NOT_VERIFIED = "not verified: the file has no checksum, so damage to its numbers would not show"
 
@@ -258,7 +258,7 @@ def _opened(
     notes = [*([found.note] if found.note else []), *contents.notes]
     if METADATA_KEY in contents.metadata and mapping is None:
         return _own(contents, p, found, notes, told)
-    settings, mapped = _settings(contents, p, config, mapping, notes)
+    settings, mapped = settings_of(contents, p, config, mapping, notes)
     if told is not None:
         settings = Settings(operation=told.name, table=told.packed).over(settings)
     return _foreign(contents, mapped, settings, found, notes)
@@ -286,7 +286,7 @@ def _by_stated_epochs(found: Found, contents: Contents, epoch: int | None) -> tu
     return found, _read(found)
 
 
-def _settings(
+def settings_of(
     contents: Contents,
     p: int | None,
     config: Mapping[str, Any] | str | os.PathLike[str] | None,
@@ -327,10 +327,12 @@ def _foreign(
     state = states.at(found.epoch)
     if found.of_epoch is not None:
         state = replace(state, epoch=found.of_epoch)
-    layout = mapped.layout if mapped else layout_of(state.tensors, settings)
+    if mapped is not None:
+        state = replace(state, tensors={n: x for n, x in state.tensors.items() if n not in mapped.ignored})
+    layout = mapped.layout if mapped and mapped.layout else layout_of(state.tensors, settings)
     if layout is None:
         raise CheckpointError(
-            f"{contents.path}: a layout that is not known. {suggested_mapping(state.tensors)}"
+            f"{contents.path}: a layout that is not known. {suggested_mapping(state.tensors, settings)}"
         )
     if layout.family == "general":
         settings = _resolved(contents, states, state, settings, notes)
@@ -427,7 +429,9 @@ def _resolved(
         if last.place != state.place:
             with contextlib.suppress(CheckpointError, InputError):
                 return resolved(last.tensors, settings, notes)
-        raise CheckpointError(f"{contents.path}: {error}. {suggested_mapping(state.tensors)}") from error
+        raise CheckpointError(
+            f"{contents.path}: {error}. {suggested_mapping(state.tensors, settings)}"
+        ) from error
 
 
 def _stated_at(moments: Moments, epoch: int) -> dict[str, float]:

@@ -28,8 +28,17 @@ def inspect(
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
     operation: OperationOption = None,
+    draft: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the draft of a mapping for the file there, to be finished, and nothing else."
+        ),
+    ] = None,
 ) -> None:
     """Show what a file of weights holds: layout, sizes, task, measured and stated losses, what was assumed."""
+    if draft is not None:
+        _write_draft(path, draft, config=config, p=p, epoch=epoch)
+        return
     checkpoint = opened_checkpoint(
         path, p=p, config=config, mapping=mapping, epoch=epoch, operation=operation
     )
@@ -37,6 +46,23 @@ def inspect(
         typer.echo(json.dumps(checkpoint.to_dict(), indent=2, allow_nan=False))
     else:
         typer.echo("\n".join(_lines(checkpoint)))
+
+
+def _write_draft(path: Path, draft: Path, *, config: Path | None, p: int | None, epoch: int | None) -> None:
+    from modscope.checkpoints.drafting import drafted_mapping
+    from modscope.errors import InputError
+
+    if draft.exists():
+        raise InputError(f"{draft}: there already; give the draft another name")
+    text, kind = drafted_mapping(path, p=p, config=config, epoch=epoch)
+    try:
+        draft.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{draft}: cannot be written: {error.strerror}") from error
+    asked = sum(line.startswith("# ") and " = ?" in line for line in text.splitlines())
+    typer.echo(f"{path}: {kind}")
+    rest = f"; {asked} lines ask, uncomment those that you know" if asked else ""
+    typer.echo(f"wrote {draft}{rest}. Then: modscope inspect {path} --mapping {draft}")
 
 
 def _lines(checkpoint: Checkpoint) -> list[str]:
