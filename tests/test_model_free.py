@@ -82,7 +82,7 @@ def test_key_frequencies_by_every_rule(rule: str, full: Activations, free: Activ
 
 NEEDS_MORE = {
     "reversal": "no wave of one token", "heads": "no q, k or v", "pattern": "no pattern", "scores": "no attn_scores",
-    "products": "no z", "outputs": "W_out W_U", "gains": "W_Q ... W_U", "waves": "no wave of one token",
+    "rebuilt": "no wave of one token", "products": "no z", "outputs": "W_out W_U", "gains": "W_Q ... W_U", "waves": "no wave of one token",
 }  # fmt: skip
 
 

@@ -228,6 +228,7 @@ def _terms(acts: Activations, keys: Sequence[int]) -> Table:
 def _rebuilt(acts: Activations, keys: Sequence[int]) -> Table:
     if not keys:
         raise InputError("the waves are rebuilt from key frequencies, and there are none")
+    token_hooks(acts)  # of a record without any it says so
     found = {
         hook: rebuilt_waves(acts, hook, keys)
         for hook in ("embed", "q", "k", "v")
