@@ -75,7 +75,7 @@ def findings(
     from modscope.findings.markdown import findings_markdown
 
     if path is not None and holds_arrays(path):
-        acts, notes = opened_record(
+        acts, notes, _ = opened_record(
             path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
         )
         for note in notes:

@@ -88,7 +88,8 @@ def said_first(judged: Checkpoint | Grounds, *, quiet: bool = False) -> None:
     """Writes why nothing can be judged, before everything else: to standard output, or to standard error where quiet."""
     import textwrap
 
-    for problem in getattr(judged, "grounds", judged).problems:
+    grounds = judged.grounds if hasattr(judged, "grounds") else judged
+    for problem in grounds.problems:
         text = textwrap.fill(f"cannot be judged: {problem.says}", 80, subsequent_indent="  ")
         print(text, file=sys.stderr if quiet else sys.stdout)
 
