@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modscope.errors import InputError
-from modscope.model import Network, PairMLPConfig, Transformer, TransformerConfig
+from modscope.model import Config, Network, PairMLPConfig, Transformer, TransformerConfig
 from modscope.networks.deep_mlp import DeepMLPConfig
 from modscope.networks.layered_config import LayeredConfig
 
@@ -14,6 +14,7 @@ __all__ = [
     "layer_count",
     "need_plain",
     "obstacles",
+    "obstacles_of",
     "stream_is_read",
 ]
 
@@ -28,7 +29,10 @@ def has_attention(network: Network) -> bool:
 
 def layer_count(network: Network) -> int:
     """The number of layers: attention with its MLP, or hidden layers."""
-    config = network.config
+    return _layer_count(network.config)
+
+
+def _layer_count(config: Config) -> int:
     if isinstance(config, LayeredConfig):
         return config.n_layers
     return len(config.hidden) if isinstance(config, DeepMLPConfig) else 1
@@ -42,6 +46,26 @@ def stream_is_read(network: Network) -> bool:
     return isinstance(network, Transformer)
 
 
+def obstacles_of(config: Config) -> str:
+    """What a config has that one plain layer on (a, b) or (a, b, "=") has not, in words.
+
+    >>> obstacles_of(LayeredConfig(5, d_model=8, n_layers=1, norm="rms"))
+    'RMSNorm'
+    """
+    found = _obstacles(config)
+    if isinstance(config, LayeredConfig):
+        found += ["rotary positions"] if config.rotary else []
+        found += ["tied embeddings"] if config.tied else []
+        found += ["grouped heads"] if config.kv_heads != config.n_heads else []
+        found += ["tables of its own for a and b"] if config.separate else []
+        plain = config.sequence in (("a", "b"), ("a", "b", "="))
+        found += [f"the sequence {' '.join(config.sequence)}"] if not plain else []
+    if isinstance(config, DeepMLPConfig):
+        found += ["summed embeddings"] if config.summed else []
+        found += ["one table for a and b"] if config.shared else []
+    return _listed(found) if found else "a forward pass of its own"
+
+
 def obstacles(network: Network) -> list[str]:
     """What keeps a network from being one layer of attention and MLP without norms, or one hidden layer.
 
@@ -50,8 +74,13 @@ def obstacles(network: Network) -> list[str]:
     >>> obstacles(LayeredTransformer.initialised(config))
     ['two layers', 'LayerNorm']
     """
-    config, layers = network.config, layer_count(network)
-    found = [f"{_counted(layers)} {_layers(network)}"] if layers != 1 else []
+    return _obstacles(network.config)
+
+
+def _obstacles(config: Config) -> list[str]:
+    layers = _layer_count(config)
+    kind = "layers" if isinstance(config, LayeredConfig) else "hidden layers"
+    found = [f"{_counted(layers)} {kind}"] if layers != 1 else []
     if isinstance(config, LayeredConfig):
         found += [_NORMS[config.norm]] if config.norm else []
         found += ["no MLP"] if not config.d_mlp else []
@@ -112,10 +141,6 @@ def _layered(config: LayeredConfig) -> str:
         "tied embeddings" if config.tied else "",
     ]
     return ", ".join(part for part in parts if part)
-
-
-def _layers(network: Network) -> str:
-    return "layers" if has_attention(network) else "hidden layers"
 
 
 def _counted(count: int) -> str:

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLPConfig, TransformerConfig
+from modscope.networks.kinds import obstacles_of
 from modscope.training.plain import LOSSES, pair_logits
+from modscope.training.shapes import Config
 from modscope.training.tables import Pairs
 
 __all__ = ["Batch", "Engine", "PlainEngine", "engine_for"]
 
-Config = TransformerConfig | PairMLPConfig
 ENGINES = ("auto", "fast", "exact", "plain", "many")
 
 
@@ -106,6 +107,7 @@ def engine_for(
         return PlainEngine(config, loss=loss), f"plain engine: {why or 'asked for'}"
     from modscope.training.fast import FastEngine
 
+    assert isinstance(config, TransformerConfig | PairMLPConfig)
     engine = FastEngine(config, threads=threads, exact=choice == "exact")
     return engine, f"{engine.name} engine, {threads} thread{'s' * (threads > 1)}"
 
@@ -113,6 +115,8 @@ def engine_for(
 def _obstacle(config: Config, loss: str, device: str) -> str:
     if device != "cpu":
         return f"the compiled kernel runs on the CPU, not on {device}"
+    if not isinstance(config, TransformerConfig | PairMLPConfig):
+        return f"the compiled tables are those of one plain layer; this network has {obstacles_of(config)}"
     if config.activation != "relu":
         return f"the compiled kernel knows ReLU, not {config.activation}"
     if loss != "cross_entropy":

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from modscope.model import ACTIVATIONS, PairMLPConfig, TransformerConfig
+from modscope.training.shapes import Config, module_logits
 from modscope.training.tables import Pairs, PairTables, pair_tables
 
 __all__ = ["LOSSES", "pair_logits"]
@@ -15,11 +16,14 @@ __all__ = ["LOSSES", "pair_logits"]
 Weights = Mapping[str, Tensor]
 
 
-def pair_logits(weights: Weights, config: TransformerConfig | PairMLPConfig, pairs: Pairs) -> Tensor:
-    """Logits [pair, answer] relative to those of the last answer, from the weights (full names).
+def pair_logits(weights: Weights, config: Config, pairs: Pairs) -> Tensor:
+    """Logits [pair, answer] from the weights (full names), up to a number for each pair.
 
-    The same tables as the fast engine's, whole: no neuron is turned and none is passed over.
+    For one plain layer the same tables as the fast engine's, whole: no neuron is turned and none is passed over.
+    Other networks run their own forward pass.
     """
+    if not isinstance(config, TransformerConfig | PairMLPConfig):
+        return module_logits(config, dict(weights), pairs.a, pairs.b)
     tables = pair_tables(weights, config, pairs)
     u = _rows(tables, pairs)
     pre, skip = u[:, : len(tables.C)], u[:, len(tables.C) :]

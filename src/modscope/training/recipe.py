@@ -14,14 +14,16 @@ from modscope import memory
 from modscope.checkpoints.reading import read_table
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
-from modscope.model import TransformerConfig
 from modscope.operations import Operation, operation_from
 from modscope.residues import modulus
 from modscope.schema import built
 from modscope.task import ModularTask, Split
+from modscope.training.shapes import Config, LayersShape, MlpShape, NetworkShape, config_of, family_of
 
 __all__ = [
     "Keep",
+    "LayersShape",
+    "MlpShape",
     "NetworkShape",
     "Optimiser",
     "Recipe",
@@ -60,27 +62,6 @@ class TaskShape:
     def what(self) -> Operation:
         """The operation itself."""
         return Operation(self.operation, self.table)
-
-
-@dataclass(frozen=True)
-class NetworkShape:
-    """The one-layer transformer, and how it starts.
-
-    initialisation "published": normal, 1/sqrt(d_model), W_U 1/sqrt(vocabulary) (Nanda et al. 2023);
-    "transformer_lens": normal, 0.8/sqrt(d_model) for every weight. init_scale multiplies every weight
-    (Liu et al. 2023, Omnigrok: small scales generalise at once, large ones late).
-    """
-
-    d_model: int = 128
-    n_heads: int = 4
-    d_mlp: int = 512
-    equals: bool = True
-    causal: bool = True
-    attention_rate: float = 1.0
-    activation: str = "relu"
-    biases: tuple[str, ...] = ("b_in", "b_out")
-    initialisation: Literal["published", "transformer_lens"] = "published"
-    init_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -162,6 +143,8 @@ class Recipe(Shown):
 
     task: TaskShape = field(default_factory=TaskShape)
     network: NetworkShape = field(default_factory=NetworkShape)
+    layers: LayersShape = field(default_factory=LayersShape)
+    mlp: MlpShape = field(default_factory=MlpShape)
     optimiser: Optimiser = field(default_factory=Optimiser)
     stop: Stop = field(default_factory=Stop)
     keep: Keep = field(default_factory=Keep)
@@ -182,11 +165,9 @@ class Recipe(Shown):
         return ModularTask(task.p, task.what, split, task.label_seed)
 
     @property
-    def config(self) -> TransformerConfig:
+    def config(self) -> Config:
         """The network's config."""
-        values = asdict(self.network)
-        del values["initialisation"], values["init_scale"]
-        return TransformerConfig(self.task.p, **values)
+        return config_of(self.task.p, self.network, self.layers, self.mlp)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -210,8 +191,10 @@ class Recipe(Shown):
         return start.changed(changes)
 
     def to_toml(self) -> str:
-        """The recipe as TOML."""
-        values = self.to_dict()
+        """The recipe as TOML; tables that its family of networks does not use are left out."""
+        family = family_of(self.network, self.layers, self.mlp)
+        unused = {"layers": family != "layered", "mlp": family != "mlp"}
+        values = {name: value for name, value in self.to_dict().items() if not unused.get(name)}
         lines = [
             f"{name} = {json.dumps(value)}" for name, value in values.items() if not isinstance(value, dict)
         ]

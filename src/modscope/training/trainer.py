@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from modscope.errors import InputError, TrainingError, UnknownName, cause, shown
-from modscope.model import Transformer
+from modscope.model import Network
 from modscope.training.engines import Batch, engine_for
 from modscope.training.optimisers import Stepper
 from modscope.training.recipe import Recipe
+from modscope.training.shapes import initial_weights, network_from
 from modscope.training.steering import Event, without_frequency
 from modscope.training.tables import Pairs
 
@@ -142,9 +143,11 @@ class Trainer:
         """The root of the sum of all squared weights."""
         return math.sqrt(sum(float(w.detach().square().sum()) for w in self.weights.values()))
 
-    def network(self) -> Transformer:
+    def network(self) -> Network:
         """A copy of the network as it is now."""
-        return Transformer(self.recipe.config, {n: w.detach().cpu().clone() for n, w in self.weights.items()})
+        return network_from(
+            self.recipe.config, {n: w.detach().cpu().clone() for n, w in self.weights.items()}
+        )
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that is needed to go on bit-identically, with `epoch`."""
@@ -180,11 +183,4 @@ def device_named(name: str) -> torch.device:
 
 def first_weights(recipe: Recipe, seed: int) -> dict[str, Tensor]:
     """The initial weights of a recipe with that seed, by full name."""
-    shape = recipe.network
-    network = Transformer.initialised(recipe.config, seed=seed)
-    scale = dict.fromkeys(network.weights, shape.init_scale)
-    if shape.initialisation == "transformer_lens":
-        for name in scale:
-            fan = recipe.config.vocabulary if name.endswith("W_U") else shape.d_model
-            scale[name] *= 0.8 * (fan / shape.d_model) ** 0.5
-    return {name: weight * scale[name] for name, weight in network.weights.items()}
+    return initial_weights(recipe.config, recipe.network, seed)
