@@ -3,8 +3,9 @@
 ModscopeError
 ├── InputError (also a ValueError)     an argument that cannot be used
 │   ├── UnknownName (also a KeyError)  a name that is not among the choices
-│   ├── MissingHook (an UnknownName)    a measure that needs an activation that the record has not
-│   └── MissingWeight                  a measure that needs a weight, asked of activations alone
+│   └── NotApplicable                  a measure asked of a network or record that it is not about
+│       ├── MissingWeight              a measure that needs a weight, asked of activations alone
+│       └── MissingHook (UnknownName)  a measure that needs an activation that is not there
 ├── CheckpointError                    a file that is not a usable network
 ├── RunError                           a run folder that cannot be read or written
 ├── TrainingError                      training that cannot go on
@@ -26,6 +27,7 @@ __all__ = [
     "MissingHook",
     "MissingWeight",
     "ModscopeError",
+    "NotApplicable",
     "RunError",
     "SweepError",
     "TrainingError",
@@ -122,11 +124,15 @@ class UnknownName(InputError, KeyError):  # noqa: N818 - reads as a sentence whe
         return str(self.args[0]) if self.args else ""
 
 
-class MissingHook(UnknownName):
-    """A measure that needs an activation which a record of arrays does not hold."""
+class NotApplicable(InputError):  # noqa: N818 - reads as a sentence where it is raised
+    """A measure asked of a network or record that it is not about; the text says what it would need."""
 
 
-class MissingWeight(InputError):  # noqa: N818 - reads as a sentence where it is raised
+class MissingHook(UnknownName, NotApplicable):
+    """A measure that needs an activation which a record does not hold, or which a network of this kind has not."""
+
+
+class MissingWeight(NotApplicable):
     """A measure that needs a weight or a forward pass, asked of a record that holds activations alone."""
 
 

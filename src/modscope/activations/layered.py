@@ -26,6 +26,7 @@ class LayeredRecord(NetworkRecord):
         tokens = network.pair_tokens(residues, residues)
         # hook -> [token, pos, ...], where constants have the same row for every token
         self._tables = network.run(tokens, keep=hooks)
+        self._values: Tensor | None = None
 
     @property
     def read_position(self) -> str:
@@ -44,7 +45,32 @@ class LayeredRecord(NetworkRecord):
 
     def _block(self, rows: range, wanted: tuple[str, ...], known: dict[str, Tensor]) -> dict[str, Tensor]:
         tokens = self._layered.tokens_of_rows(rows)
+        pattern = self.hook_name("pattern")
+        z = self.hook_name("z")
+        if self._resumes_in_last_layer(wanted, known):
+            part = slice(rows.start * self.task.p, rows.stop * self.task.p)
+            skip = self.hook_name("resid_pre")
+            known = {skip: self._joint[skip][part], **known}
+            known.setdefault(z, torch.einsum("bhk,bkhm->bhm", known[pattern], self._last_values()[part]))
         return self._layered.run(tokens, keep=wanted, replace=known, positions=self.positions)
+
+    def _resumes_in_last_layer(self, wanted: tuple[str, ...], known: dict[str, Tensor]) -> bool:
+        """Whether only what follows the last pattern is wanted of a network of several layers, and the rest is kept."""
+        pattern = self.hook_name("pattern")
+        after = all(self.hooks.index(hook) > self.hooks.index(pattern) for hook in wanted)
+        several = self._layered.config.n_layers > 1 and self.positions == "read"
+        return several and after and pattern in known and self.hook_name("resid_pre") in self._joint
+
+    def _last_values(self) -> Tensor:
+        """The values of the last layer at every position, [pair, pos, head, d_head], kept once asked for."""
+        if self._values is None:
+            name, parts = self.hook_name("v"), []
+            for start in range(0, self.task.p, self._rows_at_once()):
+                rows = range(start, min(start + self._rows_at_once(), self.task.p))
+                tokens = self._layered.tokens_of_rows(rows)
+                parts.append(self._layered.run(tokens, keep=(name,), positions="all")[name])
+            self._values = torch.cat(parts)
+        return self._values
 
     def _token_table(self, hook: str) -> xr.DataArray:
         if hook == "pos_embed":
@@ -64,4 +90,5 @@ class LayeredRecord(NetworkRecord):
         return self._label(row, ("token", *feature_axes(hook)), hook)
 
     def _table_bytes(self) -> int:
-        return sum(x.nbytes for x in self._tables.values())
+        kept = 0 if self._values is None else self._values.nbytes
+        return kept + sum(x.nbytes for x in self._tables.values())

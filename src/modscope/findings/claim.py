@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from modscope.errors import MissingHook, MissingWeight
+from modscope.errors import NotApplicable
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Condition, Finding, Interval, Measure, Picture, Rule, Verdict
+from modscope.networks.kinds import layer_count
 
 __all__ = ["Claim", "Outcome"]
 
@@ -60,17 +61,13 @@ class Claim:
             by_heart = grounds.memorised and grounds.split_known
             if not (self.of_memory and by_heart):
                 return self._without("not applicable", grounds.why_not)
-        for need in self.needs:
-            try:
-                lacking = bench.lacks(need)
-            except (MissingWeight, MissingHook) as missing:
-                lacking = ("not applicable", str(missing).removeprefix("not applicable: "))
-            if lacking is not None:
-                return self._without(*lacking)
         try:
+            for need in self.needs:
+                if (lacking := bench.lacks(need)) is not None:
+                    return self._without(*lacking)
             found = self.measure(bench, self)
-        except (MissingWeight, MissingHook) as missing:
-            return self._without("not applicable", str(missing).removeprefix("not applicable: "))
+        except NotApplicable as error:
+            return self._without("not applicable", str(error).removeprefix("not applicable: "))
         effect, control = found.effect.value, found.control.value
         verdict, reason = self.rule.verdict(effect, control), self.rule.reason(effect, control)
         for condition in found.conditions:
@@ -84,12 +81,19 @@ class Claim:
             self.rule,
             verdict,
             reason,
-            self.warning,
+            self._warning(bench),
             found.summary,
             found.numbers,
             found.picture,
             self.citations,
         )
+
+    def _warning(self, bench: Bench) -> str:
+        """The warning, and in a network of several layers which of them the claim was asked of."""
+        network = bench.acts.network
+        layers = 1 if network is None else layer_count(network)
+        about = f"Attention and neurons are those of the last of {layers} layers." if layers > 1 else ""
+        return " ".join(text for text in (self.warning, about) if text)
 
     def _without(self, verdict: Verdict, why: str) -> Finding:
         effect, control = self.of(float("nan"), float("nan"))

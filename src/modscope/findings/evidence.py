@@ -19,7 +19,7 @@ from modscope.analysis.stream.model import StreamModel, stream_model
 from modscope.findings.finding import Verdict
 from modscope.grounds import Grounds, grounds_of
 from modscope.losses import Scores, accuracies, losses
-from modscope.model import Transformer
+from modscope.networks.kinds import need_stream
 from modscope.task import ModularTask
 
 __all__ = ["NEEDS", "Bench"]
@@ -80,16 +80,12 @@ class Bench:
         has: Mapping[str, Callable[[], bool]] = {
             "weights": lambda: self.acts.network is not None,
             "attention": lambda: self._has_pattern(),
-            "stream": lambda: (
-                "resid_post" in self.acts
-                if self.acts.network is None
-                else isinstance(self.acts.model, Transformer)
-            ),
+            "stream": lambda: self._has_stream(),
             "answer": lambda: self.task.operation in ("add", "subtract"),
             "addition": lambda: self.task.operation == "add",
             "keys": lambda: bool(self.ks),
             "others": lambda: 2 * len(self.ks) <= self.p // 2,
-            "neurons": lambda: bool(len(self.explained)),
+            "neurons": lambda: bool(self.acts.hook_name("mlp_post")) and bool(len(self.explained)),
         }
         if has[need]():
             return None
@@ -103,6 +99,12 @@ class Bench:
         if self.acts.network is None:
             self.acts.hook_name("pattern")  # of arrays: MissingHook says what they are
         return "pattern" in self.acts
+
+    def _has_stream(self) -> bool:
+        """Whether there is a residual stream that the unembedding reads; NotApplicable where a norm stands between."""
+        if self.acts.network is not None:
+            need_stream(self.acts.network, "the claim")
+        return "resid_post" in self.acts
 
     @cached_property
     def grounds(self) -> Grounds | None:

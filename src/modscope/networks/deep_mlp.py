@@ -9,11 +9,16 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, MissingHook, UnknownName
 from modscope.model import ACTIVATIONS, SHORT_NAMES, Network, _Pull
 from modscope.residues import modulus
 
 __all__ = ["DeepMLP", "DeepMLPConfig"]
+
+
+_OF_TRANSFORMERS = (
+    "pos_embed", "resid_pre", "q", "k", "v", "attn_scores", "pattern", "z", "attn_out", "resid_mid", "mlp_out", "resid_post",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,10 @@ class DeepMLP(Network):
                 full = f"blocks.{layer}.mlp.hook_{short.removeprefix('mlp_')}"
                 if name in (full, f"blocks.{layer}.{short}"):
                     return self._name(layer, short)
+        if name in _OF_TRANSFORMERS:
+            raise MissingHook(f"not applicable: this network has no {name}: it has no attention")
+        if name in ("mlp_pre", "mlp_post"):
+            raise MissingHook(f"not applicable: this network has no {name}: it has no hidden layer")
         raise UnknownName.of("hook", name, self.hooks)
 
     def weight(self, name: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.errors import InputError
+from modscope.errors import NotApplicable
 from modscope.model import Config, Network, PairMLPConfig, Transformer, TransformerConfig
 from modscope.networks.deep_mlp import DeepMLPConfig
 from modscope.networks.layered_config import LayeredConfig
@@ -10,9 +10,12 @@ from modscope.networks.layered_config import LayeredConfig
 __all__ = [
     "described",
     "has_attention",
+    "is_gated",
     "is_plain",
     "layer_count",
+    "need_neurons",
     "need_plain",
+    "need_stream",
     "obstacles",
     "obstacles_of",
     "stream_is_read",
@@ -94,10 +97,36 @@ def is_plain(network: Network) -> bool:
 
 
 def need_plain(network: Network, what: str) -> None:
-    """Raises InputError, which names the reason, for a network that is not of one plain layer."""
+    """Raises NotApplicable, which names the reason, for a network that is not of one plain layer."""
     if found := obstacles(network):
-        raise InputError(
+        raise NotApplicable(
             f"not applicable: {what} is about one layer without norms; this network has {_listed(found)}"
+        )
+
+
+def need_stream(network: Network, what: str) -> None:
+    """Raises NotApplicable for a network whose logits are not W_U times its last residual stream."""
+    if not has_attention(network):
+        raise NotApplicable(f"not applicable: {what} is about a residual stream; this network has none")
+    if not stream_is_read(network):
+        raise NotApplicable(
+            f"not applicable: {what} is about a residual stream that W_U reads; here a norm stands between them"
+        )
+
+
+def is_gated(network: Network) -> bool:
+    """Whether what a neuron passes on is a product of two linear maps, and not a function of one number."""
+    return isinstance(network.config, LayeredConfig) and network.config.gated and network.config.d_mlp > 0
+
+
+def need_neurons(network: Network, what: str) -> None:
+    """Raises NotApplicable for a network without neurons that are functions of one number each."""
+    config = network.config
+    if isinstance(config, LayeredConfig) and not config.d_mlp:
+        raise NotApplicable(f"not applicable: {what} is about neurons; this network has no MLP")
+    if is_gated(network):
+        raise NotApplicable(
+            f"not applicable: {what} is about neurons that are functions of one number; here they are gated"
         )
 
 

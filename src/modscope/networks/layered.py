@@ -19,7 +19,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, MissingHook, UnknownName
 from modscope.model import ACTIVATIONS, SHORT_NAMES, Network, Positions
 from modscope.networks.layered_config import LayeredConfig
 from modscope.networks.parts import normalised, rotated
@@ -138,7 +138,19 @@ class LayeredTransformer(Network):
             for short in self._layer_hooks:
                 if name in (f"blocks.{layer}.{short}", f"blocks.{layer}.{_FULL[short]}"):
                     return self._name(layer, short)
+        if (short := name.rpartition(".")[2]) in _FULL or short in _OUTER:
+            raise MissingHook(f"not applicable: this network has no {short}: it has {self._lacks(short)}")
         raise UnknownName.of("hook", name, self.hooks)
+
+    def _lacks(self, short: str) -> str:
+        if short.startswith("mlp") or short in ("resid_mid", "ln2"):
+            return "no gated MLP" if short == "mlp_pre_linear" and self.config.d_mlp else "no MLP"
+        reasons = {
+            "pos_embed": "no table of positions",
+            "rot_q": "no rotary positions",
+            "rot_k": "no rotary positions",
+        }
+        return reasons.get(short, "no norm there")
 
     def place(self, hook: str) -> tuple[int, str]:
         """The layer of a hook of `hooks` and its name in the layer; -1 before the first and n_layers after the last."""

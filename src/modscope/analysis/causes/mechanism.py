@@ -21,6 +21,7 @@ from modscope.analysis.weights.frequencies import Map, weight_table
 from modscope.display import Shown, card_html, facts_html, shares_html
 from modscope.grounds import Grounds, grounds_of
 from modscope.model import Network
+from modscope.networks.kinds import need_plain
 from modscope.task import ModularTask
 
 __all__ = ["Mechanism", "circle_curve", "envelopes", "mechanism"]
@@ -214,6 +215,7 @@ def _circles(acts: Activations, found: xr.Dataset, key_frequencies: Sequence[int
 
 def circle_curve(acts: Activations, k: int) -> np.ndarray:
     """The weight of cos w_k(a + b - c) over the distance with the circle of k alone."""
+    need_plain(acts.model, "the curve of one circle")
     p, ks = acts.task.p, np.array([k])
     alone = acts.recorded_anew(isolated_circle(acts.model, k))
     waves = _answer_waves(p, ks)

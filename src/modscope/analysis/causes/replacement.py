@@ -17,6 +17,7 @@ from modscope.analysis.plane.marginals import Marginals, answer_sign, marginals
 from modscope.analysis.weights.frequencies import recorded_table
 from modscope.losses import cross_entropy
 from modscope.model import ACTIVATIONS
+from modscope.networks.kinds import need_plain
 
 __all__ = ["PARTS", "input_hook", "margins", "part_of", "replacements"]
 
@@ -92,6 +93,7 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
     Raises InputError where the answer is neither a + b nor a - b.
     """
     answer_sign(acts)
+    need_plain(acts.model, "the division into mechanisms")
     labels = acts.task.labels
     logits = acts.at("logits").values
     rows = {"none": _judged([(range(acts.task.p), logits)], labels)}

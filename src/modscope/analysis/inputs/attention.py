@@ -167,7 +167,13 @@ def _constant_pattern_shares(acts: Activations) -> list[float]:
     mean = pattern.mean(("a", "b"), dtype=np.float64).astype(pattern.dtype)
     fixed: dict[str, xr.DataArray] = {}
     names = [str(name) for name in pattern.key_pos.values]
-    by_token = {name: acts.at("v", name).rename({"token": name} if name != "=" else {}) for name in names}
+    if acts.is_joint("v"):
+        # in a later layer the values at other positions depend on both tokens too
+        return [float("nan")] * (pattern.sizes["head"] + 1)
+    values = {name: acts.at("v", name) for name in names}
+    by_token = {
+        name: v.rename(token=acts.residue_at(name)) if "token" in v.dims else v for name, v in values.items()
+    }
     weighted = [mean.sel(key_pos=name, drop=True) * by_token[name] for name in names]
     fixed["z"] = sum(weighted[1:], start=weighted[0]).transpose("a", "b", "head", "d_head")
     W_O = acts.weight("W_O").detach().numpy()
@@ -197,11 +203,12 @@ def score_products(acts: Activations, head: int, dim: int, *, query: str = "b", 
     Raises UnknownName for a position, InputError for a head or dimension that is not there.
     """
     _attention(acts, "attn_scores")
-    positions = acts.model.config.positions
+    positions = acts.input_positions
     for name in (query, key):
         if name not in positions:
             raise UnknownName.of("position", name, positions)
-    q, k = _over_pairs(acts, "q", query), _over_pairs(acts, "k", key)
+    hooks = [f"rot_{name}" if f"rot_{name}" in acts else name for name in ("q", "k")]
+    q, k = _over_pairs(acts, hooks[0], query), _over_pairs(acts, hooks[1], key)
     for axis, index in (("head", head), ("d_head", dim)):
         if not 0 <= index < q.sizes[axis]:
             raise InputError(f"{axis} {index}: expected 0 to {q.sizes[axis] - 1}")
@@ -218,7 +225,7 @@ def score_products(acts: Activations, head: int, dim: int, *, query: str = "b", 
 def _over_pairs(acts: Activations, hook: str, pos: str) -> xr.DataArray:
     x = acts.at(hook, pos)
     if "token" in x.dims:
-        x = x.rename(token=pos)
+        x = x.rename(token=acts.residue_at(pos))
     residues = np.arange(acts.task.p)
     missing = {name: residues for name in ("a", "b") if name not in x.dims}
     return x.expand_dims(missing).transpose("a", "b", "head", "d_head")

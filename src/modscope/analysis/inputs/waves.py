@@ -206,7 +206,9 @@ def head_frequencies(acts: Activations, key_frequencies: Sequence[int] | None = 
     no wave at all has NaN and frequency 0. In white noise a frequency has a share of about 2/p.
     Raises InputError for a network without attention.
     """
-    hooks = [hook for hook in ("q", "k", "v") if hook in acts]
+    # heads of the first layer: those of later ones read what depends on both tokens
+    first = {name: f"blocks.0.attn.hook_{name}" for name in ("q", "k", "v")}
+    hooks = [full if full in acts else name for name, full in first.items() if name in acts]
     if not hooks and acts.network is None:
         raise MissingHook("not applicable: the record has no q, k or v")
     if not hooks:

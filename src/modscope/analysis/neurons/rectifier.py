@@ -20,6 +20,7 @@ from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, term_energy
 from modscope.errors import InputError
+from modscope.networks.kinds import need_neurons
 from modscope.residues import harmonic, intermodulation
 from modscope.signal import basis_frequencies, fourier_basis, spectrum_at
 
@@ -72,6 +73,7 @@ def neuron_harmonics(acts: Activations, key_frequencies: Sequence[int], *, harmo
         raise InputError(
             f"not applicable to activation {acts.model.config.activation!r}: the closed form is that of relu"
         )
+    need_neurons(acts.model, "the closed form")
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
     found = clusters(neuron_fve(acts.at("mlp_post"), circle_of(acts.task)))

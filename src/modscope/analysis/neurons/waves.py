@@ -19,7 +19,8 @@ from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import CONSTANT, energy_of_lines, line_means
 from modscope.analysis.weights.frequencies import recorded_table
 from modscope.errors import InputError, UnknownName
-from modscope.model import ACTIVATIONS, Transformer
+from modscope.model import ACTIVATIONS
+from modscope.networks.kinds import need_neurons
 from modscope.signal import phase_distance, spectrum, spectrum_at
 
 __all__ = ["Rule", "cluster_summary", "matched_filters", "neuron_waves", "output_phases", "phase_tiling"]
@@ -130,6 +131,7 @@ def _two_cosines(means: xr.Dataset, at: xr.DataArray, operation: str) -> xr.Data
 
 def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: xr.Dataset) -> xr.DataArray:
     """1 - |mlp_post - activation(dc + model of mlp_pre)|^2 / |mlp_post - mean|^2."""
+    need_neurons(acts.model, "the model of a rectified wave")
     p, activation = acts.task.p, ACTIVATIONS[acts.model.config.activation]
     turn = 2 * np.pi * waves.frequency.values * np.arange(p)[:, None] / p
     amplitude, phase = (np.nan_to_num(waves[name].values) for name in ("amplitude", "phase"))
@@ -178,9 +180,10 @@ def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> x
     for a random vector in the place of W_in, with the phase that it picks out (`seed`).
     Raises InputError for a network without a residual stream.
     """
-    if not isinstance(acts.model, Transformer):
+    need_neurons(acts.model, "a matched filter")
+    if "resid_mid" not in acts:
         raise InputError("matched filters are of W_in reading a residual stream; this network has none")
-    means = line_means(acts, "resid_mid")["mean"].sel(line=["a", "b"])
+    means = line_means(acts, "ln2" if "ln2" in acts else "resid_mid")["mean"].sel(line=["a", "b"])
     at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
     both = _shared(spectrum(means, "n").sel(k=at, drop=True), acts.task.operation)
     R = both.transpose("d_model", "neuron").values

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modscope.activations import Activations
+from modscope.activations.axes import without_layer
 from modscope.analysis.answer.keys import given_or_found
 from modscope.analysis.circle import circle_of
 from modscope.analysis.controls import permuted_tokens, untrained
@@ -90,7 +91,7 @@ def _reversal(acts: Activations, keys: Sequence[int]) -> Table:
 
 def _waves(acts: Activations, keys: Sequence[int]) -> Table:
     return wave_rows(
-        acts, keys, hooks=[hook for hook in token_hooks(acts) if hook in ("q", "k", "v", "embed")]
+        acts, keys, hooks=[h for h in token_hooks(acts) if without_layer(h) in ("q", "k", "v", "embed")]
     )
 
 
@@ -155,7 +156,9 @@ def _groups(acts: Activations, keys: Sequence[int]) -> Table:
     waves = token_hooks(acts) if len(acts.joint_hooks) < len(acts.hooks) else ()
     groups = [(hook, str(d)) for hook in waves for d in acts[hook].dims if d not in ("token", "pos")]
     if acts.task.operation in ("add", "subtract"):
-        groups += [(hook, "c") for hook in acts.joint_hooks if hook not in ("attn_scores", "pattern")]
+        groups += [
+            (hook, "c") for hook in acts.joint_hooks if without_layer(hook) not in ("attn_scores", "pattern")
+        ]
     rows: list[tuple[object, ...]] = []
     for hook, across in groups:
         found = group_defects(acts, hook, across, control=False).defect

@@ -17,12 +17,13 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.activations.axes import without_layer
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals, phasors_of
 from modscope.analysis.stream.scores import explained, picture_of, scores_of_blocks, scores_of_parts
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores
-from modscope.model import Transformer
+from modscope.networks.kinds import need_stream
 
 __all__ = [
     "StreamModel",
@@ -198,6 +199,5 @@ def _numbers(ks: Sequence[int], found: Marginals) -> int:
 
 
 def _need_stream(acts: Activations, hook: str) -> None:
-    without = acts.network is not None and not isinstance(acts.network, Transformer)
-    if without and hook.removeprefix("blocks.0.hook_") == "resid_post":
-        raise InputError("not applicable: a network without a residual stream has no resid_post")
+    if acts.network is not None and without_layer(hook.removeprefix("blocks.0.hook_")) == "resid_post":
+        need_stream(acts.network, "the rebuilt residual stream")

@@ -11,7 +11,7 @@ from modscope.activations import Activations
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.stream.model import unembedding_phasors
 from modscope.errors import InputError
-from modscope.model import Transformer
+from modscope.networks.kinds import need_stream
 
 __all__ = ["center_phasors", "envelope_fit", "phase_agreement"]
 
@@ -126,8 +126,8 @@ def phase_agreement(
 
 def _comparable_phasors(acts: Activations, hook: str, ks: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Phasors of the rows of a hook [k, a, feature] and of W_U [k, feature], of the same features."""
-    if acts.network is not None and not isinstance(acts.network, Transformer):
-        raise InputError("not applicable: a network without a residual stream has no phases to compare")
+    if acts.network is not None:
+        need_stream(acts.network, "the comparison of phases")
     U = unembedding_phasors(acts, ks)
     rows = _row_phasors(acts, hook, ks, answer_sign(acts))
     if rows.shape[-1] != U.shape[-1]:

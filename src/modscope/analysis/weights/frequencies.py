@@ -16,6 +16,7 @@ from modscope.display import Shown
 from modscope.errors import InputError, MissingWeight, UnknownName
 from modscope.model import Network
 from modscope.networks.kinds import has_attention
+from modscope.networks.layered_config import LayeredConfig
 from modscope.networks.tokens import residue_rows
 from modscope.residues import harmonic, intermodulation, subharmonics
 from modscope.signal import basis_frequencies, fourier_basis
@@ -42,7 +43,8 @@ def weight_table(network: Network, which: Map) -> np.ndarray:
 
     embedding: W_E without the row of "="; for the MLP-only family both positions' embeddings side by side
     (the rows of W_in where tokens are one-hot). unembedding: the columns of W_U. neuron_logit: the columns
-    of W_L = W_out W_U, the direct effect of each neuron on each logit.
+    of W_L = W_out W_U, the direct effect of each neuron (of the last layer) on each logit; where a norm stands between
+    them, up to its division by the size. Raises NotApplicable for a network without neurons.
     """
     if which not in MAPS:
         raise UnknownName.of("map", which, MAPS)
@@ -56,8 +58,8 @@ def weight_table(network: Network, which: Map) -> np.ndarray:
         return np.concatenate(rows, axis=1)
     if which == "neuron_logit" and has_attention(network):
         if not network.has_weight("W_out"):
-            raise InputError("not applicable: a network without MLP has no map from neurons to logits")
-        return (weight("W_out") @ weight("W_U"))[:, :p].T
+            raise MissingWeight("not applicable: a network without MLP has no map from neurons to logits")
+        return (_past_norms(network, weight("W_out")) @ weight("W_U"))[:, :p].T
     return weight("W_U")[:, :p].T
 
 
@@ -81,6 +83,22 @@ def recorded_table(acts: Activations, which: Map) -> np.ndarray:
         table = acts["embed"].isel(pos=0).transpose("token", ...).values
         return table.reshape(len(table), -1).astype(np.float64)
     raise MissingWeight(f"not applicable: the record has no {_NEEDS[which]}: it is of activations alone")
+
+
+def _past_norms(network: Network, written: np.ndarray) -> np.ndarray:
+    """What neurons write, [neuron, d_model], as the unembedding reads it through the linear part of the norm between
+    them: without its mean where that is taken away, times the norm's gain. The division by the size, which is one
+    number for each pair, is left out."""
+    config = network.config
+    if not isinstance(config, LayeredConfig) or not config.norm:
+        return written
+    if not (config.norm_after or config.norm_final):
+        return written
+    name = f"blocks.{config.n_layers - 1}.ln2.w" if config.norm_after else "ln_final.w"
+    if config.norm == "layer":
+        written = written - written.mean(axis=1, keepdims=True)
+    gain = network.weights.get(name)
+    return written if gain is None else written * gain.detach().double().numpy()
 
 
 def component_norms(table: np.ndarray) -> xr.DataArray:

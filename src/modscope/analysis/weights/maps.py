@@ -14,11 +14,13 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.activations.axes import without_layer
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, line_means, term_energy
 from modscope.display import Shown
-from modscope.errors import InputError, MissingWeight, UnknownName
-from modscope.model import Network, Transformer
+from modscope.errors import InputError, MissingWeight, NotApplicable, UnknownName
+from modscope.model import Network
+from modscope.networks.kinds import has_attention, layer_count
 from modscope.signal import from_fourier, keep_frequencies, power, spectrum, to_fourier
 
 __all__ = ["LinearMap", "linear_maps", "map_gains", "spectral_matmul", "tap_coherence"]
@@ -38,7 +40,7 @@ class LinearMap(Shown):
     def channels(self) -> int:
         """The number of input channels of one output channel."""
         size = self.weight.sizes
-        return int(np.prod([size[d] for d in _INPUTS[self.reads] if d in size]))
+        return int(np.prod([size[d] for d in _INPUTS[without_layer(self.reads)] if d in size]))
 
 
 _INPUTS = {
@@ -48,41 +50,86 @@ _INPUTS = {
     "resid_mid": ("d_model",),
     "mlp_post": ("neuron",),
     "resid_post": ("d_model",),
+    "ln1": ("d_model",),
+    "ln2": ("d_model",),
+    "ln_final": ("d_model",),
 }
 _TRANSFORMER = (
-    ("W_Q", "resid_pre", "q", ("head", "d_model", "d_head")),
-    ("W_K", "resid_pre", "k", ("head", "d_model", "d_head")),
-    ("W_V", "resid_pre", "v", ("head", "d_model", "d_head")),
-    ("W_O", "z", "attn_out", ("head", "d_head", "d_model")),
-    ("W_in", "resid_mid", "mlp_pre", ("d_model", "neuron")),
-    ("W_out", "mlp_post", "mlp_out", ("neuron", "d_model")),
-    ("W_U", "resid_post", "logits", ("d_model", "answer")),
+    ("attn.W_Q", "resid_pre", "q", ("head", "d_model", "d_head")),
+    ("attn.W_K", "resid_pre", "k", ("head", "d_model", "d_head")),
+    ("attn.W_V", "resid_pre", "v", ("head", "d_model", "d_head")),
+    ("attn.W_O", "z", "attn_out", ("head", "d_head", "d_model")),
+    ("mlp.W_gate", "resid_mid", "mlp_pre", ("d_model", "neuron")),
+    ("mlp.W_in", "resid_mid", "mlp_pre", ("d_model", "neuron")),
+    ("mlp.W_out", "mlp_post", "mlp_out", ("neuron", "d_model")),
 )
+# What a map reads where a norm stands before it.
+_AFTER_NORM = {"resid_pre": "ln1", "resid_mid": "ln2", "resid_post": "ln_final"}
 
 
 def linear_maps(network: Network) -> dict[str, LinearMap]:
     """The linear maps of a network by name, in the order of the forward pass.
 
-    W_Q W_K W_V W_O W_in W_out W_U; without attention W_U alone, from mlp_post to the logits, and W_in_a, W_in_b,
-    from the embedding of one position.
+    W_Q W_K W_V W_O W_in W_out W_U; in several layers each with its layer, as blocks.1.W_in. Without attention W_U,
+    from mlp_post to the logits, and W_in_a, W_in_b, from the embedding of one position.
     """
-    if isinstance(network, Transformer):
-        return {
-            name: LinearMap(name, reads, writes, xr.DataArray(_weight(network, name), dims=dims))
-            for name, reads, writes, dims in _TRANSFORMER
-        }
+    if has_attention(network):
+        maps: dict[str, LinearMap] = {}
+        for layer in range(layer_count(network)):
+            maps |= _maps_of_layer(network, layer)
+        last = layer_count(network) - 1
+        read = _hook(network, last, "resid_post")
+        W_U = xr.DataArray(_weight(network, "W_U"), dims=("d_model", "answer"))
+        return maps | {"W_U": LinearMap("W_U", read, "logits", W_U)}
+    if not all(network.has_weight(name) for name in ("W_in_a", "W_in_b")):
+        raise NotApplicable("not applicable: the maps of an MLP that reads the sum of two embeddings")
+    first = _first_hook(network)
     maps = {
         name: LinearMap(
-            name,
-            "embed",
-            "mlp_pre",
-            xr.DataArray(_weight(network, name), dims=("d_model", "neuron")),
-            name[-1],
+            name, "embed", first, xr.DataArray(_weight(network, name), dims=("d_model", "neuron")), name[-1]
         )
         for name in ("W_in_a", "W_in_b")
     }
+    for layer in range(1, layer_count(network)):
+        name = f"blocks.{layer}.mlp.W_in"
+        weight = xr.DataArray(_weight(network, name), dims=("neuron", "neuron_out"))
+        read, written = f"blocks.{layer - 1}.mlp_post", f"blocks.{layer}.mlp_pre"
+        maps[f"blocks.{layer}.W_in"] = LinearMap(f"blocks.{layer}.W_in", read, written, weight)
     W_U = xr.DataArray(_weight(network, "W_U"), dims=("neuron", "answer"))
-    return maps | {"W_U": LinearMap("W_U", "mlp_post", "logits", W_U)}
+    return maps | {"W_U": LinearMap("W_U", network.hook_name("mlp_post"), "logits", W_U)}
+
+
+def _first_hook(network: Network) -> str:
+    return network.first_joint_hook
+
+
+def _maps_of_layer(network: Network, layer: int) -> dict[str, LinearMap]:
+    maps = {}
+    gated = network.has_weight(f"blocks.{layer}.mlp.W_gate")
+    for place, reads, writes, dims in _TRANSFORMER:
+        full = f"blocks.{layer}.{place}"
+        if full not in network.weights:
+            continue
+        short = place.rpartition(".")[2]
+        name = short if layer_count(network) == 1 else f"blocks.{layer}.{short}"
+        writes = "mlp_pre_linear" if short == "W_in" and gated else writes
+        weight = _weight(network, full)
+        if "head" in dims and weight.shape[0] != network.weights[f"blocks.{layer}.attn.W_Q"].shape[0]:
+            weight = np.repeat(weight, network.weights[f"blocks.{layer}.attn.W_Q"].shape[0] // len(weight), 0)
+        array = xr.DataArray(weight, dims=dims)
+        maps[name] = LinearMap(
+            name, _hook(network, layer, reads), _hook(network, layer, writes, read=False), array
+        )
+    return maps
+
+
+def _hook(network: Network, layer: int, short: str, *, read: bool = True) -> str:
+    """The hook of a layer that a map reads or writes; what comes out of the norm where one stands before the map."""
+    prefix = "" if layer_count(network) == 1 else f"blocks.{layer}."
+    normed = _AFTER_NORM.get(short, "") if read else ""
+    if normed == "ln_final" and normed in network.hooks:
+        return normed
+    return f"{prefix}{normed}" if normed and f"{prefix}{normed}" in network.hooks else f"{prefix}{short}"
 
 
 def _weight(network: Network, name: str) -> np.ndarray:
@@ -198,7 +245,7 @@ def tap_coherence(
 
 def _tap_inputs(acts: Activations, m: LinearMap, line: str, ks: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Phasors X [k, channel in] on a line, and taps W [channel in, channel out]."""
-    inputs = [d for d in _INPUTS[m.reads] if d in m.weight.dims]
+    inputs = [d for d in _INPUTS[without_layer(m.reads)] if d in m.weight.dims]
     outputs = [d for d in m.weight.dims if d not in inputs]
     W = m.weight.transpose(*inputs, *outputs).values.reshape(m.channels, -1)
     if acts.is_joint(m.reads):

@@ -19,52 +19,58 @@ __all__ = [
 ]
 
 
-def mean_pattern(pattern: np.ndarray) -> np.ndarray:
+Positions = tuple[int, int]
+
+
+def mean_pattern(pattern: np.ndarray, residues: Positions = (0, 1)) -> np.ndarray:
     """Every pair gets the mean over all pairs of its head. pattern [a, b, head, key_pos]."""
     return np.broadcast_to(pattern.mean(axis=(0, 1), dtype=np.float64), pattern.shape).astype(pattern.dtype)
 
 
-def constant_pattern(pattern: np.ndarray) -> np.ndarray:
-    """a and b get half of the row's total each, "=" nothing.
+def constant_pattern(pattern: np.ndarray, residues: Positions = (0, 1)) -> np.ndarray:
+    """a and b get half of the row's total each, constant tokens nothing. residues: the key positions of a and b.
 
     >>> constant_pattern(np.array([[[[0.5, 0.25, 0.25]]]])).ravel().tolist()
     [0.5, 0.5, 0.0]
     """
     constant = np.zeros_like(pattern)
-    constant[..., :2] = pattern.sum(axis=-1, keepdims=True) / 2
+    constant[..., list(residues)] = pattern.sum(axis=-1, keepdims=True) / 2
     return constant
 
 
-def uniform_pattern(pattern: np.ndarray) -> np.ndarray:
+def uniform_pattern(pattern: np.ndarray, residues: Positions = (0, 1)) -> np.ndarray:
     """Every position gets the same share of the row's total."""
     return np.broadcast_to(pattern.mean(axis=-1, keepdims=True), pattern.shape).copy()
 
 
-def equalised_pattern(pattern: np.ndarray) -> np.ndarray:
+def equalised_pattern(pattern: np.ndarray, residues: Positions = (0, 1)) -> np.ndarray:
     """a and b both get (A_a + A_b)/2, pair by pair; each keeps its own value vector.
 
     >>> equalised_pattern(np.array([[[[0.5, 0.25, 0.25]]]])).ravel().tolist()
     [0.375, 0.375, 0.25]
     """
     equalised = pattern.copy()
-    equalised[..., :2] = pattern[..., :2].mean(axis=-1, keepdims=True)
+    both = list(residues)
+    equalised[..., both] = pattern[..., both].mean(axis=-1, keepdims=True)
     return equalised
 
 
-def swapped_pattern(pattern: np.ndarray) -> np.ndarray:
+def swapped_pattern(pattern: np.ndarray, residues: Positions = (0, 1)) -> np.ndarray:
     """a gets the weight of b and b that of a, pair by pair.
 
     >>> swapped_pattern(np.array([[[[0.5, 0.125, 0.375]]]])).ravel().tolist()
     [0.125, 0.5, 0.375]
     """
     swapped = pattern.copy()
-    swapped[..., :2] = pattern[..., [1, 0]]
+    a, b = residues
+    swapped[..., [a, b]] = pattern[..., [b, a]]
     return swapped
 
 
-_PATTERNS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
+_Change = Callable[[np.ndarray, Positions], np.ndarray]
+_PATTERNS: dict[str, tuple[_Change, str]] = {
     "pattern-mean": (mean_pattern, "the pattern of each head replaced by its mean over all pairs"),
-    "pattern-constant": (constant_pattern, 'half of the attention on a, half on b, none on "="'),
+    "pattern-constant": (constant_pattern, "half of the attention on a, half on b, none on the others"),
     "pattern-uniform": (uniform_pattern, "the same attention on every position"),
     "pattern-equalised": (equalised_pattern, "a and b both get the mean of their weights, pair by pair"),
     "pattern-swapped": (swapped_pattern, "the weights of a and b swapped, pair by pair"),
@@ -104,12 +110,12 @@ def attention_ablations(acts: Activations) -> Iterator[Ablation]:
         )
 
 
-def _pattern_trial(
-    acts: Activations, change: Callable[[np.ndarray], np.ndarray], head: int | None
-) -> Callable[[], ChangedHook]:
+def _pattern_trial(acts: Activations, change: _Change, head: int | None) -> Callable[[], ChangedHook]:
+    positions = acts.input_positions
+
     def start() -> ChangedHook:
         pattern = acts.at("pattern").values
-        changed = change(pattern)
+        changed = change(pattern, (positions.index("a"), positions.index("b")))
         if head is not None:
             only = pattern.copy()
             only[:, :, head] = changed[:, :, head]

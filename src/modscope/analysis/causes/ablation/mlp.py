@@ -10,6 +10,8 @@ from modscope.activations import Activations
 from modscope.analysis.causes.ablation.trial import SHUFFLED, Ablation, ChangedHook
 from modscope.analysis.circle import circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
+from modscope.networks.kinds import is_gated
+from modscope.networks.layered_config import LayeredConfig
 
 __all__ = ["cluster_ablations", "nonlinearity_ablations", "path_ablations", "random_neurons", "with_means"]
 
@@ -18,6 +20,9 @@ _SAME_NUMBER = "as many neurons, drawn at random from all"
 
 def nonlinearity_ablations(acts: Activations) -> Iterator[Ablation]:
     """The activation function taken out; for ReLU also its two halves, x/2 + |x|/2, one at a time."""
+
+    if "mlp_pre" not in acts or is_gated(acts.model):
+        return
 
     def become(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[], ChangedHook]:
         return lambda: ChangedHook(acts, "mlp_post", function(acts.at("mlp_pre").values))
@@ -36,8 +41,9 @@ def nonlinearity_ablations(acts: Activations) -> Iterator[Ablation]:
 
 def path_ablations(acts: Activations) -> Iterator[Ablation]:
     """The last residual stream with the skip path (resid_mid) or the MLP's output at its mean over pairs."""
-    if "resid_post" not in acts:
-        return
+    config = acts.model.config
+    if "resid_mid" not in acts or (isinstance(config, LayeredConfig) and config.norm and config.norm_after):
+        return  # what is left of the sum after a norm is not the sum of what is left
 
     def without(hook: str) -> Callable[[], ChangedHook]:
         def start() -> ChangedHook:
@@ -97,6 +103,8 @@ def cluster_ablations(acts: Activations, key_frequencies: Sequence[int]) -> Iter
 
 def random_neurons(acts: Activations, *, seed: int = 0) -> Iterator[Ablation]:
     """A tenth, and half, of the neurons, drawn at random, held at their mean over pairs."""
+    if "mlp_post" not in acts:
+        return
     width = acts.weight("W_out" if acts.has_weight("W_out") else "W_U").shape[0]
     for count in sorted({max(1, width // 10), max(1, width // 2)}):
         drawn = np.random.default_rng(seed).permutation(width)[:count]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,7 @@ from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.stream.scores import scores_of_blocks
 from modscope.analysis.tables import Table
 from modscope.errors import InputError, UnknownName
+from modscope.networks.kinds import layer_count
 
 __all__ = [
     "AblationResult",
@@ -138,14 +139,23 @@ def ablations(
         *attention_ablations(acts),
         *nonlinearity_ablations(acts),
         *path_ablations(acts),
-        *cluster_ablations(acts, ks),
+        *(cluster_ablations(acts, ks) if "mlp_post" in acts else ()),
         *random_neurons(acts, seed=seed),
-        *token_ablations(acts, seed=seed),
     ]
+    if circle.sign is not None and "mlp_post" in acts:
+        found += neuron_filter_ablations(acts, ks)
+    found = [_in_its_layer(acts, one) for one in found]
+    found += token_ablations(acts, seed=seed)
     found += turn_ablations(acts, ks)
     if circle.sign is not None:
-        found += [*neuron_filter_ablations(acts, ks), *logit_ablations(acts, ks)]
+        found += logit_ablations(acts, ks)
     return by_name(found)
+
+
+def _in_its_layer(acts: Activations, ablation: Ablation) -> Ablation:
+    """The same ablation, which says that it is one of the last layer where there are several."""
+    layers = layer_count(acts.model)
+    return replace(ablation, says=f"layer {layers - 1}: {ablation.says}") if layers > 1 else ablation
 
 
 def ablate(

@@ -72,7 +72,8 @@ class ChangedHook:
     ) -> None:
         self.acts, self.hook, self.values, self.alternatives = acts, hook, values, alternatives
         # the skip path is what a resumed MLP needs besides
-        acts.load(*(h for h in ("resid_mid", hook) if h in acts))
+        early = ("resid_pre",) if "resid_pre" in acts and acts.is_joint("resid_pre") else ()
+        acts.load(*(h for h in (*early, "resid_mid", hook) if h in acts))
 
     @property
     def before(self) -> np.ndarray:
