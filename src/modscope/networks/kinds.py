@@ -107,7 +107,7 @@ def need_plain(network: Network, what: str) -> None:
 def need_stream(network: Network, what: str) -> None:
     """Raises NotApplicable for a network whose logits are not W_U times its last residual stream."""
     if not has_attention(network):
-        raise NotApplicable(f"not applicable: {what} is about a residual stream; this network has none")
+        raise NotApplicable("not applicable: this network has no residual stream")
     if not stream_is_read(network):
         raise NotApplicable(
             f"not applicable: {what} is about a residual stream that W_U reads; here a norm stands between them"
