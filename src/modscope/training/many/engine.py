@@ -48,13 +48,14 @@ class ManyEngine(Engine):
     def __init__(self, config: Config) -> None:
         if why := obstacle(config, Optimiser()):
             raise InputError(f"the many engine cannot train this network: {why}; use engine plain")
-        self.config = config
+        assert isinstance(config, TransformerConfig)  # `obstacle` has named what the others lack
+        self.config = self._config = config
 
     def logits(self, stack: Stack, pairs: ManyPairs) -> Tensor:
         """Logits [network, pair, answer] relative to those of the last answer."""
 
         def tables(weights: dict[str, Tensor], a: Tensor, b: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-            return pair_tables(weights, self.config, Pairs(a, b, labels)).tensors()
+            return pair_tables(weights, self._config, Pairs(a, b, labels)).tensors()
 
         made = torch.func.vmap(tables)(dict(stack), pairs.a, pairs.b, pairs.labels)
         base, left, right, w_left, w_right, C = made
