@@ -41,7 +41,8 @@ and the network that ships with modscope (shipped).
 
 In Python: `from modscope.findings import findings; found = findings(open_checkpoint(PATH))`, then
 `found["which-mechanism"]`. `--explain` says of each claim how it is measured, `--json` gives everything. A network that multiplies
-mod a prime is read as one that adds logarithms; of other operations most claims are not applicable, and say why.
+mod a prime is read as one that adds logarithms; of other operations most claims are not applicable, and say why. Where there is
+[nothing to judge](operations.md), as of a network that has memorised, no claim is applicable.
 
 ## Which mechanism?
 
