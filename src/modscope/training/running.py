@@ -268,8 +268,14 @@ class Training:
         for event in self.events:
             if event.step < int(state["epoch"]) and event.kind != "remove_frequency":
                 self.trainer.make(event)  # what was removed before is not in the weights that were kept
-        self.trainer.restore(tensors, int(state["epoch"]))
-        self.settling.measures = [tuple(measure) for measure in state["settling"]]
+        with turned_into(
+            RunError, f"{self.folder.path / RESUME}: is damaged, so training cannot go on from it"
+        ):
+            self.trainer.restore(tensors, int(state["epoch"]))
+            self.settling.measures = [
+                (float(epoch), float(loss), float(accuracy), float(norm), float(decay))
+                for epoch, loss, accuracy, norm, decay in state["settling"]
+            ]
         # The epoch itself is judged again, if it is due: a last step that has become an earlier one may not be.
         self.settling.forget_from(self.trainer.epoch)
         self.folder.cut_after(self.trainer.epoch - 1)

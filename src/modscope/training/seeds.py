@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,8 @@ __all__ = ["FAILED", "Ended", "Progress", "ended_run", "pace", "parsed_seeds", "
 
 FAILED = "failed"
 MOST_SEEDS = 10_000
+# What is raised where the process between the trainers is no longer there.
+_GONE = (EOFError, ConnectionError)
 _EVERY = 0.25  # seconds between two words of a trainer and the process that started it
 
 
@@ -102,18 +105,20 @@ def train_each(
     workers = min(workers or available_threads(), len(recipes))
     # Processes: threads would share one interpreter between the parts that are not compiled.
     context = multiprocessing.get_context("spawn")
-    with (
-        interruption() as interrupted,
-        _manager(context) as manager,
-        ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_follow_parent, initargs=(signal.SIGINT,)
-        ) as pool,
-    ):
-        stop, told = manager.Event(), manager.Queue()
-        jobs = {
-            pool.submit(_train_one, recipe, folder, stop, told): _not_begun(recipe, folder)
-            for folder, recipe in single.items()
-        }
+    with interruption() as interrupted, contextlib.ExitStack() as opened:
+        # Started with the terminal's signals blocked, the others hear none before they can say what it means.
+        with _signals_held():
+            manager = opened.enter_context(_manager(context))
+            stop, told = manager.Event(), manager.Queue()
+            pool = opened.enter_context(
+                ProcessPoolExecutor(
+                    workers, mp_context=context, initializer=_follow_parent, initargs=(signal.SIGINT,)
+                )
+            )
+            jobs = {
+                pool.submit(_train_one, recipe, folder, stop, told): _not_begun(recipe, folder)
+                for folder, recipe in single.items()
+            }
         try:
             waiting = set(jobs)
             while waiting:
@@ -123,7 +128,7 @@ def train_each(
                 while not told.empty():
                     watch(told.get())
                 yield from (jobs[job] if job.cancelled() else job.result() for job in done)
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, *_GONE) as error:
             raise TrainingError("a trainer was ended from outside; the same call goes on") from error
         finally:
             _stop(stop, jobs)
@@ -133,11 +138,25 @@ def _in_a_stack(recipe: Recipe, pays: bool) -> bool:
     return recipe.engine == "many" or (recipe.engine == "auto" and pays)
 
 
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and the end of the terminal wait; processes that are started meanwhile never hear of them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _stop(stop: threading.Event, jobs: Iterable[Future[Ended]]) -> None:
     """Nothing that waits is begun, and what trains stops between two steps."""
-    stop.set()
     for job in jobs:
         job.cancel()
+    with contextlib.suppress(*_GONE):
+        stop.set()
 
 
 def _not_begun(recipe: Recipe, folder: Path) -> Ended:
@@ -228,7 +247,10 @@ class _Wire:
         if now - self._asked < _EVERY:
             return False
         self._asked = now
-        return bool(self._stop.is_set())
+        try:
+            return bool(self._stop.is_set())
+        except _GONE:
+            return True
 
     def watch(self, status: Status) -> None:
         """Tell how training stands."""
@@ -239,9 +261,12 @@ class _Wire:
         self._wrote = now
         test = status.test.loss if status.test else None
         recipe = status.recipe
-        self._told.put(
-            Progress(self.folder, recipe.seed, status.epoch, recipe.stop.steps, test, status.steps_per_second)
-        )
+        with contextlib.suppress(*_GONE):
+            self._told.put(
+                Progress(
+                    self.folder, recipe.seed, status.epoch, recipe.stop.steps, test, status.steps_per_second
+                )
+            )
 
 
 def _train_one(recipe: Recipe, folder: Path, stop: Any, told: Any) -> Ended:
