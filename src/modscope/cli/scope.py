@@ -109,16 +109,14 @@ def shown_training(
     recipe None: goes on with the run in the folder.
     """
     from modscope.cli.live import live_training
-    from modscope.cli.view import show_page
+    from modscope.cli.view import page_shown
     from modscope.training.running import resume, train
     from modscope.training.steering import Event, Steering
     from modscope.viewer.live import LiveServer
 
     scope = _scope(folder, recipe)
-    with LiveServer(scope, port=port) as server:
+    with LiveServer(scope, port=port) as server, page_shown(server.address, wanted=not no_open):
         print(f"Open {server.address}", file=sys.stderr, flush=True)
-        if not no_open:
-            show_page(server.address)
 
         def trained(events: Any = (), steps: int = 0) -> Run:
             known: tuple[Event, ...] = tuple(events)

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 import webbrowser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from modscope.task import ModularTask
     from modscope.viewer.serve import RunPage
 
-__all__ = ["has_display", "show_page", "view"]
+__all__ = ["has_display", "page_shown", "view"]
 
 
 def view(
@@ -53,9 +54,7 @@ def view(
             typer.echo(f"  {note}")
         typer.echo(f"Open {address}\nCtrl-C ends it.")
         sys.stdout.flush()
-        if not no_open:
-            show_page(address)
-        with contextlib.suppress(KeyboardInterrupt):
+        with page_shown(address, wanted=not no_open), contextlib.suppress(KeyboardInterrupt):
             serve(page, on=made, token=token)
     typer.echo("\nended")
 
@@ -129,7 +128,14 @@ def has_display() -> bool:
     )
 
 
-def show_page(address: str) -> None:
-    """Opens the page in the browser, where somebody can see it."""
-    if has_display():
-        webbrowser.open(address)
+@contextlib.contextmanager
+def page_shown(address: str, *, wanted: bool = True) -> Iterator[None]:
+    """Opens the page in the browser, where somebody can see it, by a file that only this user can read."""
+    if not wanted or not has_display():
+        yield
+        return
+    from modscope.viewer.bounds import redirecting
+
+    with redirecting(address) as page:
+        webbrowser.open(page)
+        yield

@@ -31,6 +31,7 @@ from modscope.model import Network
 from modscope.runs import Run
 from modscope.task import ModularTask
 from modscope.viewer.api import show
+from modscope.viewer.bounds import AtOnce, patient_config
 from modscope.viewer.catalogue import ACTIVATIONS, WEIGHTS, Catalogue, Layout, Pick
 from modscope.viewer.html import bundle
 from modscope.viewer.slices import Slices
@@ -284,6 +285,7 @@ def application(page: RunPage, *, token: str) -> Starlette:
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
             Middleware(_Guard, token=token),
+            Middleware(AtOnce),
         ],
     )
 
@@ -394,13 +396,4 @@ def serve(page: RunPage, *, on: socket.socket, token: str) -> None:
     """Answers on a listening socket until the process is interrupted."""
     import uvicorn
 
-    config = uvicorn.Config(
-        application(page, token=token),
-        # Requests that Ctrl-C cuts off would be reported one by one, each with its whole stack.
-        log_level="critical",
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-        server_header=False,
-    )
-    uvicorn.Server(config).run(sockets=[on])
+    uvicorn.Server(patient_config(application(page, token=token))).run(sockets=[on])

@@ -32,6 +32,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from modscope.errors import InputError, ModscopeError, UnknownName
+from modscope.viewer.bounds import patient_config
 from modscope.viewer.live.scope import Scope
 from modscope.viewer.serve import listening
 
@@ -236,15 +237,7 @@ class LiveServer:
         """Begin to answer."""
         import uvicorn
 
-        config = uvicorn.Config(
-            self._app,
-            log_level="critical",
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-            server_header=False,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(patient_config(self._app))
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="live scope", daemon=True
         )

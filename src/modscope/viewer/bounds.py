@@ -1,0 +1,97 @@
+"""What keeps a server on this machine within bounds: connections that say nothing, answers at once, who sees the token."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["AtOnce", "patient_config", "redirecting"]
+
+PATIENCE = 10.0  # seconds in which a connection has to say what it wants
+AT_ONCE = 4  # answers that are made and sent at one time; one has up to 64 MB
+CONNECTIONS = 200
+
+
+class AtOnce:
+    """Lets through a few requests at a time, so that what they ask for is never all in memory; the others wait."""
+
+    def __init__(self, app: ASGIApp, *, most: int = AT_ONCE, path: str = "/t/") -> None:
+        self.app, self.path = app, path
+        self._turn = asyncio.Semaphore(most)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(self.path):
+            return await self.app(scope, receive, send)
+        async with self._turn:
+            return await self.app(scope, receive, send)
+
+
+def patient_config(app: ASGIApp) -> Any:
+    """uvicorn's settings for an application on this machine; a connection that asks for nothing is closed."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        http=_patient_protocol(),
+        # Requests that Ctrl-C cuts off would be reported one by one, each with its whole stack.
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=1,
+        server_header=False,
+    )
+
+
+def _patient_protocol() -> type[Any]:
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Patient(H11Protocol):
+        """A connection that is closed where no whole request has come in time."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._listen()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._listen()
+
+        def _listen(self) -> None:
+            self.loop.call_later(PATIENCE, self._close_if_silent, self.cycle)
+
+        def _close_if_silent(self, before: Any) -> None:
+            # The same cycle as then: nothing was asked for since.
+            mine = self.transport.get_protocol() is self
+            if mine and self.cycle is before and not self.transport.is_closing():
+                self.transport.close()
+
+    return Patient
+
+
+@contextlib.contextmanager
+def redirecting(address: str) -> Iterator[str]:
+    """The address of a file that only its owner can read and that leads on to an address with a token.
+
+    What a browser is started with can be read by everybody on the machine.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="modscope-"))
+    try:
+        page = folder / "open.html"
+        with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(
+                '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+                f'<meta http-equiv="refresh" content="0;url={html.escape(address, quote=True)}"><title>modscope</title>'
+            )
+        yield page.as_uri()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
