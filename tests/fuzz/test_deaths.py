@@ -15,11 +15,12 @@ from tests.fuzz.deaths import DIED, die_at
 from tests.training.small import assert_same_bits, environment_of_a_process, settling, small
 
 from modscope.runs import Run
+from modscope.training.presets import preset
 from modscope.training.running import resume, train
 from modscope.training.seeds import _Wire
 
 # Every n-th of some sixty operations; the compiled engines take a second to begin with.
-EVERY = {"plain": 4, "exact": 17, "fast": 17}
+EVERY = {"plain": 5, "exact": 37, "fast": 37}
 KEEP = {"keep__log": 2, "stop__steps": 24, "keep__resume": 8, "keep__test": 4, "keep__losses": 4}
 
 
@@ -58,7 +59,7 @@ def test_a_death_at_any_operation_on_a_file_costs_no_bit(tmp_path: Path, engine:
         assert (folder / "losses.csv").read_bytes() == (tmp_path / "whole" / "losses.csv").read_bytes()
         if code == 0:
             break
-    assert deaths >= 3
+    assert deaths >= 2
 
 
 SITE = """
@@ -94,8 +95,7 @@ def _several(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]
     )
 
 
-@pytest.mark.parametrize("number", [6, 19])
-def test_a_trainer_among_several_that_dies_costs_no_bit(tmp_path: Path, number: int) -> None:
+def test_a_trainer_among_several_that_dies_costs_no_bit(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE)
@@ -104,7 +104,7 @@ def test_a_trainer_among_several_that_dies_costs_no_bit(tmp_path: Path, number: 
         "PYTHONPATH": paths,
         "DIE_ONCE": str(tmp_path / "died"),
         "DIE_FROM": str(Path(__file__).with_name("deaths.py")),
-        "DIE_AT": str(number),
+        "DIE_AT": "19",
         "DIE_IN": str(tmp_path / "runs"),
     }
     first = _several(tmp_path / "runs", dying)
@@ -114,16 +114,17 @@ def test_a_trainer_among_several_that_dies_costs_no_bit(tmp_path: Path, number: 
     assert "a trainer was ended from outside; the same call goes on" in said
     again = _several(tmp_path / "runs", {})
     assert again.communicate(timeout=120)[1].count("Traceback") == 0
-    whole = _several(tmp_path / "whole", {})
-    whole.communicate(timeout=120)
-    assert (again.returncode, whole.returncode) == (0, 0)
+    assert again.returncode == 0
+    sizes = {"task.p": 5, "network.d_model": 8, "network.n_heads": 2, "network.d_mlp": 8}
+    recipe = preset("quick").changed(
+        {**sizes, "stop.steps": 30, "stop.settled": False, "engine": "plain", "threads": 1}
+    )
     for seed in (0, 1):
-        assert_same_bits(tmp_path / "whole" / f"seed{seed}", tmp_path / "runs" / f"seed{seed}")
+        train(recipe.with_seed(seed), tmp_path / f"whole{seed}")
+        assert_same_bits(tmp_path / f"whole{seed}", tmp_path / "runs" / f"seed{seed}")
 
 
-@pytest.mark.parametrize(
-    ("number", "seconds"), [(signal.SIGINT, 0.8), (signal.SIGINT, 2.5), (signal.SIGHUP, 2.5)]
-)
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 2.0), (signal.SIGHUP, 3.0)])
 def test_a_signal_to_all_in_the_first_seconds_is_one_sentence_and_130(
     tmp_path: Path, number: signal.Signals, seconds: float
 ) -> None:
