@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import torch
 from torch import Tensor
 
-from modscope.errors import InputError, UnknownName, shown
+from modscope.errors import InputError, UnknownName, public, shown
 from modscope.residues import modulus
 
 __all__ = [
@@ -71,8 +71,14 @@ def _check_sizes(config: object, **sizes: int) -> None:
             raise InputError(f"{type(config).__name__}: {name} = {size!r}: expected a positive integer")
 
 
+def _names(given: object) -> tuple[str, ...]:
+    if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"biases {shown(given)}: expected names such as ('b_in', 'b_out')")
+    return tuple(given)
+
+
 def _check_activation(name: str) -> None:
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise UnknownName.of("activation function", name, ACTIVATIONS)
 
 
@@ -116,7 +122,7 @@ class TransformerConfig:
         if not isinstance(self.attention_rate, int | float) or not 0.0 <= self.attention_rate <= 1.0:
             raise InputError(f"attention rate {shown(self.attention_rate)}: expected a number from 0 to 1")
         _check_activation(self.activation)
-        object.__setattr__(self, "biases", tuple(self.biases))
+        object.__setattr__(self, "biases", _names(self.biases))
         for name in self.biases:
             if name not in _BIASES:
                 raise UnknownName.of("bias", name, _BIASES)
@@ -200,7 +206,7 @@ class PairMLPConfig:
         if self.d_embed is not None:
             _check_sizes(self, d_embed=self.d_embed)
         _check_activation(self.activation)
-        object.__setattr__(self, "biases", tuple(self.biases))
+        object.__setattr__(self, "biases", _names(self.biases))
         for name in self.biases:
             if name not in ("b_in", "b_U"):
                 raise UnknownName.of("bias", name, ("b_in", "b_U"))
@@ -268,6 +274,8 @@ class _Pull(dict[str, Tensor]):
     def need_tokens(self) -> Tensor:
         if self.tokens is None:
             raise InputError("this run was given no tokens, and the activations given do not determine it")
+        if self.tokens.is_floating_point() or self.tokens.is_complex() or int(self.tokens.min()) < 0:
+            raise InputError(f"tokens of {self.tokens.dtype}: expected whole numbers from 0")
         return self.tokens
 
 
@@ -281,6 +289,10 @@ class Network:
     first_joint_hook: str
 
     def __init__(self, config: Any, weights: Mapping[str, Tensor]) -> None:
+        if not hasattr(config, "shapes"):
+            raise InputError(f"config {shown(config)}: expected a config of a network")
+        if not isinstance(weights, Mapping) or not all(isinstance(w, Tensor) for w in weights.values()):
+            raise InputError(f"weights: a {type(weights).__name__}: expected a mapping of names to tensors")
         self.config = config
         shapes = config.shapes()
         for name in weights:
@@ -307,6 +319,7 @@ class Network:
             weights[name] = torch.randn(shape, generator=generator) / _fan(config, short) ** 0.5
         return cls(config, weights)
 
+    @public
     def weight(self, name: str) -> Tensor:
         """A weight by its full or short name: `weight("W_E")` is `weights["embed.W_E"]`."""
         for full in self.weights:
@@ -330,6 +343,7 @@ class Network:
         """The same network with weights of another number type."""
         return type(self)(self.config, {name: w.to(dtype) for name, w in self.weights.items()})
 
+    @public
     def hook_name(self, name: str) -> str:
         """The short name of a hook given by its short or full TransformerLens name.
 
@@ -347,6 +361,7 @@ class Network:
         """The activation at a hook from the ones before it."""
         return getattr(self, f"_{hook}")(at)
 
+    @public
     def run(
         self,
         tokens: Tensor | None = None,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName, shown
+from modscope.errors import InputError, UnknownName, public, shown
 
 __all__ = ["in_order"]
 
 
+@public
 def in_order(x: xr.DataArray, first: str, second: str, *, operation: str | None = None) -> xr.DataArray:
     """The same values over another two of (a, b, c): `in_order(x, "c", "a")` makes each row a wave in a.
 

@@ -6,14 +6,16 @@ frequencies are the integers 0..p//2: 0 is DC and, for even p, p/2 is the Nyquis
 
 from __future__ import annotations
 
+import numbers
 from math import gcd
+from typing import cast
 
-from modscope.errors import InputError, shown
+from modscope.errors import InputError, public, shown
 
 __all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic", "subharmonics"]
 
 
-def modulus(p: int) -> int:
+def modulus(p: object) -> int:
     """A modulus is an integer of at least 3; returns it as a plain int.
 
     >>> modulus(113)
@@ -22,11 +24,9 @@ def modulus(p: int) -> int:
     Traceback (most recent call last):
     modscope.errors.InputError: modulus p = 2: expected an integer of at least 3
     """
-    try:
-        value = int(p)
-    except (TypeError, ValueError, OverflowError):
-        value = -1
-    if isinstance(p, bool) or value != p or value < 3:
+    whole = isinstance(p, numbers.Integral) or (isinstance(p, float) and p.is_integer())
+    value = int(cast(int, p)) if whole and not isinstance(p, bool) else -1
+    if value < 3:
         raise InputError(f"modulus p = {shown(p)}: expected an integer of at least 3")
     return value
 
@@ -46,10 +46,13 @@ def alias(k: int, p: int) -> int:
     >>> alias(82, 113), alias(-14, 113), alias(4, 8)
     (31, 14, 4)
     """
-    k = k % modulus(p)
+    if not isinstance(k, numbers.Integral):
+        raise InputError(f"frequency {shown(k)}: expected a whole number")
+    k = int(k) % modulus(p)
     return min(k, p - k)
 
 
+@public
 def harmonic(k: int, n: int, p: int) -> int:
     """The n-th harmonic of frequency k is n*k, aliased.
 
@@ -59,6 +62,7 @@ def harmonic(k: int, n: int, p: int) -> int:
     return alias(n * k, p)
 
 
+@public
 def subharmonic(k: int, p: int, n: int = 2) -> int:
     """The n-th subharmonic of k is the frequency whose n-th harmonic is k: k times the inverse of n mod p.
 
@@ -79,6 +83,7 @@ def subharmonic(k: int, p: int, n: int = 2) -> int:
     return alias(k * pow(n, -1, p), p)
 
 
+@public
 def subharmonics(k: int, p: int, n: int = 2) -> tuple[int, ...]:
     """The frequencies whose n-th harmonic is k: one where n has an inverse mod p, else none or several.
 
@@ -89,6 +94,7 @@ def subharmonics(k: int, p: int, n: int = 2) -> tuple[int, ...]:
     return tuple(j for j in frequencies(p) if j and harmonic(j, n, p) == wanted)
 
 
+@public
 def intermodulation(j: int, k: int, p: int) -> tuple[int, int]:
     """A product of waves of frequencies j and k holds their sum and their difference, aliased.
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from modscope.display import facts_html
-from modscope.errors import InputError, UnknownName, shown
+from modscope.errors import InputError, UnknownName, public, shown
 from modscope.operations import Geometry, Operation, geometry_of
 from modscope.residues import modulus
 from modscope.schema import built, whole_number
@@ -47,7 +47,7 @@ class Split:
     packed_mask: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in SPLIT_KINDS:
+        if not isinstance(self.kind, str) or self.kind not in SPLIT_KINDS:
             raise UnknownName.of("kind of split", self.kind, SPLIT_KINDS)
         if isinstance(self.fraction, bool) or not isinstance(self.fraction, int | float | np.floating):
             raise InputError(f"train fraction {shown(self.fraction)}: expected a number from 0 to 1")
@@ -58,6 +58,7 @@ class Split:
             raise InputError(f"packed mask {shown(self.packed_mask)}: expected bytes")
 
     @classmethod
+    @public
     def of_mask(cls, mask: np.ndarray) -> Split:
         """The split whose training pairs are those where mask[a, b] is true.
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from modscope.activations.axes import labelled
 from modscope.activations.face import Activations
 from modscope.activations.of_arrays import ArrayRecord, RecordWithoutNetwork, feature_names, task_of
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.task import ModularTask
 
 __all__ = ["ModuleRecord", "record_function", "record_module"]
@@ -25,6 +25,7 @@ LOGITS = "logits"
 _PART = re.compile(r"(?P<module>.*?)(?P<side>\.in)?(\[(?P<index>\d+)\])?")
 
 
+@public
 def record_module(
     module: nn.Module,
     task: ModularTask | int,
@@ -60,6 +61,7 @@ def record_module(
     return ModuleRecord(module, task_of(task), inputs, hooks, read, answers, batch)
 
 
+@public
 def record_function(
     function: Callable[[np.ndarray, np.ndarray], Any], task: ModularTask | int, *, batch: int = 4096
 ) -> Activations:

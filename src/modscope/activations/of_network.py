@@ -88,7 +88,7 @@ class NetworkRecord(Activations):
     def at(self, name: str, pos: str | None = None) -> xr.DataArray:
         hook = self.hook_name(name)
         pos = self.read_position if pos is None else pos
-        if pos not in self.input_positions:
+        if not isinstance(pos, str) or pos not in self.input_positions:
             raise UnknownName.of("position", pos, self.input_positions)
         if hook not in self.joint_hooks:
             return self._token_row(hook, pos)

@@ -11,7 +11,7 @@ from modscope.activations.face import Activations
 from modscope.activations.layered import LayeredRecord
 from modscope.activations.one_layer import TransformerRecord
 from modscope.activations.pair_mlp import PairRecord
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.model import Network, Positions, Transformer
 from modscope.networks.layered import LayeredTransformer
 from modscope.task import ModularTask
@@ -21,6 +21,7 @@ __all__ = ["record", "with_replaced"]
 _TOKEN_HOOKS = ("embed", "resid_pre", "q", "k", "v")
 
 
+@public
 def record(
     network: Network,
     task: ModularTask,
@@ -55,6 +56,7 @@ def record(
     return with_replaced(own, replace) if replace else own
 
 
+@public
 def with_replaced(acts: Activations, replace: Mapping[str, Replacement]) -> Activations:
     """The record that the network would have left, had some activations been others: a counterfactual.
 

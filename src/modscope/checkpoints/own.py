@@ -16,7 +16,7 @@ from torch import Tensor
 from modscope.checkpoints.manifest import Listed, tensors_sum
 from modscope.checkpoints.reading import Contents, read_file
 from modscope.display import Shown
-from modscope.errors import CheckpointError, InputError, path_of, turned_into
+from modscope.errors import CheckpointError, InputError, path_of, public, turned_into
 from modscope.model import Network
 from modscope.networks.families import network_from_dict
 from modscope.schema import built, whole_number
@@ -30,6 +30,7 @@ SUM_KEY = "modscope_sha256"
 FORMAT = 1
 
 
+@public
 def save_safetensors(
     path: str | os.PathLike[str],
     model: Network,

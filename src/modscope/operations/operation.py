@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown, turned_into
 from modscope.operations.expression import Expression, parsed
 from modscope.operations.groups import group_order, group_table
 from modscope.operations.polynomial import Polynomial, polynomial_of, polynomial_text, polynomial_values
@@ -58,7 +58,10 @@ class Operation:
         if isinstance(given, Operation):
             return given
         if not isinstance(given, str):
-            return cls._of_table(np.asarray(given))
+            with turned_into(
+                InputError, f"operation {shown(given)}: expected a name, an expression or a table"
+            ):
+                return cls._of_table(np.asarray(given))
         text = " ".join(given.split())
         if text.lower() in NAMED or text.lower() == RANDOM:
             return cls(text.lower())

@@ -18,7 +18,7 @@ from modscope.checkpoints.folders import anew_notes, before
 from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifest
 from modscope.checkpoints.reading import read_file, read_table
 from modscope.display import Shown, curves_svg, facts_html, number_text
-from modscope.errors import CheckpointError, InputError, ModscopeError, RunError
+from modscope.errors import CheckpointError, InputError, ModscopeError, RunError, path_of
 from modscope.model import Network
 from modscope.runs.film import film, lazy_array
 from modscope.runs.folder import ENVIRONMENT, EVENTS, LOSSES, RECIPE, RESUME, read_losses
@@ -75,7 +75,7 @@ class Run(Shown):
 
         Raises InputError where there is none, CheckpointError where a file of it cannot be read.
         """
-        where = Path(path)
+        where = path_of(path)
         if not where.exists():
             raise InputError(f"{where}: no such file or folder")
         return cls._of_folder(where) if cls.is_folder(where) else cls.of(open_checkpoint(where))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axis, negligible, positions, real_values, without
 from modscope.signal.spectrum import power
@@ -29,6 +29,7 @@ TERMS = ("linear", "sum", "difference", "cross")
 _DIRECTIONS = ("sum", "difference", "linear", "2x2", "3x3")
 
 
+@public
 def direction_basis(p: int, frequencies: Sequence[int] | np.ndarray, terms: str = "sum") -> np.ndarray:
     """Orthonormal pictures [row, a, b] that span some two-dimensional terms of some frequencies.
 
@@ -80,6 +81,7 @@ def _products(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return (u[:, None, :, None] * v[None, :, None, :]).reshape(-1, u.shape[1], v.shape[1])
 
 
+@public
 def mean_over(
     x: Array, direction: str, axes: tuple[Axis, Axis] = ("a", "b"), *, name: str | None = None
 ) -> Array:
@@ -98,6 +100,7 @@ def mean_over(
     return _leading(x, axes, means, {name or ("c" if direction == "sum" else "d"): np.arange(len(values))})
 
 
+@public
 def energy_by_term(x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, nyquist: str = "sum") -> Array:
     """The variance of each picture by term: linear, sum (on a + b), difference (on a - b), cross.
 
@@ -128,6 +131,7 @@ def energy_by_term(x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, nyquist: s
     return _leading(x, axes, terms, {"term": list(TERMS)})
 
 
+@public
 def term_spectrum(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
     """The power of each picture at each frequency on four lines of its two-dimensional spectrum.
 
@@ -146,6 +150,7 @@ def term_spectrum(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
     return _leading(x, axes, lines, names)
 
 
+@public
 def frequency_fve(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
     """The fraction of each picture's variance in {const, cos_k, sin_k} x {const, cos_k, sin_k}, by frequency.
 
@@ -166,6 +171,7 @@ def frequency_fve(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
     return _leading(x, axes, share, {"k": np.arange(1, p // 2 + 1)})
 
 
+@public
 def answer_amplitudes(
     logits: Array,
     axes: tuple[Axis, Axis] = ("a", "b"),
@@ -193,6 +199,7 @@ def answer_amplitudes(
     return _leading(logits, (*axes, answer), alpha, {"k": np.arange(p // 2 + 1)})
 
 
+@public
 def answer_waves(alpha: np.ndarray, p: int, *, direction: str = "sum") -> np.ndarray:
     """The logits [a, b, answer] that are the sum over k of alpha_k cos w_k(a + b - answer), k = 0..p//2.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axes, Axis, position, positions, real_values, rewrap
 from modscope.signal.directions import direction_basis, frequency_set
@@ -24,6 +24,7 @@ __all__ = [
 _TERMS = ("every", "any", "sum", "difference", "linear", "2x2", "3x3")
 
 
+@public
 def keep_frequencies(
     x: Array, axes: Axes, frequencies: Sequence[int] | np.ndarray, *, terms: str = "every"
 ) -> Array:
@@ -49,6 +50,7 @@ def keep_frequencies(
     return rewrap(x, _kept(values, found, frequencies, terms))
 
 
+@public
 def remove_frequencies(
     x: Array, axes: Axes, frequencies: Sequence[int] | np.ndarray, *, terms: str = "every"
 ) -> Array:
@@ -60,6 +62,7 @@ def remove_frequencies(
     return split_frequencies(x, axes, frequencies, terms=terms)[1]
 
 
+@public
 def split_frequencies(
     x: Array, axes: Axes, frequencies: Sequence[int] | np.ndarray, *, terms: str = "every"
 ) -> tuple[Array, Array]:
@@ -73,6 +76,7 @@ def split_frequencies(
     return rewrap(x, kept), rewrap(x, values - kept)
 
 
+@public
 def interpolate(x: Array, axis: Axis, at: Sequence[float] | np.ndarray) -> Array:
     """The band-limited periodic curve through the samples, read at any real places.
 
@@ -90,6 +94,7 @@ def interpolate(x: Array, axis: Axis, at: Sequence[float] | np.ndarray) -> Array
     return rewrap(x, out, {i: (x.dims[i] if isinstance(x, xr.DataArray) else i, places)})
 
 
+@public
 def resample(x: Array, axis: Axis, n: int) -> Array:
     """The band-limited periodic curve through the samples, at n evenly spaced places of one period.
 
@@ -108,6 +113,7 @@ def resample(x: Array, axis: Axis, n: int) -> Array:
     return rewrap(x, out, {i: (x.dims[i] if isinstance(x, xr.DataArray) else i, places)})
 
 
+@public
 def shift(x: Array, axis: Axis, s: float) -> Array:
     """The wave moved forwards by s, cyclically: y[n] = x[n - s], band-limited between samples.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError
+from modscope.errors import InputError, public
 from modscope.residues import modulus
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axes, Axis, position, positions, real_values, rewrap
@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 
+@public
 def fourier_basis(p: int) -> np.ndarray:
     """The orthonormal real Fourier basis over the residues mod p: rows const, cos 1, sin 1, cos 2, ...
 
@@ -39,6 +40,7 @@ def fourier_basis(p: int) -> np.ndarray:
     return _dft.basis(modulus(p))
 
 
+@public
 def basis_frequencies(p: int) -> np.ndarray:
     """The frequency of each row of `fourier_basis(p)`, int64 [p].
 
@@ -48,6 +50,7 @@ def basis_frequencies(p: int) -> np.ndarray:
     return (np.arange(modulus(p)) + 1) // 2
 
 
+@public
 def basis_labels(p: int) -> list[str]:
     """The name of each row of `fourier_basis(p)`.
 
@@ -57,6 +60,7 @@ def basis_labels(p: int) -> list[str]:
     return ["const"] + [f"{'sin' if n % 2 == 0 else 'cos'} {(n + 1) // 2}" for n in range(1, modulus(p))]
 
 
+@public
 def to_fourier(x: Array, axes: Axes) -> Array:
     """Coefficients in the orthonormal basis along one or several axes, which keep their names.
 
@@ -71,6 +75,7 @@ def to_fourier(x: Array, axes: Axes) -> Array:
     return rewrap(x, values, {i: (_name(x, i), _labels(values.shape[i])) for i in found})
 
 
+@public
 def from_fourier(x: Array, axes: Axes) -> Array:
     """The values whose coefficients in the orthonormal basis these are: undoes `to_fourier`.
 
@@ -85,6 +90,7 @@ def from_fourier(x: Array, axes: Axes) -> Array:
     return rewrap(x, values, {i: (_name(x, i), np.arange(values.shape[i])) for i in found})
 
 
+@public
 def spectrum(x: Array, axis: Axes) -> Array:
     """The phasors C of a real wave: x[n] = sum over k of Re(C_k e^(2 pi i k n / p)), complex.
 
@@ -107,6 +113,7 @@ def spectrum(x: Array, axis: Axes) -> Array:
     return _spectrum_2d(x, values, found)
 
 
+@public
 def amplitude(x: Array, axis: Axes) -> Array:
     """The amplitude A of each A cos(2 pi k n / p + phase) in a real wave; of k = 0, |mean|.
 
@@ -116,6 +123,7 @@ def amplitude(x: Array, axis: Axes) -> Array:
     return abs(spectrum(x, axis))
 
 
+@public
 def phase(x: Array, axis: Axes) -> Array:
     """The phase of each A cos(2 pi k n / p + phase) in a real wave, radians in (-pi, pi].
 
@@ -126,6 +134,7 @@ def phase(x: Array, axis: Axes) -> Array:
     return rewrap(phasors, np.angle(_plain(phasors)))
 
 
+@public
 def power(x: Array, axis: Axes) -> Array:
     """The mean square that each frequency contributes: A^2/2, or A^2 where it has one component.
 
@@ -148,6 +157,7 @@ def power(x: Array, axis: Axes) -> Array:
     return rewrap(phasors, (values.real**2 + values.imag**2) * share)
 
 
+@public
 def spectrum_at(x: Array, axis: Axis, frequencies: Sequence[float] | np.ndarray) -> Array:
     """The phasors at any real frequencies: C(f) = 2/p sum_n x[n] e^(-2 pi i f n / p).
 
@@ -164,6 +174,7 @@ def spectrum_at(x: Array, axis: Axis, frequencies: Sequence[float] | np.ndarray)
     return rewrap(x, _complex(_dft.along(rows, values, i), i), {i: ("k", ks)})
 
 
+@public
 def synthesise(
     phasors: Array, p: int | tuple[int, int], *, axis: Axes = "k", name: str | None = None
 ) -> Array:

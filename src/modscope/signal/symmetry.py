@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.signal import _dft
 from modscope.signal._axes import (
     Array,
@@ -44,6 +44,7 @@ _VALUES_AT_ONCE = 2**17
 Centre: TypeAlias = float | str | np.ndarray | xr.DataArray
 
 
+@public
 def reflect(x: Array, axis: Axis, s: Centre) -> Array:
     """The wave reversed about s/2 (and about s/2 + p/2): y[n] = x[s - n], cyclically.
 
@@ -59,6 +60,7 @@ def reflect(x: Array, axis: Axis, s: Centre) -> Array:
     return rewrap(x, _reflected(real_values(x), i, _centres(x, i, s)))
 
 
+@public
 def even_part(x: Array, axis: Axis, s: Centre = 0) -> Array:
     """The part of a wave that reflection about s/2 keeps: (x[n] + x[s - n]) / 2.
 
@@ -68,6 +70,7 @@ def even_part(x: Array, axis: Axis, s: Centre = 0) -> Array:
     return rewrap(x, (real_values(x) + real_values(reflect(x, axis, s))) / 2)
 
 
+@public
 def odd_part(x: Array, axis: Axis, s: Centre = 0) -> Array:
     """The part of a wave that reflection about s/2 turns over: (x[n] - x[s - n]) / 2.
 
@@ -77,6 +80,7 @@ def odd_part(x: Array, axis: Axis, s: Centre = 0) -> Array:
     return rewrap(x, (real_values(x) - real_values(reflect(x, axis, s))) / 2)
 
 
+@public
 def even_fraction(x: Array, axis: Axis, s: Centre = 0, *, keep: Axes = ()) -> Array:
     """The share of a centred wave's energy that is even about s/2: 1 even, 0 odd, about .5 white noise.
 
@@ -99,6 +103,7 @@ def even_fraction(x: Array, axis: Axis, s: Centre = 0, *, keep: Axes = ()) -> Ar
     return _energy_share(x, parts, keep, whole=i == 0)
 
 
+@public
 def swap(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
     """The picture with its two residues exchanged: y[a, b] = x[b, a].
 
@@ -109,6 +114,7 @@ def swap(x: Array, axes: tuple[Axis, Axis] = ("a", "b")) -> Array:
     return apply(x, axes, lambda values, found: np.swapaxes(values, *found))
 
 
+@public
 def swap_fraction(x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, keep: Axes = ()) -> Array:
     """The share of a centred picture's energy that exchanging a and b keeps: 1 symmetric, 0 anti-symmetric.
 
@@ -131,6 +137,7 @@ def swap_fraction(x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, keep: Axes 
     return _energy_share(x, parts, keep)
 
 
+@public
 def reversed_copies(x: Array, axis: Axis, *, name: str = "c") -> Array:
     """A wave beside its reversed copies, one for each shift: y[c, n] = x[c - n], a new leading axis c.
 
@@ -150,6 +157,7 @@ def reversed_copies(x: Array, axis: Axis, *, name: str = "c") -> Array:
     return rewrap(wide, out)
 
 
+@public
 def phase_distance(first: Array, second: Array | float, *, period: float = 2 * np.pi) -> Array:
     """The distance of two phases around the circle, in [0, period/2].
 
@@ -162,6 +170,7 @@ def phase_distance(first: Array, second: Array | float, *, period: float = 2 * n
         return abs((first - second + period / 2) % period - period / 2)
 
 
+@public
 def circulant_defect(
     x: Array, axes: tuple[Axis, Axis] = ("a", "b"), *, direction: str = "difference"
 ) -> Array:

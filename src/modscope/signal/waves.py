@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axis, negligible, position, real_values, without
 
@@ -18,6 +18,7 @@ _FINER = 8
 _PAIRS_AT_ONCE = 4096
 
 
+@public
 def cosine_wave(
     p: int, k: float | np.ndarray, *, phase: float | np.ndarray = 0.0, amplitude: float | np.ndarray = 1.0
 ) -> np.ndarray:
@@ -30,6 +31,7 @@ def cosine_wave(
     return amplitude * np.cos(2 * np.pi / p * (k * np.arange(p) % p) + phase)
 
 
+@public
 def wave_defect(x: Array, y: Array, axis: Axis, *, up_to: Sequence[str] = ("mean", "scale")) -> Array:
     """How far two waves are from being the same up to some changes: 0 the same, 1 nothing in common.
 
@@ -61,6 +63,7 @@ def wave_defect(x: Array, y: Array, axis: Axis, *, up_to: Sequence[str] = ("mean
     return without(x, (i,)).copy(data=defect) if isinstance(x, xr.DataArray) else defect
 
 
+@public
 def wave_defects(x: Array, axis: Axis, item: Axis, *, up_to: Sequence[str] = ("mean", "scale")) -> Array:
     """`wave_defect` of every two of the waves along an axis `item`: a symmetric matrix of zero diagonal.
 
@@ -90,6 +93,7 @@ def wave_defects(x: Array, axis: Axis, item: Axis, *, up_to: Sequence[str] = ("m
     return xr.DataArray(defects, dims=(x.dims[i], "other"), coords=names, name=x.name, attrs=x.attrs)
 
 
+@public
 def wave_groups(defects: Array, threshold: float) -> Array:
     """The group of each item, numbered from 0: items linked by a chain of defects below the threshold.
 
@@ -110,6 +114,7 @@ def wave_groups(defects: Array, threshold: float) -> Array:
     return without(defects, (1,)).copy(data=groups) if isinstance(defects, xr.DataArray) else groups
 
 
+@public
 def noise_defects(
     p: int, *, up_to: Sequence[str] = ("mean", "scale"), pairs: int = 200, seed: int = 0
 ) -> np.ndarray:

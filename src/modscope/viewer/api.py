@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, public
 from modscope.viewer.choices import CHOICES
 from modscope.viewer.inputs import PART, Tensor, index_of, lines_of
 from modscope.viewer.layout import Roles, chosen_roles
@@ -30,6 +30,7 @@ def show(array: object, /, *, live: Literal[True], **options: Any) -> ViewWidget
 def show(array: object, /, *, live: Literal[False] = False, **options: Any) -> View: ...
 
 
+@public
 def show(
     array: object,
     /,
@@ -166,6 +167,7 @@ def show(
     return view.widget() if live else view
 
 
+@public
 def heatmap(
     array: object, /, *, y: str | int | None = None, x: str | int | None = None, **options: Any
 ) -> View:
@@ -178,6 +180,7 @@ def heatmap(
     return show(array, x=x, y=y, mode=options.pop("mode", "heatmap"), **options)
 
 
+@public
 def grid(*views: View | Sequence[View], columns: int | None = None, link: bool = True) -> View:
     """Several views in one output, `columns` side by side, with linked indices and cursors.
 

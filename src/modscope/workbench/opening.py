@@ -8,7 +8,7 @@ from typing import Any
 
 from modscope.activations import Activations, record
 from modscope.checkpoints import Checkpoint, open_checkpoint
-from modscope.errors import InputError
+from modscope.errors import InputError, public
 from modscope.runs import Run
 from modscope.shipped import shipped_folder
 from modscope.workbench.net import Net
@@ -18,6 +18,7 @@ __all__ = ["open"]
 Source = str | os.PathLike[str] | Checkpoint | Run | Activations | None
 
 
+@public
 def open(
     source: Source = None,
     *,
