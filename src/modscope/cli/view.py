@@ -40,12 +40,19 @@ def view(
     ] = None,
     p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
     operation: OperationOption = None,
+    turn: Annotated[
+        bool,
+        typer.Option(
+            "--turn", help="Turn the key circles of the embedding instead, and see the answer move."
+        ),
+    ] = False,
 ) -> None:
     """Look at every activation and weight of a run, at all its epochs, in the browser; Ctrl-C ends it."""
     from modscope.viewer.serve import listening, serve
 
     with contextlib.closing(listening(port)) as made:
         page = _opened(path, mapping=mapping, config=config, p=p, operation=operation)
+        page = _turning(page) if turn else page
         token = secrets.token_urlsafe(24)
         host, taken = made.getsockname()[:2]
         address = f"http://{host}:{taken}/?token={token}"
@@ -93,6 +100,43 @@ def _opened(
         return RunPage(run, path.resolve().name, run.notes, _keys)
     checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, operation=operation)
     return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes, _keys)
+
+
+def _turning(page: RunPage) -> RunPage:
+    """The page on which the key circles of a network can be turned."""
+    import numpy as np
+
+    from modscope.activations import record
+    from modscope.analysis.causes.turning import turning_of
+    from modscope.errors import InputError
+    from modscope.viewer.turns import TurnPage, Turns
+
+    acts = record(page.run.model(), page.run.task)
+    turning, keys = turning_of(acts), _keys(page.run.model(), page.run.task)
+    if not keys:
+        raise InputError("--turn: the network has no key frequencies to turn")
+    every = ("logits", "answer", *(hook for hook in acts.joint_hooks if hook != "logits"))
+    hooks = {
+        hook: {}
+        if hook == "answer"
+        else {str(d): n for d, n in acts.at(hook).sizes.items() if d not in ("a", "b")}
+        for hook in every
+    }
+    readers = turning.readers
+
+    def values(hook: str, shift: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        turned = turning.turned(keys, shift, readers)
+        return turned.run(a, b).argmax(-1) if hook == "answer" else turned.run(a, b, hook)
+
+    moves = turning.moves(1.0, readers)
+    who = "" if readers == "both" else ", as a alone reads them"
+    note = f"the circles {', '.join(map(str, keys))} of the embedding turned{who}: by s, the answer moves by {moves:g} s"
+    setup = (
+        "import modscope as ms\nfrom modscope.analysis.causes.turning import turned_pictures\n\n"
+        f"turned = turned_pictures(acts, {list(keys)}, range({turning.n}), hook='HOOK')"
+    )
+    shifts = tuple(float(s) for s in range(turning.n))
+    return TurnPage(page.run, page.title, (note, *page.notes), turns=Turns(shifts, hooks, values, setup))
 
 
 def _keys(network: Network, task: ModularTask) -> tuple[int, ...]:

@@ -15,11 +15,13 @@ from modscope.analysis.causes.ablation import (
 )
 from modscope.analysis.causes.mechanism import Mechanism, envelopes, mechanism
 from modscope.analysis.causes.replacement import margins, part_of, replacements
+from modscope.analysis.causes.turning import Turning, turned_pictures, turning_of
 
 __all__ = [
     "Ablation",
     "AblationResult",
     "Mechanism",
+    "Turning",
     "ablate",
     "ablate_all",
     "ablate_with",
@@ -32,4 +34,6 @@ __all__ = [
     "mechanism",
     "part_of",
     "replacements",
+    "turned_pictures",
+    "turning_of",
 ]

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 
 from modscope.activations import Activations
@@ -24,7 +25,7 @@ from modscope.networks.tokens import residue_rows, with_residue_rows, with_secon
 from modscope.operations import Geometry, geometry_of
 from modscope.task import ModularTask
 
-__all__ = ["Reader", "Turned", "Turning", "turned_rows", "turning_of"]
+__all__ = ["Reader", "Turned", "Turning", "turned_pictures", "turned_rows", "turning_of"]
 
 Reader = Literal["both", "a", "b"]
 _PAIRS_AT_ONCE = 16384
@@ -162,6 +163,38 @@ class Turned:
         a, b = np.repeat(np.arange(rows.start, rows.stop), p), np.tile(np.arange(p), len(rows))
         x = self.run(a, b, hook)
         return x.reshape(len(rows), p, *x.shape[1:])
+
+
+def turned_pictures(
+    acts: Activations,
+    frequencies: Sequence[int],
+    turns: Sequence[float],
+    *,
+    hook: str = "logits",
+    reader: Reader | None = None,
+) -> xr.DataArray:
+    """An activation with the circles of some frequencies turned, for each of several turns: (turn, a, b, feature).
+
+    `ms.show(turned_pictures(acts, keys, range(113)), x="answer", play="turn")` turns the circles by hand. reader: whose waves
+    are turned; both, or a alone where both leave the answer in place, if not given.
+
+    >>> from modscope.activations import record
+    >>> from modscope.model import Transformer, TransformerConfig
+    >>> network = Transformer.initialised(TransformerConfig(7, d_model=8, n_heads=2, d_mlp=16))
+    >>> acts = record(network, ModularTask(7))
+    >>> found = turned_pictures(acts, [1, 2, 3], [0, 2])
+    >>> bool(np.allclose(found.sel(turn=2, a=1, b=3), acts.at("logits").sel(a=3, b=5), atol=1e-5))
+    True
+    """
+    turning = turning_of(acts)
+    who, rows = reader or turning.readers, range(acts.task.p)
+    like = acts.at(hook)
+    values = np.stack(
+        [turning.turned(frequencies, turn, who).rows(rows, acts.hook_name(hook)) for turn in turns]
+    )
+    whole = xr.DataArray(values, dims=("turn", *like.dims), name=like.name, attrs=like.attrs)
+    coords = {str(name): coord for name, coord in like.coords.items() if name in like.dims}
+    return whole.assign_coords(turn=list(turns), **coords)
 
 
 def turning_of(acts: Activations) -> Turning:
