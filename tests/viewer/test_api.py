@@ -336,3 +336,48 @@ def test_masked_values_are_kept_apart_from_nan(precision: str) -> None:
         [False, False, True],
         [False, True, False],
     ]
+
+
+def test_the_original_s_arguments_are_taken() -> None:
+    from modscope.viewer import compat
+
+    x = np.zeros((4, 3, 5))
+    view = compat.draw_vector(
+        x,
+        axis_names=["d", "c", "a"],
+        label_maps=[None, lambda i, start, end: f"c{i} of {end}", None],
+        descriptor=lambda indices: f"row {indices[1]}",
+        time_in_seconds=3,
+        start_gui_type="frequency",
+        scale_factor=1.5,
+        start_play_axis=1,
+        start_indices=[2],
+    )
+    spec = first_spec(view)
+    assert spec["dims"] == ["d", "c", "a"]
+    assert spec["labels"]["c"][1] == "c1 of 2"
+    assert spec["message"]["table"]["values"] == ["row 0", "row 1", "row 2"]
+    assert (spec["height"], spec["periodic"]) == (900, ["a"])
+    assert (view.state["seconds_per_cycle"], view.state["mode"], view.state["play"]) == (3, "spectrum", "c")
+    matrix = compat.draw_matrix(
+        x, xmap=lambda i, start, end: f"x{i}", ymap=list("uvw"), descriptor=lambda i: f"picture {i}"
+    )
+    spec = first_spec(matrix)
+    assert spec["labels"] == {"axis1": ["u", "v", "w"], "axis2": ["x0", "x1", "x2", "x3", "x4"]}
+    assert spec["message"]["table"]["values"] == [f"picture {i}" for i in range(4)]
+    with pytest.raises(UnknownName, match="start_gui_type"):
+        compat.draw_vector(x, start_gui_type="film")
+    with pytest.raises(InputError, match="scale_factor"):
+        compat.draw_vector(x, scale_factor=0)
+
+
+def test_copied_code_names_the_array_as_the_caller_does() -> None:
+    mine = np.zeros((3, 5))
+    spec = first_spec(ms.show(mine, p=5, periodic=True))
+    assert spec["setup"] == "import modscope as ms"
+    assert spec["call"] == "ms.show(mine, p=5, periodic=True"
+    other = mine + 1
+    assert first_spec(ms.show([mine, other]))["call"].startswith("ms.show([mine, other]")
+    nameless = first_spec(ms.show(np.ones((2, 3))))
+    assert "np.load('x.npy')" in nameless["setup"]
+    assert nameless["call"].startswith("ms.show(x, dims=['axis0', 'axis1']")
