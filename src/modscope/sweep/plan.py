@@ -25,6 +25,7 @@ __all__ = ["Case", "Looks", "Plan", "Unit", "said_shortly"]
 
 _HEAD = ("preset", "recipe", "settings", "axes", "look", "case")
 _CASE = ("name", "preset", "recipe", "settings", "axes")
+_MOST = 1_000_000  # seeds of one axis: planning a million takes minutes and gigabytes
 _SEEDS = ("seed", "task.split_seed", "task.label_seed")
 
 
@@ -252,7 +253,7 @@ def _flat(values: Any, where: str) -> dict[str, Any]:
 
 def _values(axis: str, given: Any, where: str) -> list[Any]:
     if isinstance(given, str) and axis in _SEEDS:
-        return list(parsed_seeds(given))
+        return list(parsed_seeds(given, most=_MOST))
     if not isinstance(given, list | tuple):
         also = ", or seeds as 0:8" if axis in _SEEDS else ""
         raise InputError(f"{where}: axis {axis} = {given!r}: expected a list of values{also}")

@@ -21,6 +21,7 @@ from modscope.sweep.cluster import cluster, refuse_unfit, threads_of
 from modscope.sweep.plan import Plan, Unit
 from modscope.sweep.results import Sweep
 from modscope.sweep.storage import Storage
+from modscope.sweep.together import bundles, worked_off_together
 from modscope.sweep.unit import Ended, Made, finished_runs, is_same, looked_again, made_by, worked_off
 
 if TYPE_CHECKING:
@@ -220,12 +221,12 @@ class _Client:
         self.done = set() if again else sweep.done() & self.units.keys()
         self.attempts = sweep.attempts()
         self.given_up = {key for key in self.units.keys() - self.done if self.attempts.get(key, 0) > 0}
-        self.waiting = deque(
-            unit for key, unit in self.units.items() if key not in self.done and key not in self.given_up
-        )
-        self.later: deque[tuple[float, Unit]] = deque()
-        self.running: dict[Future, Unit] = {}
-        self.open = Counter(unit.case for unit in self.waiting)
+        missing = [u for key, u in self.units.items() if key not in self.done and key not in self.given_up]
+        together = bundles(missing) if work is worked_off and not adopted else [[unit] for unit in missing]
+        self.waiting = deque(together)
+        self.later: deque[tuple[float, list[Unit]]] = deque()
+        self.running: dict[Future, list[Unit]] = {}
+        self.open = Counter(unit.case for unit in missing)
         self.pace = _Pace()
         self.left: float | None = None
         self.place = hashlib.sha256(sweep.storage.url.encode()).hexdigest()[:12]
@@ -259,28 +260,33 @@ class _Client:
         while self.later and self.later[0][0] <= now:
             self.waiting.append(self.later.popleft()[1])
         while self.waiting and len(self.running) < (1 + _AHEAD) * self.threads:
-            unit = self.waiting.popleft()
-            if unit.key in self.done:
-                continue
-            trained = self.adopted.get(unit.key, "")
-            # Two clients of one scheduler that name the same work have it done once.
-            future = self.client.submit(
-                self.work,
-                unit.to_dict(),
-                self.sweep.storage,
-                self.made,
-                str(trained),
-                key=f"{self.work.__name__}-{unit.key}-{self.attempts.get(unit.key, 0)}-{self.place}",
-                pure=False,
-            )
-            self.running[future] = unit
-            yield future
+            units = [unit for unit in self.waiting.popleft() if unit.key not in self.done]
+            if units:
+                future = self._submitted(units)
+                self.running[future] = units
+                yield future
+
+    def _submitted(self, units: list[Unit]) -> Future:
+        work: Callable[..., Any] = self.work
+        first, storage = units[0], self.sweep.storage
+        given: tuple[Any, ...] = (first.to_dict(), storage, self.made, str(self.adopted.get(first.key, "")))
+        name = first.key
+        if len(units) > 1:
+            work, given = worked_off_together, ([unit.to_dict() for unit in units], storage, self.made)
+            name = hashlib.sha256(" ".join(unit.key for unit in units).encode()).hexdigest()[:20]
+        attempt = max(self.attempts.get(unit.key, 0) for unit in units)
+        # Two clients of one scheduler that name the same work have it done once.
+        key = f"{work.__name__}-{name}-{attempt}-{self.place}"
+        return self.client.submit(work, *given, key=key, pure=False)
 
     def _ended(self, future: Future) -> None:
-        unit = self.running.pop(future)
-        ended = self._outcome(future, unit)
+        units = self.running.pop(future)
+        for unit, ended in zip(units, self._outcome(future, units), strict=True):
+            self._one_ended(unit, ended)
+
+    def _one_ended(self, unit: Unit, ended: Ended) -> None:
         if ended.how == "elsewhere":
-            self.later.append((time.monotonic() + _ELSEWHERE, unit))
+            self.later.append((time.monotonic() + _ELSEWHERE, [unit]))
             self._look_around()
             return
         if ended.how == "failed":
@@ -296,23 +302,23 @@ class _Client:
             self.since = 0
         self.watch(self._stand((unit, ended)))
 
-    def _outcome(self, future: Future, unit: Unit) -> Ended:
+    def _outcome(self, future: Future, units: list[Unit]) -> list[Ended]:
         from distributed.scheduler import KilledWorker
 
         try:
-            return future.result()
+            found = future.result()
+            return found if isinstance(found, list) else [found]
         except KilledWorker as error:
             said = f"the worker that had it died, {error.allowed_failures + 1} times: its memory may be too small"
-            return Ended(unit.key, "failed", error=said, trace=str(error), again=False)
+            return [Ended(unit.key, "failed", error=said, trace=str(error), again=False) for unit in units]
         except Exception as error:
             # What worked_off catches does not come here: the unit was lost on its way.
             if self.client.status != "running":
                 raise SweepError(
                     "the scheduler was lost; what is done is kept, and the same command goes on"
                 ) from error
-            return Ended(
-                unit.key, "failed", error=f"{type(error).__name__}: {error}", trace=repr(error), again=True
-            )
+            said = f"{type(error).__name__}: {error}"
+            return [Ended(unit.key, "failed", error=said, trace=repr(error), again=True) for unit in units]
 
     def _failed(self, unit: Unit, ended: Ended) -> None:
         if ended.fatal:
@@ -320,7 +326,7 @@ class _Client:
         self.attempts[unit.key] = self.attempts.get(unit.key, 0) + 1
         self.sweep.write_failure(unit, ended)
         if ended.again and self.attempts[unit.key] <= self.retries:
-            self.waiting.append(unit)
+            self.waiting.append([unit])
         else:
             self.given_up.add(unit.key)
             self.open[unit.case] -= 1

@@ -33,10 +33,13 @@ __all__ = [
     "RESULTS",
     "Ended",
     "Made",
+    "failed_unit",
     "finished_runs",
     "is_same",
     "looked_again",
     "made_by",
+    "place_of",
+    "refuse_other_version",
     "worked_off",
     "write_result",
 ]
@@ -85,10 +88,10 @@ def worked_off(values: dict[str, Any], storage: Storage, made: Made, trained: st
     unit = Unit.from_dict(values)
     start = time.monotonic()
     try:
-        _refuse_other_version(made)
+        refuse_other_version(made)
         if storage.exists(f"{RESULTS}/{unit.key}.json"):
             return Ended(unit.key, "there")
-        with _place(unit, storage) as folder:
+        with place_of(unit, storage) as folder:
             if folder is None:
                 return Ended(unit.key, "elsewhere")
             run = Run.open(trained) if trained else _trained(unit.recipe, folder)
@@ -96,10 +99,11 @@ def worked_off(values: dict[str, Any], storage: Storage, made: Made, trained: st
             line = write_result(unit, run, storage, made, seconds)
         return Ended(unit.key, "done", line, time.monotonic() - start)
     except Exception as error:  # whatever it is, the others go on
-        return _failed(unit.key, error, time.monotonic() - start)
+        return failed_unit(unit.key, error, time.monotonic() - start)
 
 
-def _failed(key: str, error: Exception, seconds: float) -> Ended:
+def failed_unit(key: str, error: Exception, seconds: float) -> Ended:
+    """A unit that ended with an error; called where it was caught."""
     said = str(error) if isinstance(error, ModscopeError) else f"{type(error).__name__}: {error}"
     # The same recipe on the same data fails in the same way.
     again = not isinstance(error, InputError | TrainingError)
@@ -107,7 +111,8 @@ def _failed(key: str, error: Exception, seconds: float) -> Ended:
     return Ended(key, "failed", "", seconds, said, traceback.format_exc(), again, fatal)
 
 
-def _refuse_other_version(made: Made) -> None:
+def refuse_other_version(made: Made) -> None:
+    """Raise SweepError where this process is of another modscope than the one that began the sweep."""
     own = made_by()
     if own != made:
         raise SweepError(
@@ -120,7 +125,7 @@ def _named(made: Made) -> str:
 
 
 @contextlib.contextmanager
-def _place(unit: Unit, storage: Storage) -> Iterator[Path | None]:
+def place_of(unit: Unit, storage: Storage) -> Iterator[Path | None]:
     """A folder of this machine to train in, gone afterwards; None while another process has it.
 
     Beside the results, where these are in a folder: then the training of a worker that was killed is gone on with.
@@ -197,7 +202,7 @@ def looked_again(values: dict[str, Any], storage: Storage, made: Made, _: str = 
     unit = Unit.from_dict(values)
     start = time.monotonic()
     try:
-        _refuse_other_version(made)
+        refuse_other_version(made)
         result = json.loads(storage.read(f"{RESULTS}/{unit.key}.json"))
         if (result["modscope"], result["commit"]) == (made.modscope, made.commit):
             return Ended(unit.key, "there")
@@ -211,7 +216,7 @@ def looked_again(values: dict[str, Any], storage: Storage, made: Made, _: str = 
         storage.replace(f"{RESULTS}/{unit.key}.json", json.dumps(result, allow_nan=False).encode())
         return Ended(unit.key, "done", "judged again", time.monotonic() - start)
     except Exception as error:
-        return _failed(unit.key, error, time.monotonic() - start)
+        return failed_unit(unit.key, error, time.monotonic() - start)
 
 
 def write_result(unit: Unit, run: Run, storage: Storage, made: Made, seconds: dict[str, float]) -> str:

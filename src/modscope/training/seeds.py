@@ -56,7 +56,7 @@ class Progress:
     steps_per_second: float
 
 
-def parsed_seeds(text: str) -> list[int]:
+def parsed_seeds(text: str, *, most: int = MOST_SEEDS) -> list[int]:
     """Seeds as written on a command line.
 
     >>> parsed_seeds("0:4"), parsed_seeds("3,5,8")
@@ -72,8 +72,8 @@ def parsed_seeds(text: str) -> list[int]:
         raise InputError(f"seeds {shown(text)}: expected 0:8 or 3,5,8") from error
     if not seeds:
         raise InputError(f"seeds {shown(text)}: there is none")
-    if len(seeds) > MOST_SEEDS:
-        raise InputError(f"seeds {shown(text)}: expected at most {MOST_SEEDS} runs at once")
+    if len(seeds) > most:
+        raise InputError(f"seeds {shown(text)}: expected at most {most} runs at once")
     if len(set(seeds)) < len(seeds):
         raise InputError(f"seeds {shown(text)}: one is there twice")
     return list(seeds)
