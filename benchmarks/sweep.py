@@ -1,6 +1,6 @@
 """Sweeps: networks an hour against a plain PyTorch loop, what a unit costs besides its training, and large tables.
 
-    python benchmarks/sweep.py [--quick] [--units N]
+    python benchmarks/sweep.py [--quick] [--units N] [--stored N]
 
 Ours: `modscope.sweep.run_sweep` of quick at p = 59 for some hundred steps, every claim left out, on two workers of this
 machine. Theirs: the same recipes one after another in a plain PyTorch loop (all positions, one autograd graph, AdamW), as
@@ -116,6 +116,31 @@ def many_units(count: int) -> None:
     print(f"  {size / count:.0f} bytes a unit when gathered; peak {own_peak_megabytes():.0f} MB")
 
 
+def stored_units(count: int) -> None:
+    """Time to find what is done of a sweep with that many results, gathered a thousand to a file, and to make its table."""
+    began = time.process_time()
+    plan = plan_of(count)
+    keys = [unit.key for unit in plan.units]
+    planning = time.process_time() - began
+    with tempfile.TemporaryDirectory() as out:
+        sweep = Sweep(Storage(out))
+        sweep.write_plan(plan)
+        for i in range(0, count, 1000):
+            results = [result_of(u.to_dict(), u.key, 11) for u in plan.units[i : i + 1000]]
+            sweep.storage.write_once(f"segments/{i:08d}.parquet", written(segment_of(results)))
+        began = time.process_time()
+        assert sweep.done() == set(keys)
+        finding = time.process_time() - began
+        began = time.process_time()
+        table = sweep.table()
+        making = time.process_time() - began
+        size = sum(path.stat().st_size for path in Path(out).rglob("*.parquet"))
+    print(
+        f"{count} units stored: CPU time to plan {planning:.1f} s, to find what is done {finding:.1f} s, to make the table "
+        f"of {len(table)} rows {making:.1f} s; {size / count:.0f} bytes a unit; peak {own_peak_megabytes():.0f} MB"
+    )
+
+
 def large_table(networks: int) -> None:
     """Time to read the table of that many networks."""
     plan = plan_of(networks)
@@ -137,8 +162,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--units", type=int, default=0)
+    parser.add_argument("--stored", type=int, default=0, help="only this: a sweep with so many results")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.stored:
+        stored_units(given.stored)
+        return
     many_units(given.units or (300 if given.quick else 100_000))
     large_table(1_000 if given.quick else 10_000)
     if given.units:

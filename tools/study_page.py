@@ -162,7 +162,7 @@ def page(table: pd.DataFrame, plan: Plan) -> str:
     parts = [
         "# A study of our own",
         "",
-        f"{asked} networks were asked for ([study.toml](../src/modscope/data/study/study.toml)); {there} of them are here, which "
+        f"{asked} networks were asked for (`src/modscope/data/study/study.toml`); {there} of them are here, which "
         "the first table says case by case. Where a case has few, its intervals are wide, and nothing is said of what they "
         "do not tell apart. The table ships with modscope (`modscope sweep-report` opens it), judged by commit "
         f"{commits}; the weights do not. It was made, and is gone on with, by",
