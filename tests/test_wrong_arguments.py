@@ -15,6 +15,7 @@ import xarray as xr
 import modscope as ms
 from modscope import residues, signal
 from modscope.errors import InputError, ModscopeError
+from modscope.viewer.expressions import evaluate, filled
 
 P = 7
 TASK = ms.ModularTask(P)
@@ -129,3 +130,21 @@ def test_the_sentence_names_the_argument_and_what_was_expected() -> None:
     for tokens in (torch.zeros(2, 3), torch.full((2, 3), -1), torch.full((2, 3), 99)):
         with pytest.raises(InputError):
             NETWORK(tokens)
+
+
+@pytest.mark.parametrize(
+    "text", ["1/0", "9**9**9", "9**9**9**9", "2**-9999", "(-1)**0.5", "1e308*10", "c/(a-a)", "(" * 5000, "1+" * 5000 + "1", "-" * 400 + "1", "", "c c", "None", "round(1,2,3)", "min()"]
+)  # fmt: skip
+def test_an_expression_that_is_no_number_is_a_sentence(text: str) -> None:
+    try:
+        assert evaluate(text, {"c": 3, "a": 5, "p": 7}) == 0 or set(text) <= set("-1")
+    except InputError as error:
+        assert len(str(error)) < 600  # noqa: PT017 - an error is one of two good outcomes
+
+
+def test_formats_have_bounds_and_views_stand_beside_views() -> None:
+    assert filled("{c:.2f}", {"c": 2}) == "2.00"
+    with pytest.raises(InputError, match="expected one such as"):
+        filled("{c:999999999d}", {"c": 2})
+    with pytest.raises(InputError, match="expected another view"):
+        ms.show(X) | 5  # type: ignore[operator]

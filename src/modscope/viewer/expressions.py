@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown, turned_into
 
 __all__ = ["evaluate", "filled", "names_in"]
 
@@ -20,15 +20,19 @@ _FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "round": round,
 }
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+LONGEST = 500  # characters of an expression
+_FORMAT = re.compile(r"[-+ ,0]?\d{0,3}(\.\d{1,2})?[defg%]?")
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}:]+)(?::([^{}]*))?\}")
 
 
 def _tree(text: str) -> ast.expr:
     try:
+        if len(text) > LONGEST:
+            raise ValueError("too long")
         tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise InputError(
-            f"expression {text!r}: expected arithmetic over axis names, such as 'c/2 + p/2'"
+            f"expression {shown(text)}: expected arithmetic over axis names, such as 'c/2 + p/2'"
         ) from None
     functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
@@ -43,7 +47,7 @@ def _tree(text: str) -> ast.expr:
         number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
         if not (allowed or number or id(node) in functions):
             raise InputError(
-                f"expression {text!r}: {type(node).__name__} is not allowed; expected + - * / // % **, "
+                f"expression {shown(text)}: {type(node).__name__} is not allowed; expected + - * / // % **, "
                 f"numbers, axis names, {', '.join(_FUNCTIONS)}"
             )
     return tree
@@ -64,7 +68,11 @@ def evaluate(text: str, names: Mapping[str, float]) -> float:
     >>> evaluate("(c - a) % p", {"c": 3, "a": 10, "p": 113})
     106
     """
-    return _value(_tree(text), names)
+    with turned_into(InputError, f"expression {shown(text)}"):
+        value = _value(_tree(text), names)
+        if isinstance(value, complex) or not math.isfinite(value):
+            raise ArithmeticError(f"{value} is no number that can be drawn")
+    return value
 
 
 def _value(node: ast.expr, names: Mapping[str, float]) -> float:
@@ -95,7 +103,9 @@ def _value(node: ast.expr, names: Mapping[str, float]) -> float:
             return left // right
         case ast.Mod():
             return left % right
-    return left**right
+    # The page has numbers of double precision; whole ones of any size would take for ever.
+    small = abs(left) < 1e6 and abs(right) <= 64
+    return left**right if small else float(left) ** float(right)
 
 
 def parts(template: str) -> list[str]:
@@ -118,6 +128,8 @@ def filled(template: str, names: Mapping[str, float]) -> str:
         if found.group(1) is None:
             return found.group(0)[0]
         value = evaluate(found.group(1), names)
+        if not _FORMAT.fullmatch(found.group(2) or ""):
+            raise InputError(f"format {shown(found.group(2))}: expected one such as .1f, d or g")
         return format(value, found.group(2) or ("g" if isinstance(value, float) else ""))
 
     return _BRACES.sub(one, template)

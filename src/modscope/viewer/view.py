@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown
 from modscope.viewer import html, picture
 from modscope.viewer.inputs import Tensor
 from modscope.viewer.page import Page
@@ -31,7 +31,7 @@ class View(Page):
 
     def __or__(self, other: View) -> View:
         if not isinstance(other, View):
-            return NotImplemented
+            raise InputError(f"a view | {shown(other)}: a {type(other).__name__}; expected another view")
         return joined([self, other], across=self.across + other.across)
 
     def widget(self) -> ViewWidget:
