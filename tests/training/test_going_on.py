@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -17,7 +18,9 @@ from modscope.errors import CheckpointError, InputError, ModscopeError, RunError
 from modscope.runs import Run
 from modscope.runs.folder import COLUMNS, read_losses
 from modscope.shipped import shipped_network
+from modscope.training.engines import Batch
 from modscope.training.running import resume, train
+from modscope.training.stopping import Settling
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -266,3 +269,12 @@ def test_only_a_lock_that_is_held_is_another_process(tmp_path, monkeypatch, numb
         return
     with pytest.warns(UserWarning, match="this file system has no locks"):
         assert train(small(), tmp_path / "run").finished == "last step"
+
+
+def test_a_network_whose_answers_all_tie_is_not_settled():
+    """One of zeros has the loss log p, and an engine that counts ties as right gives it the accuracy 1."""
+    tied, sure = Settling(), Settling()
+    for epoch in range(0, 301, 50):
+        tied.add(epoch, Batch(math.log(7), 1.0), weight_norm=30.0, decay_time=100)
+        sure.add(epoch, Batch(1e-3, 1.0), weight_norm=30.0, decay_time=100)
+    assert (tied.settled, sure.settled) == (False, True)
