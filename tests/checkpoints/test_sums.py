@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tests.checkpoints.written import flat_state, random_transformer
 from tests.training.small import small
 
-from modscope.checkpoints import open_checkpoint, read_safetensors, save_safetensors
+from modscope.checkpoints import open_checkpoint, read_safetensors, reading, save_safetensors
 from modscope.checkpoints.opening import NOT_VERIFIED
 from modscope.errors import CheckpointError, RunError
 from modscope.runs import Run
@@ -126,3 +126,26 @@ def test_a_foreign_file_without_sums_says_so_unless_its_losses_agree(tmp_path: P
     stated = {"model": state, "all_loss": opened.measured["all_loss"]}
     torch.save(stated, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert NOT_VERIFIED not in open_checkpoint(tmp_path / "old.pt").notes
+
+
+def test_a_large_file_that_changes_while_it_is_open_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """Reading on in a file that is mapped into memory and was cut short ends the process."""
+    monkeypatch.setattr(reading, "WHOLE", 1000)
+    state = flat_state(NETWORK)
+    torch.save({"state_dicts": [state, state], "epochs": [0, 5]}, tmp_path / "net.pt")
+    opened = open_checkpoint(tmp_path / "net.pt")
+    assert opened.network_at(0).config.p == 11
+    with (tmp_path / "net.pt").open("r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(CheckpointError, match="has changed since it was opened"):
+        opened.network_at(0)
+
+
+def test_a_small_file_that_is_taken_away_stays_readable(tmp_path: Path) -> None:
+    state = flat_state(NETWORK)
+    torch.save({"state_dicts": [state, state], "epochs": [0, 5]}, tmp_path / "net.pt")
+    opened = open_checkpoint(tmp_path / "net.pt")
+    (tmp_path / "net.pt").write_bytes(b"")
+    assert opened.network_at(0).config.p == 11

@@ -50,6 +50,7 @@ class MomentsOfFile(Moments):
         return self.states.epochs
 
     def network_at(self, epoch: int) -> Network:
+        self.contents.refuse_change()
         return self.network_of(self.states.at(epoch))
 
     def histories(self) -> Histories:

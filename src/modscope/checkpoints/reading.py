@@ -42,6 +42,7 @@ class Contents:
     """What a file holds: nested dicts and lists of tensors and plain values, and safetensors metadata.
 
     notes: what has to be said of how it was read. checked: whether the file has checksums, which were right.
+    mapped_at: size and time of a large file that is mapped into memory rather than read.
     """
 
     path: Path
@@ -49,6 +50,12 @@ class Contents:
     metadata: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     checked: bool = False
+    mapped_at: tuple[int, int] | None = None
+
+    def refuse_change(self) -> None:
+        """CheckpointError where a file that is mapped into memory is no longer as it was: reading on would end the process."""
+        if self.mapped_at is not None and (not self.path.is_file() or _stamp(self.path) != self.mapped_at):
+            raise CheckpointError(f"{self.path}: has changed since it was opened: open it again")
 
 
 def read_file(path: Path) -> Contents:
@@ -136,7 +143,12 @@ def _read_torch(path: Path) -> Contents:
         )
     if not isinstance(data, Mapping):
         raise CheckpointError(f"{path}: holds a {type(data).__name__}: expected a dict of named tensors")
-    return Contents(path, data, notes=notes, checked=zipped)
+    return Contents(path, data, notes=notes, checked=zipped, mapped_at=_stamp(path) if mapped else None)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _inert_notes(met: tuple[str, ...]) -> tuple[str, ...]:
