@@ -11,7 +11,7 @@ from modscope.checkpoints.axes import arranged, axis_sizes, check_numbers
 from modscope.checkpoints.layouts import CANONICAL, Layout
 from modscope.checkpoints.resolving import general_network
 from modscope.checkpoints.settings import Settings
-from modscope.errors import CheckpointError, InputError
+from modscope.errors import CheckpointError, InputError, listed
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
 
 __all__ = ["assembled"]
@@ -64,9 +64,9 @@ def _account(layout: Layout, tensors: Mapping[str, Tensor]) -> list[str]:
     unknown = [f"{name} {tuple(tensors[name].shape)}" for name in extra if repeats[name] is None]
     found = []
     if missing:
-        found.append(f"missing {', '.join(dict.fromkeys(missing))}")
+        found.append(f"missing {listed(dict.fromkeys(missing))}")
     if unknown:
-        found.append(f"tensors that are not of this layout: {', '.join(unknown)}")
+        found.append(f"tensors that are not of this layout: {listed(unknown)}")
     if found:
         raise CheckpointError("; ".join(found))
     return [f"{name} repeats {repeats[name]} and was left out" for name in extra]

@@ -12,7 +12,7 @@ from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifes
 from modscope.checkpoints.moments import restated
 from modscope.checkpoints.reading import SUFFIXES, read_table
 from modscope.checkpoints.series import Series, final_of, series_of
-from modscope.errors import CheckpointError, InputError
+from modscope.errors import CheckpointError, InputError, listed
 
 __all__ = [
     "Found",
@@ -55,7 +55,7 @@ def weights_in(folder: Path, epoch: int | None) -> Found:
         return _of_run(folder, epoch)
     files = _files_of_weights(folder)
     if not files and (runs := runs_in(folder)):
-        raise InputError(f"{folder}: holds several runs, {', '.join(runs)}: give one of them")
+        raise InputError(f"{folder}: holds several runs, {listed(runs)}: give one of them")
     if not files:
         files = _files_below(folder)
     if not files:
@@ -133,7 +133,7 @@ def anew_notes(begun: Sequence[int]) -> list[str]:
     """
     if not begun:
         return []
-    steps = ", ".join(map(str, begun))
+    steps = listed(begun)
     return [f"training began anew at step {steps}: epochs before the last of these are of other networks"]
 
 

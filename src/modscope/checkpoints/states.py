@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modscope.checkpoints.layouts import without_prefix
 from modscope.checkpoints.reading import Contents
-from modscope.errors import CheckpointError, InputError
+from modscope.errors import CheckpointError, InputError, listed
 
 __all__ = ["State", "States", "epoch_beside", "states_at", "states_in"]
 
@@ -84,7 +84,7 @@ def states_in(contents: Contents, *, last_epoch: int | None = None) -> States:
     if any(isinstance(value, Tensor) for value in data.values()):
         return States((State(None, _tensors(data, contents, ""), ""),))
     raise CheckpointError(
-        f"{contents.path}: no state dict in it: it holds {', '.join(map(str, list(data)[:12])) or 'nothing'}; "
+        f"{contents.path}: no state dict in it: it holds {listed(map(str, list(data)[:12])) or 'nothing'}; "
         f"expected tensors by name, or one of {', '.join((*_SINGLES, 'state_dicts', 'checkpoints'))}"
     )
 
@@ -167,8 +167,8 @@ def _listed_epochs(
     contents: Contents, states_key: str, epochs_key: str, count: int, notes: list[str]
 ) -> list[int | None]:
     stated = contents.data.get(epochs_key)
-    listed = stated if isinstance(stated, list | tuple) else []
-    epochs = [epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None for epoch in listed]
+    entries = stated if isinstance(stated, list | tuple) else []
+    epochs = [epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None for epoch in entries]
     if len(epochs) > count:
         notes.append(
             f"{states_key} has {count} of the {len(epochs)} states that {epochs_key} lists: taken to be the last"
