@@ -14,6 +14,7 @@ from modscope.cli.opening import (
     frequency_list,
     opened_checkpoint,
     opened_record,
+    said_first,
     use_one_thread,
 )
 from modscope.errors import InputError
@@ -81,12 +82,12 @@ def findings(
         for note in notes:
             print(f"- {note}", file=sys.stderr)
         judged: Activations | Checkpoint = acts
-        source = path
+        source, grounds = path, None
     else:
-        judged = opened_checkpoint(
+        judged = opened = opened_checkpoint(
             path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
         )
-        source = Path(judged.source)
+        source, grounds = Path(opened.source), opened.grounds
     found = measured(judged, only=only or None, key_frequencies=given, seed=seed)
     if as_json:
         json.dump(found.to_list(), sys.stdout, indent=2, allow_nan=False)
@@ -94,6 +95,8 @@ def findings(
     elif as_markdown:
         sys.stdout.write(findings_markdown({source.stem: found}))
     else:
+        if grounds is not None:
+            said_first(grounds)
         _print(found, judged.task, source, explain=explain)
 
 

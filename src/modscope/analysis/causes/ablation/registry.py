@@ -130,24 +130,25 @@ def ablations(
     skip-mean, mlp-mean; cluster-mean/k=K, clusters-mean, clusters-only, neurons-random/n=N; neurons-... (filters);
     logits-restricted/mask=M, logits-excluded/mask=M (with /k=K for one frequency); embeddings-permuted/n=N;
     turn-circles/s=S, turn-rest/s=S (`turns`: any S, with /k=K for one circle, /at=a for who reads it).
-    What needs attention, a residual stream, ReLU, or an answer that turns on a circle (`circle_of`) is left
-    out where the network has none. `seed` draws the permuted tokens.
+    What needs attention, a residual stream, ReLU, key frequencies, or an answer that turns on a circle (`circle_of`) is
+    left out where the network has none. `seed` draws the permuted tokens.
     """
     circle = circle_of(acts.task)
-    ks = checked_frequencies(given_or_found(acts, key_frequencies), circle.n)
+    chosen = given_or_found(acts, key_frequencies)
+    ks = checked_frequencies(chosen, circle.n) if chosen else ()
     found = [
         *attention_ablations(acts),
         *nonlinearity_ablations(acts),
         *path_ablations(acts),
-        *(cluster_ablations(acts, ks) if "mlp_post" in acts else ()),
+        *(cluster_ablations(acts, ks) if ks and "mlp_post" in acts else ()),
         *random_neurons(acts, seed=seed),
     ]
-    if circle.sign is not None and "mlp_post" in acts:
+    if ks and circle.sign is not None and "mlp_post" in acts:
         found += neuron_filter_ablations(acts, ks)
     found = [_in_its_layer(acts, one) for one in found]
     found += token_ablations(acts, seed=seed)
     found += turn_ablations(acts, ks)
-    if circle.sign is not None:
+    if ks and circle.sign is not None:
         found += logit_ablations(acts, ks)
     return by_name(found)
 
