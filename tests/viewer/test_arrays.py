@@ -161,6 +161,9 @@ def test_the_commands_take_files_of_activations(
     code, out, err = run(monkeypatch, capsys, "measure", path, "symmetry", "--operation", "add")
     assert code == 0, err
     assert "mlp_post" in out
+    code, out, err = run(monkeypatch, capsys, "inspect", path)
+    assert code == 2
+    assert "arrays and not weights: `modscope view`" in err
     np.save(tmp_path / "y.npy", np.zeros((3, 4)))
     code, out, err = run(monkeypatch, capsys, "measure", tmp_path / "y.npy")
     assert code == 2

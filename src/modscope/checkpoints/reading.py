@@ -74,6 +74,10 @@ def read_file(path: Path) -> Contents:
         contents = _read_safetensors(path)
     elif path.suffix in SUFFIXES:
         contents = _read_torch(path)
+    elif path.suffix in (".npz", ".npy"):
+        raise InputError(
+            f"{path}: arrays and not weights: `modscope view`, `measure` and `findings` take files of activations"
+        )
     else:
         raise InputError(f"{path}: expected a file that ends in {', '.join(SUFFIXES)}, or a folder with one")
     for name, tensor in all_tensors(contents.data):
