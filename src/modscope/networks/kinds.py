@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.errors import NotApplicable
+from modscope.errors import NotApplicable, UnknownName
 from modscope.model import Config, Network, PairMLPConfig, Transformer, TransformerConfig
 from modscope.networks.deep_mlp import DeepMLPConfig
 from modscope.networks.layered_config import LayeredConfig
@@ -10,6 +10,7 @@ from modscope.networks.layered_config import LayeredConfig
 __all__ = [
     "described",
     "has_attention",
+    "has_hook",
     "is_gated",
     "is_plain",
     "layer_count",
@@ -28,6 +29,15 @@ _NORMS = {"layer": "LayerNorm", "rms": "RMSNorm"}
 def has_attention(network: Network) -> bool:
     """Whether the network is a transformer."""
     return isinstance(network.config, TransformerConfig | LayeredConfig)
+
+
+def has_hook(network: Network, name: str) -> bool:
+    """Whether the network has a hook of that name, full or short."""
+    try:
+        network.hook_name(name)
+    except UnknownName:
+        return False
+    return True
 
 
 def layer_count(network: Network) -> int:

@@ -15,12 +15,13 @@ from modscope.networks.deep_mlp import DeepMLPConfig
 from modscope.networks.layered_config import LayeredConfig
 
 __all__ = [
+    "is_residue",
+    "read_position",
     "renamed",
     "residue_positions",
     "residue_rows",
     "untied",
     "with_residue_rows",
-    "with_second_residues",
 ]
 
 
@@ -34,6 +35,19 @@ def residue_positions(network: Network) -> tuple[int, int]:
     """
     positions = network.config.positions
     return positions.index("a"), positions.index("b")
+
+
+def read_position(network: Network) -> str:
+    """The name of the position where the answer is read."""
+    config = network.config
+    return config.read if isinstance(config, LayeredConfig) else config.positions[-1]
+
+
+def is_residue(network: Network, position: str) -> bool:
+    """Whether a residue stands at a position of the input, and not a constant token."""
+    config = network.config
+    sequence = config.sequence if isinstance(config, LayeredConfig) else config.positions
+    return sequence[config.positions.index(position)] in ("a", "b")
 
 
 def _tables(network: Network) -> dict[str, tuple[int, ...]]:

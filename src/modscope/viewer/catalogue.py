@@ -14,7 +14,9 @@ import xarray as xr
 
 from modscope.activations import feature_axes
 from modscope.errors import InputError, UnknownName
-from modscope.model import Network, Transformer
+from modscope.model import Network
+from modscope.networks.kinds import has_attention, has_hook
+from modscope.networks.tokens import is_residue, read_position
 from modscope.orders import in_order
 from modscope.runs import Run
 
@@ -83,7 +85,10 @@ class Catalogue:
         acts = [
             Offer(ACTIVATIONS, hook, self._positions(hook), self._orders(hook)) for hook in self.network.hooks
         ]
-        names = [name.split(".")[-1] for name in self.network.weights]
+        shorts = [name.split(".")[-1] for name in self.network.weights]
+        names = [
+            s if shorts.count(s) == 1 else full for s, full in zip(shorts, self.network.weights, strict=True)
+        ]
         return (*acts, *(Offer(WEIGHTS, name) for name in names))
 
     def is_joint(self, hook: str) -> bool:
@@ -95,10 +100,12 @@ class Catalogue:
         every = self.network.config.positions
         if hook == "pos_embed":
             return ()
+        if not self.is_joint(hook):
+            return every
+        read = read_position(self.network)
         # Without attention there is one joint position only.
-        if self.is_joint(hook) and not isinstance(self.network, Transformer):
-            return every[-1:]
-        return every[::-1] if self.is_joint(hook) else every
+        others = tuple(pos for pos in reversed(every) if pos != read) if has_attention(self.network) else ()
+        return (read, *others)
 
     def _orders(self, hook: str) -> tuple[str, ...]:
         return tuple(self.pairs) if self.is_joint(hook) else ()
@@ -134,7 +141,10 @@ class Catalogue:
             raise UnknownName.of("group", group, (ACTIVATIONS, WEIGHTS))
         among = {offer.name: offer for offer in self.offers if offer.group == group}
         if name is None:
-            name = next(n for n in ("resid_post", "mlp_post", *among) if n in among)
+            usual = [
+                n for n in ("resid_post", "mlp_post") if group == ACTIVATIONS and has_hook(self.network, n)
+            ]
+            name = next(n for n in (*map(self.network.hook_name, usual), *among) if n in among)
         if name not in among:
             raise UnknownName.of("hook" if group == ACTIVATIONS else "weight", name, among)
         offer = among[name]
@@ -166,7 +176,7 @@ class Catalogue:
                 table = self.pairs[pick.order]
                 sizes |= {str(dim): size for dim, size in table.sizes.items()}
                 coords |= {str(dim): table[dim].values.tolist() for dim in table.dims if dim in table.coords}
-            elif pick.position not in (None, "="):
+            elif pick.position is not None and is_residue(self.network, pick.position):
                 sizes["token"] = self.task.p
         for axis in ("pos", "key_pos"):
             if axis in sizes:

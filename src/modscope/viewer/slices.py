@@ -12,7 +12,9 @@ import torch
 
 from modscope.activations import record
 from modscope.errors import InputError
-from modscope.model import Network, Transformer
+from modscope.model import Network
+from modscope.networks.kinds import has_attention
+from modscope.networks.tokens import read_position
 from modscope.viewer.catalogue import WEIGHTS, Catalogue, Layout, Pick
 
 __all__ = ["Kept", "Slices", "checked"]
@@ -128,10 +130,10 @@ class Slices:
         return whole[(slice(None), *features)][pairs]
 
     def _position_is_read(self, pick: Pick) -> bool:
-        return pick.position == self.catalogue.network.config.positions[-1]
+        return pick.position == read_position(self.catalogue.network)
 
     def _whole(self, pick: Pick, epoch: int) -> np.ndarray:
-        every = isinstance(self.catalogue.network, Transformer) and not self._position_is_read(pick)
+        every = has_attention(self.catalogue.network) and not self._position_is_read(pick)
         acts = record(self._network(epoch), self.catalogue.task, positions="all" if every else "read")
         values = acts.at(pick.name, pick.position).values
         return values.reshape(-1, *values.shape[2:])
@@ -140,8 +142,7 @@ class Slices:
     def _run(self, pick: Pick, epoch: int, pairs: np.ndarray) -> np.ndarray:
         network, p = self._network(epoch), self.catalogue.task.p
         a, b = torch.from_numpy(pairs // p), torch.from_numpy(pairs % p)
-        columns = [a, b, torch.full_like(a, p)][: len(network.config.positions)]
-        tokens = torch.stack(columns, dim=1)
+        tokens = network.pair_tokens(a, b)
         blocks = [network.run(part, keep=(pick.name,))[pick.name] for part in tokens.split(_PAIRS_AT_ONCE)]
         return torch.cat(blocks).numpy()
 

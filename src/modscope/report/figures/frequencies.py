@@ -23,7 +23,10 @@ _TITLES = {
 
 def draw_spectra(look: Look) -> Markup:
     """Energy by frequency of embedding, neuron-to-logit map and unembedding, as bars."""
-    return panels(*(_spectrum(look, name, title) for name, title in _TITLES.items()), narrow=True)
+    return panels(
+        *(_spectrum(look, name, title) for name, title in _TITLES.items() if name in look.summary.shares),
+        narrow=True,
+    )
 
 
 def _spectrum(look: Look, name: str, title: str) -> Markup:

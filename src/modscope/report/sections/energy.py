@@ -13,15 +13,17 @@ __all__ = ["energy_section"]
 def energy_section(look: Look) -> Section:
     """Where the energy lies and how even it is, hook by hook."""
     energy = look.summary.energy
-    hook = "mlp_out" if "mlp_out" in energy else "mlp_post"
-    first = next((h for h in ("resid_mid", "mlp_pre") if h in energy), hook)
+    acts, neurons = look.acts, "mlp_post" in look.acts
+    after = next(h for h in ("mlp_out", "mlp_post", "resid_post", "logits") if h in acts)
+    before = next((h for h in ("resid_mid", "mlp_pre", "attn_out") if h in acts), after)
+    hook, first = acts.hook_name(after), acts.hook_name(before)
     turned = answer(look.summary)
     share = {h: e.difference if turned == "a−b" else e.sum for h, e in energy.items()}
     return Section(
         "energy",
         "Energy",
         "Where the answer appears",
-        f"Before the MLP {percent(share[first])} of the energy ({first}) depends on {turned} alone; in {hook} it is "
+        f"{'Before the MLP' if neurons else 'After attention'} {percent(share[first])} of the energy ({first}) depends on {turned} alone; in {hook} it is "
         f"{percent(share[hook])}, and in the logits {percent(share['logits'])}.",
         "Energy is not use: a small share that is read by the next layer can matter more than a large one that is not. "
         "The pattern is odd rather than even because what goes to a is taken from b; a score is a function of a alone or of b alone, and that has one half.",

@@ -16,7 +16,7 @@ def wave_section(look: Look) -> Section | None:
     """One feature of the residual stream in the order (c, a)."""
     if look.summary.circle.sign is None:
         return None
-    hook = "resid_post" if "resid_post" in look.acts else "mlp_post"
+    hook = look.acts.hook_name("resid_post" if "resid_post" in look.acts else "mlp_post")
     specimen = wave_specimen(look.acts, hook)
     share = look.summary.even[hook]
     mirrored, whose = "f(b, a)", "Every network that treats its inputs alike"

@@ -56,7 +56,7 @@ def rectifier_section(look: Look) -> Section:
     keys = look.summary.keys.frequencies
     if not keys:
         raise InputError("no key frequencies: there are no harmonics to look for")
-    hooks = ("mlp_pre", "mlp_post")
+    hooks = [look.acts.hook_name(hook) for hook in ("mlp_pre", "mlp_post")]
     proportion = harmonic_proportion(look.adding, keys).proportion
     energy = look.summary.energy
     turned = answer(look.summary)
