@@ -9,6 +9,7 @@ from torch import Tensor
 
 from modscope.checkpoints.axes import arranged, axis_sizes, check_numbers
 from modscope.checkpoints.layouts import CANONICAL, Layout
+from modscope.checkpoints.mapped import canonical_tensors
 from modscope.checkpoints.resolving import general_network
 from modscope.checkpoints.settings import Settings
 from modscope.errors import CheckpointError, InputError, listed
@@ -35,7 +36,8 @@ def assembled(
     try:
         if layout.family == "general":
             notes: list[str] = []
-            return general_network(tensors, settings, notes), notes
+            named = canonical_tensors(layout, tensors, settings, sizes)
+            return general_network(named, settings, notes), notes
         if layout.family == "transformer" and settings.n_layers not in (None, 1):
             raise CheckpointError(f"n_layers = {settings.n_layers}: the tensors are those of one layer")
         notes = _account(layout, tensors)

@@ -10,6 +10,8 @@ from typing import Any
 
 from modscope.checkpoints.axes import Source, Take, parsed_axes
 from modscope.checkpoints.layouts import CANONICAL, Family, Layout
+from modscope.checkpoints.mapped import LAYER
+from modscope.checkpoints.parts import AXES
 from modscope.checkpoints.reading import read_table
 from modscope.checkpoints.suggesting import suggested_mapping
 from modscope.errors import InputError, UnknownName, shown, turned_into
@@ -49,7 +51,7 @@ def _mapping(path: Path, table: Mapping[str, Any]) -> Mapped:
     for key in table:
         if key not in _TABLES:
             raise UnknownName.of("table in the mapping", key, _TABLES)
-    layout = _layout(path, table.get("weights")) if "weights" in table else None
+    layout = _layout(path, table.get("weights"), table.get("settings")) if "weights" in table else None
     if layout is None and not table:
         raise InputError(f"{path}: empty: expected a table [settings], [weights] or both")
     settings = table.get("settings", {})
@@ -68,31 +70,48 @@ def _mapping(path: Path, table: Mapping[str, Any]) -> Mapped:
     return Mapped(layout, settings, sizes, states, frozenset(ignored))
 
 
-def _layout(path: Path, weights: Any) -> Layout:
+def _layout(path: Path, weights: Any, settings: Any) -> Layout:
     if not isinstance(weights, Mapping) or not weights:
         raise InputError(
             f"{path}: expected a table [weights] with lines like W_E = {{tensor = ..., axes = ...}}"
         )
+    if _is_general(weights, settings):
+        sources = {name: _source(name, entry, "general") for name, entry in weights.items()}
+        _check_complete(sources, "general")
+        return Layout(f"mapping {path.name}", f"mapping {path.name}", sources, "general")
     family: Family = "mlp" if any(name in weights for name in ("W_in_a", "W_in_b")) else "transformer"
     sources = {name: _source(name, entry, family) for name, entry in weights.items()}
     _check_complete(sources, family)
     return Layout(f"mapping {path.name}", f"mapping {path.name}", sources, family)
 
 
+def _is_general(weights: Mapping[str, Any], settings: Any) -> bool:
+    """Whether a mapping is of a network beyond one plain layer on (a, b) or (a, b, "=")."""
+    stated = isinstance(settings, Mapping) and any(
+        settings.get(key) not in (None, "", "none", 1) for key in ("sequence", "norm", "rotary", "n_layers")
+    )
+    beyond = any(name in AXES and name not in CANONICAL["transformer"] for name in weights)
+    layered = any(isinstance(w, Mapping) and LAYER in str(w.get("tensor")) for w in weights.values())
+    return (stated or beyond or layered) and not any(name in weights for name in ("W_in_a", "W_in_b"))
+
+
+def _axes_of(family: Family) -> Mapping[str, str]:
+    return AXES if family == "general" else CANONICAL[family]
+
+
 def _check_complete(sources: Mapping[str, Source], family: Family) -> None:
     optional = ("W_E_a", "W_E_b") if family == "mlp" else ()
+    needed = ("W_E", "W_Q", "W_K", "W_V", "W_O") if family == "general" else CANONICAL[family]
     missing = [
-        name
-        for name in CANONICAL[family]
-        if name not in sources and not name.startswith("b_") and name not in optional
+        name for name in needed if name not in sources and not name.startswith("b_") and name not in optional
     ]
     if missing:
         raise InputError(f"the mapping leaves out {', '.join(missing)}: give a tensor or a constant for each")
 
 
 def _source(name: str, entry: Any, family: Family) -> Source:
-    if name not in CANONICAL[family]:
-        raise UnknownName.of("weight", name, CANONICAL[family])
+    if name not in _axes_of(family):
+        raise UnknownName.of("weight", name, _axes_of(family))
     if not isinstance(entry, Mapping):
         raise InputError(
             f"{name} = {shown(entry)}: expected {{tensor = ..., axes = ...}} or {{constant = ...}}"
@@ -104,11 +123,11 @@ def _source(name: str, entry: Any, family: Family) -> Source:
         return Source(constant=_number(name, "constant", entry["constant"]))
     if not isinstance(entry.get("tensor"), str):
         raise InputError(f"{name}: expected tensor = the name of a tensor in the file, or a constant")
-    axes, taken = entry.get("axes", CANONICAL[family][name]), entry.get("take", {})
+    axes, taken = entry.get("axes", _axes_of(family)[name]), entry.get("take", {})
     if not isinstance(axes, str) or not isinstance(taken, Mapping):
         raise InputError(f"{name}: expected axes as in 'd_model (head d_head)' and take as in {{qkv = 0}}")
     take = {axis: _take(name, axis, part) for axis, part in taken.items()}
-    _check_axes(name, axes, take, CANONICAL[family][name])
+    _check_axes(name, axes, take, _axes_of(family)[name])
     return Source(entry["tensor"], axes, take, _number(name, "scale", entry.get("scale", 1.0)))
 
 
@@ -117,6 +136,8 @@ def _check_axes(name: str, axes: str, take: Mapping[str, Take], wanted: str) -> 
     for axis in take:
         if axis not in there:
             raise UnknownName.of(f"axis of {name} to take from", axis, sorted(there))
+    if "kv_head" not in there:
+        wanted = wanted.replace("kv_head", "head")
     left = there - {axis for axis, part in take.items() if isinstance(part, int)}
     if left != set(wanted.split()):
         raise InputError(

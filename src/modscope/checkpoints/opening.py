@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.assembling import assembled
@@ -17,6 +18,7 @@ from modscope.checkpoints.assumptions import Tried, assumed_note, settled_networ
 from modscope.checkpoints.folders import Found, anew_notes, config_beside, weights_in
 from modscope.checkpoints.layouts import Layout
 from modscope.checkpoints.manifest import listed_beside
+from modscope.checkpoints.mapped import canonical_tensors
 from modscope.checkpoints.mapping import Mapped, read_mapping, suggested_mapping
 from modscope.checkpoints.moments import (
     Histories,
@@ -335,7 +337,7 @@ def _foreign(
             f"{contents.path}: a layout that is not known. {suggested_mapping(state.tensors, settings)}"
         )
     if layout.family == "general":
-        settings = _resolved(contents, states, state, settings, notes)
+        settings = _resolved(contents, states, state, settings, notes, layout, mapped)
     notes += states.notes
 
     def view(one: Settings) -> Checkpoint:
@@ -419,16 +421,28 @@ def _view(
 
 
 def _resolved(
-    contents: Contents, states: States, state: State, settings: Settings, notes: list[str]
+    contents: Contents,
+    states: States,
+    state: State,
+    settings: Settings,
+    notes: list[str],
+    layout: Layout,
+    mapped: Mapped | None,
 ) -> Settings:
     """The settings with what tensors do not tell, found on this state or, where it answers nothing, on the last."""
+
+    def tensors_of(one: State) -> dict[str, Tensor]:
+        ignored = mapped.ignored if mapped else frozenset()
+        kept = {name: tensor for name, tensor in one.tensors.items() if name not in ignored}
+        return canonical_tensors(layout, kept, settings, mapped.sizes if mapped else {})
+
     try:
-        return resolved(state.tensors, settings, notes)
+        return resolved(tensors_of(state), settings, notes)
     except (CheckpointError, InputError) as error:
         last = states.at(None)
         if last.place != state.place:
             with contextlib.suppress(CheckpointError, InputError):
-                return resolved(last.tensors, settings, notes)
+                return resolved(tensors_of(last), settings, notes)
         raise CheckpointError(
             f"{contents.path}: {error}. {suggested_mapping(state.tensors, settings)}"
         ) from error
