@@ -1,6 +1,6 @@
 // Long lines in few points: the smallest and largest sample of each pixel, so that no spike is lost.
 
-/** Positions and values with at most about four points a pixel. Both must be sorted by position; gaps stay gaps. */
+/** Positions and values with at most about two points a pixel. Both must be sorted by position; gaps stay gaps. */
 export function decimated(xs: ArrayLike<number>, ys: ArrayLike<number>, pixels: number): { xs: ArrayLike<number>; ys: ArrayLike<number> } {
   const n = xs.length;
   if (n <= 4 * pixels || pixels < 1) return { xs, ys };
@@ -22,12 +22,18 @@ export function decimated(xs: ArrayLike<number>, ys: ArrayLike<number>, pixels: 
       at++;
     }
     if (start === at) continue;
-    const kept = [start, ...(low < 0 ? [] : [low, high]), at - 1].sort((a, b) => a - b);
-    for (let i = 0; i < kept.length; i++) {
-      if (i && kept[i] === kept[i - 1]) continue;
-      if (gap && kept[i] !== low && kept[i] !== high && Number.isFinite(ys[kept[i]])) continue;
-      outX.push(xs[kept[i]]);
-      outY.push(ys[kept[i]]);
+    const [one, other] = low <= high ? [low, high] : [high, low];
+    if (one >= 0) {
+      outX.push(xs[one]);
+      outY.push(ys[one]);
+      if (other !== one) {
+        outX.push(xs[other]);
+        outY.push(ys[other]);
+      }
+    }
+    if (gap) {
+      outX.push(xs[at - 1]);
+      outY.push(NaN);
     }
   }
   return { xs: outX, ys: outY };

@@ -159,7 +159,9 @@ function wave(series: Series, scene: WaveScene, p: Plot, dotted: boolean): Item[
   const { style } = scene;
   const drawn = line(series, scene, p, style);
   if (style !== "dots") {
-    items.push({ t: "line", ...drawn, stroke: series.colour, width: series.width ?? 1.75, dash: series.dash, alpha: series.alpha });
+    // Where every pixel has its smallest and largest sample the line is a band: a hair is enough.
+    const dense = series.values.length > 4 * p.box.w;
+    items.push({ t: "line", ...drawn, stroke: series.colour, width: dense ? 1 : (series.width ?? 1.75), dash: series.dash, alpha: series.alpha });
   }
   if (dotted || style === "dots") {
     const d = style === "curve" ? line(series, scene, p, "joins") : drawn;
