@@ -68,15 +68,21 @@ def reached(table: pd.DataFrame, plan: Plan) -> list[str]:
 def surprises(table: pd.DataFrame) -> list[str]:
     """What one would not have said before: of subtraction, of what carries the answer, of attention."""
     said = []
-    for operation in ("subtract", "add", "multiply"):
-        sums, products = (values_of(table, name, operation) for name in (SUM, PRODUCT))
+    constant = table.case.astype(str).str.contains("attention rate 0")
+    for rows, operation, kind in (
+        (table[~constant], "subtract", "subtraction"),
+        (table[~constant], "add", "addition"),
+        (table[~constant], "multiply", "multiplication"),
+        (table[constant], "add", "addition with constant attention"),
+    ):
+        sums, products = (values_of(rows, name, operation) for name in (SUM, PRODUCT))
         if len(sums):
-            word = {"subtract": "subtraction", "add": "addition", "multiply": "multiplication"}[operation]
             n = "the one network" if len(sums) == 1 else f"{len(sums)} networks"
+            cases = cases_of(rows, operation)
             said.append(
-                f"- In {n} trained on {word}, a rectified sum of waves gives {spanned(sums)} of the answer (median "
+                f"- In {n} trained on {kind}, a rectified sum of waves gives {spanned(sums)} of the answer (median "
                 f"{percent(float(np.median(sums)))}) and a product in attention {spanned(products)}. "
-                f"{row(SUM, *cases_of(table, operation))} {row(PRODUCT, *cases_of(table, operation))}"
+                f"{row(SUM, *cases)} {row(PRODUCT, *cases)}"
             )
     everywhere = {one.measure: one for one in Population(table).verdicts()}
     for name in ("cosines-carry-the-answer", "constant-attention", "even-about-half-c", "second-harmonics"):
