@@ -277,3 +277,24 @@ def test_networks_are_judged_again_by_another_modscope(client: Any, tmp_path: Pa
 def write_and_return(sweep: Sweep) -> Sweep:
     write_table(sweep)
     return sweep
+
+
+@pytest.mark.parametrize(
+    "words", [["run", "--axis", "seed=0:2", "--out", "x"], ["status", "x"], ["failed", "x"]]
+)
+def test_without_the_extra_it_is_said_in_one_sentence(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    from typer.testing import CliRunner
+
+    from modscope.cli import app
+
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "pyarrow" else real(name, *a)
+    )
+    done = CliRunner().invoke(app, ["sweep", *words])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == "sweeps need pyarrow, which is not installed: pip install 'modscope[sweep]'"

@@ -235,8 +235,10 @@ def _say_end(found: Sweep, out: str, as_json: bool) -> None:
 def status(where: _Where, as_json: _AsJson = False) -> None:
     """How far a sweep is: done, running, failed, time left."""
     from modscope.sweep import Storage, Sweep
+    from modscope.sweep.running import refuse_without_libraries
     from modscope.sweep.status import standing
 
+    refuse_without_libraries()
     stands = standing(Sweep(Storage(where)), now=time.time())
     if as_json:
         json.dump(stands.to_dict(), sys.stdout, indent=1)
@@ -254,7 +256,9 @@ def failed(
 ) -> None:
     """What failed, with the traceback of the last attempt of each network."""
     from modscope.sweep import Storage, Sweep
+    from modscope.sweep.running import refuse_without_libraries
 
+    refuse_without_libraries()
     found = Sweep(Storage(where)).failures()
     if as_json:
         json.dump(found, sys.stdout, indent=1)

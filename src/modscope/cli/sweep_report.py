@@ -33,7 +33,9 @@ def sweep_report(
     use_one_thread()
     from modscope.sweep.page import axes_that_vary, population_page
     from modscope.sweep.population import Population
+    from modscope.sweep.running import refuse_without_libraries
 
+    refuse_without_libraries()
     table, title = _table(where)
     if not by and "case" in axes_that_vary(table):
         by = "case"

@@ -27,7 +27,7 @@ from modscope.sweep.unit import Ended, Made, finished_runs, is_same, looked_agai
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["CLIENTS", "Stand", "chosen", "look_again", "run_sweep", "write_table"]
+__all__ = ["CLIENTS", "Stand", "chosen", "look_again", "refuse_without_libraries", "run_sweep", "write_table"]
 
 CLIENTS = "clients"
 _AHEAD = 4  # units that wait on the workers for each one that runs
@@ -82,7 +82,7 @@ def run_sweep(
     client: of a Dask cluster that is there already. work: what is done for a unit.
     Raises SweepError where no work can be given out, and for a disk that is full; what is done is kept.
     """
-    _refuse_without_libraries()
+    refuse_without_libraries()
     sweep = Sweep(storage)
     sweep.write_plan(plan)
     if forgive:
@@ -116,7 +116,7 @@ def look_again(
 
     Raises InputError where the sweep has not kept its networks.
     """
-    _refuse_without_libraries()
+    refuse_without_libraries()
     sweep = Sweep(storage)
     if not sweep.plan.looks.networks:
         raise InputError(
@@ -133,8 +133,8 @@ def look_again(
     return sweep
 
 
-def _refuse_without_libraries() -> None:
-    """Before hours of work, not after them."""
+def refuse_without_libraries() -> None:
+    """Raise InputError where the extra `sweep` is not installed: before hours of work, not after them."""
     for name in ("distributed", "pyarrow", "fsspec", "pandas"):
         if importlib.util.find_spec(name) is None:
             raise InputError(f"sweeps need {name}, which is not installed: pip install 'modscope[sweep]'")
