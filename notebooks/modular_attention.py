@@ -36,8 +36,7 @@ import xarray as xr
 
 import modscope as ms
 from modscope import analysis, signal
-from modscope.analysis import measure_table, table_of
-from modscope.findings import findings
+from modscope.analysis import table_of
 
 # %% [markdown]
 # ## The network
@@ -45,34 +44,33 @@ from modscope.findings import findings
 # Loss and accuracy on all pairs, measured in float64, and the key frequencies, with the rule that finds them.
 
 # %%
-path = os.environ.get("MODSCOPE_NETWORK")
-checkpoint = ms.open_checkpoint(path) if path else ms.shipped_network()
-acts, p = ms.record(checkpoint.model, checkpoint.task), checkpoint.task.p
-print(*(f"{name:15} {value:.3g}" for name, value in checkpoint.measured.items()), sep="\n")
+net = ms.open(os.environ.get("MODSCOPE_NETWORK") or None)
+acts, task, p = net.acts, net.task, net.task.p
+print(*(f"{name:15} {value:.3g}" for name, value in net.checkpoint.measured.items()), sep="\n")
 
 # %%
-found_keys = analysis.key_frequencies(acts)
-keys, related = found_keys.frequencies, analysis.relations(found_keys.frequencies, p)
-print(f"key frequencies {keys}: {found_keys.definition}")
+keys, related = net.keys, analysis.relations(net.keys, p)
+print(net.key_frequencies)
 print("second harmonics", related.harmonics, "\nsubharmonics", related.subharmonics)
 
 # %% [markdown]
 # All findings at once: effect, control, verdict. They come back one by one, where their picture is.
 
 # %%
-found = findings(acts, key_frequencies=keys)
+found = net.findings()
 print(found)
 
 # %% [markdown]
 # Three shorthands for what follows: views with the key frequencies marked, in 16 bits (a badge in the view gives the
-# error); an activation at "=", some features only, with the waves last; and the same in the order (c, a).
+# error); an activation at "=", some features only, with the waves last; and the same in the order (c, a). Few dimensions are
+# drawn of the many there are, so that the file stays light; with a kernel, `net.show("resid_post")` has them all.
 
 # %%
-show = partial(ms.show, key_frequencies=keys, precision="int16")
+show = partial(net.show, precision="int16")
 
 
 def at(hook, **some):
-    return acts.at(hook).isel(some or {"d_model": [0, 1]}).transpose(..., "a", "b")
+    return acts.at(hook).isel(some or {"d_model": range(2)}).transpose(..., "a", "b")
 
 
 def rows_of_c(hook, **some):
@@ -93,8 +91,9 @@ ms.show(noise, dims=("x", "y", "n"), controls=False, title="noise")
 # but a few frequencies. (A checkpoint without its history shows its last state.)
 
 # %%
-history = ms.shipped_run().weights("W_E") if not path else acts["embed"].expand_dims(epoch=1)
-history = history.isel(token=slice(0, p), d_model=[0, 1, 2, 3]).transpose("d_model", "epoch", "token")
+history = (
+    net.run.weights("W_E").isel(token=slice(0, p), d_model=range(8)).transpose("d_model", "epoch", "token")
+)
 show(history, x="token", play="epoch", mode="both", title="W_E over training")
 
 # %%
@@ -115,13 +114,20 @@ table_of(pairs, "Pairs with c = 8", rows="a", only=["b", "label", "guess", "spli
 # about c/2 in this order is f(a, b) = f(b, a). A network that treats its inputs alike has it, whatever it computes.
 
 # %%
-show(rows_of_c("resid_post"), x="a", play="c", select={"c": 8, "a": 3}, fold=True, title="resid_post")
+show(
+    rows_of_c("resid_post", d_model=range(4)),
+    x="a",
+    play="c",
+    select={"c": 8, "a": 3},
+    fold=True,
+    title="resid_post",
+)
 
 # %%
 print(found["even-about-half-c"])
 
 # %%
-measure_table(acts, "symmetry", keys)
+net.measure("symmetry")
 
 # %% [markdown]
 # A hand-made wave, far from any sinusoid, its reversed and shifted copy, and their sum. The sum is even about both
@@ -147,36 +153,29 @@ show(
 # %% [markdown]
 # ## The MLP: neurons
 #
-# Neurons of one key frequency before the ReLU, in the order of their phase. Each is close to cos(wa + phi) + cos(wb + phi).
+# Neurons of one key frequency before the ReLU, in the order of their phase, four of those that it explains to more than
+# 85 %. Each is close to cos(wa + phi) + cos(wb + phi). Play a, or the neurons.
 
 # %%
 k = keys[0]
 waves = analysis.neurons.waves(acts, keys)
-own = np.flatnonzero(waves.frequency.values == k)
+own = np.flatnonzero((waves.frequency.values == k) & (waves.fve.values > 0.85))
 own = own[np.argsort(waves.phase.values[own])]
-show(
-    at("mlp_pre", neuron=own[:: len(own) // 3][:3]),
-    x="b",
-    play="a",
-    title=f"mlp_pre, neurons of frequency {k}",
+spread = own[np.linspace(0, len(own) - 1, min(4, len(own))).astype(int)]
+
+# %%
+pre, ideal_pre = (
+    at("mlp_pre", neuron=spread),
+    analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(4)),
 )
+real = show(pre, x="b", play="a", title=f"mlp_pre, neurons of frequency {k}")
+real | show(ideal_pre, x="b", play="a", title="ideal neurons, phases evenly spread")
 
 # %%
 print(found["phases-agree"], found["one-frequency"], sep="\n\n")
 
 # %%
-measure_table(acts, "clusters", keys)
-
-# %% [markdown]
-# Ideal neurons with evenly spread phases, to compare.
-
-# %%
-show(
-    analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(4)),
-    x="b",
-    play="a",
-    title="ideal neurons",
-)
+net.measure("clusters")
 
 # %% [markdown]
 # The running sum over ideal neurons with the ReLU and without, each neuron weighted by cos(2 phi). Play the neurons:
@@ -184,45 +183,35 @@ show(
 # sum is a function of a - b: it is the weights that choose the answer, not the rectifier alone.
 
 # %%
-total = analysis.neurons.ideal_running_sum(p, k, number=8).isel(neuron=[0, 3, 7])
-show(
-    [total.rectified, total.linear],
-    x="b",
-    play="a",
-    select={"neuron": -1, "a": 43},
-    title="running sum, ideal",
-)
-
-# %%
-plain = analysis.neurons.ideal_running_sum(p, k, number=8, weighted=False).isel(neuron=[7])
-show([plain.rectified, plain.linear], x="b", play="a", select={"a": 43}, title="running sum, not weighted")
+total = analysis.neurons.ideal_running_sum(p, k, number=6)
+plain = analysis.neurons.ideal_running_sum(p, k, number=8, weighted=False).isel(neuron=[-1])
+summed = partial(show, names=["with ReLU", "without"], x="b", select={"a": 43})
+steps = summed([total.rectified, total.linear], play="neuron", title="running sum, neuron by neuron")
+steps | summed([plain.rectified, plain.linear], play="a", title="not weighted, all neurons")
 
 # %% [markdown]
 # The same over the real neurons of that frequency, weighted as W_out weighs them for one dimension.
 
 # %%
 real = analysis.neurons.cluster_running_sum(acts, k, output=0)
-real = real.isel(neuron=[0, real.sizes["neuron"] // 2, -1])
-lines = [real.rectified, real.linear]
-show(lines, x="b", play="a", select={"neuron": -1, "a": 43}, scale="all", title="running sum, real neurons")
+real = real.isel(neuron=np.unique(np.linspace(0, real.sizes["neuron"] - 1, 3).astype(int)))
+summed([real.rectified, real.linear], play="neuron", scale="all", title="running sum, real neurons")
 
 # %%
 print(found["phases-tile"], found["output-phase"], sep="\n\n")
 
 # %% [markdown]
-# What all neurons of that frequency write into the residual stream.
+# What all neurons of that frequency write into the residual stream, and the output of the MLP with only this frequency left,
+# along both axes.
 
 # %%
 W_out = analysis.weights.linear_maps(acts.model)["W_out"].weight
-written = xr.dot(at("mlp_post", neuron=own), W_out.isel(neuron=own, d_model=[0, 1]), dim="neuron")
-show(written.transpose("d_model", "a", "b"), x="b", play="a", select={"a": 43}, title=f"written at {k}")
-
-# %% [markdown]
-# The output of the MLP with only this frequency left, along both axes.
-
-# %%
-one = signal.keep_frequencies(at("mlp_out"), ("a", "b"), [k])
-show(one, x="b", play="a", select={"a": 1}, title=f"mlp_out, frequency {k} alone")
+every = np.flatnonzero(waves.frequency.values == k)
+written = xr.dot(at("mlp_post", neuron=every), W_out.isel(neuron=every, d_model=range(2)), dim="neuron")
+written = show(
+    written.transpose("d_model", "a", "b"), x="b", play="a", select={"a": 43}, title=f"written at {k}"
+)
+written | show(at("mlp_out").ms.keep([k]), x="b", play="a", title=f"mlp_out, frequency {k} alone")
 
 # %% [markdown]
 # ## Second harmonics
@@ -243,20 +232,22 @@ table_of(
 print(found["second-harmonics"])
 
 # %% [markdown]
+# In one row, c = 0, each neuron has a largest frequency after the ReLU. How many have which; those that are no key frequency
+# are harmonics.
+
+# %%
+counts = analysis.neurons.row_frequencies(acts, c=0)
+table_of(counts.to_dataset(name="neurons"), "Largest frequency after the ReLU at c = 0", rows="k")
+
+# %% [markdown]
 # The MLP's output, as wave and spectrum, and then with everything but DC, the key frequencies and their harmonics removed.
 
 # %%
-show(at("mlp_out"), x="b", play="a", mode="both", title="mlp_out")
-
-# %%
-kept = {0, *keys, *related.harmonics.values()}
-others = [j for j in range(p // 2 + 1) if j not in kept]
-show(
-    signal.remove_frequencies(at("mlp_out"), "b", others),
-    x="b",
-    play="a",
-    title="mlp_out, key frequencies and harmonics",
+kept = sorted({0, *keys, *related.harmonics.values()})
+filtered = show(
+    at("mlp_out").ms.keep(kept, "b"), x="b", play="a", title="mlp_out, key frequencies and harmonics"
 )
+show(at("mlp_out"), x="b", play="a", mode="both", title="mlp_out") | filtered
 
 # %% [markdown]
 # ## Before attention: the same wave, reversed
@@ -265,17 +256,15 @@ show(
 # and shifted by c. What differs is the positional embedding, a constant.
 
 # %%
-v = acts.expand("v").sel(pos=["a", "b"]).isel(head=[0, 1], d_head=0).transpose("head", "pos", "a", "b")
-show(ms.in_order(v, "c", "a"), x="a", play="c", overlay="pos", select={"c": 8}, title="v, order (c, a)")
-
-# %%
-show(v.isel(head=[0]), x="b", play="a", overlay="pos", title="v, order (a, b)")
+v = acts.expand("v").sel(pos=["a", "b"]).isel(d_head=0).transpose("head", "pos", "a", "b")
+rows = show(v.ms.in_order("c", "a"), x="a", play="c", overlay="pos", select={"c": 8}, title="v, order (c, a)")
+rows | show(v, x="b", play="a", overlay="pos", title="v, order (a, b)")
 
 # %%
 print(found["reversed-inputs"])
 
 # %%
-measure_table(acts, "reversal", keys)
+net.measure("reversal")
 
 # %% [markdown]
 # ## The unembedding beside the residual stream
@@ -285,7 +274,7 @@ measure_table(acts, "reversal", keys)
 # a wave of b alone stays where it is. The finding asks this of the phases, of all dimensions at once.
 
 # %%
-W_U = analysis.weights.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p), d_model=[0, 1])
+W_U = analysis.weights.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p), d_model=range(2))
 still = W_U.rename(answer="b").expand_dims(a=p).transpose("d_model", "a", "b")
 
 
@@ -295,16 +284,8 @@ def beside(hook):
 
 
 # %%
-beside("resid_mid")
-
-# %%
-beside("attn_out")
-
-# %%
-show(at("z", head=[0, 1], d_head=0), x="b", play="a", title="z")
-
-# %%
-beside("resid_post")
+z = show(at("z", d_head=0, head=range(2)), x="b", play="a", title="z, dimension 0 of two heads")
+ms.grid([beside("resid_mid"), beside("attn_out")], [z, beside("resid_post")])
 
 # %%
 print(found["shared-phases"])
@@ -322,7 +303,7 @@ filtered = analysis.weights.spectral_matmul(post, W_out.isel(d_model=[0]), "a", 
 show([product, filtered], names=["product", "key frequencies"], x="a", play="c", title="mlp_post W_out")
 
 # %%
-measure_table(acts, "gains", keys)
+net.measure("gains")
 
 # %% [markdown]
 # ## Through the MLP
@@ -331,29 +312,25 @@ measure_table(acts, "gains", keys)
 # ReLU in the order (a, b), over each other. The cut bottoms are the harmonics and the terms on a + b and a - b.
 
 # %%
-show(rows_of_c("mlp_out"), x="a", play="c", mode="both", title="mlp_out, order (c, a)")
+few = spread[:2]
+after = show(rows_of_c("mlp_post", neuron=few), x="a", play="c", mode="both", title="mlp_post, order (c, a)")
+show(rows_of_c("mlp_out"), x="a", play="c", mode="both", title="mlp_out, order (c, a)") | after
 
 # %%
-show(
-    rows_of_c("mlp_post", neuron=own[:: len(own) // 2][:2]),
-    x="a",
-    play="c",
-    mode="both",
-    title="mlp_post, order (c, a)",
+both = [at("mlp_pre", neuron=few), at("mlp_post", neuron=few)]
+show(both, names=["before", "after"], x="b", play="a", mode="both", title="before and after the ReLU")
+
+# %% [markdown]
+# One neuron over training, of the run behind this network: play the epochs. (A checkpoint without its history shows its last
+# state.)
+
+# %%
+film = (
+    net.run.record("mlp_post", neuron=int(spread[0]), order=("c", "a"))
+    .isel(epoch=slice(None, None, 3))
+    .load()
 )
-
-# %%
-few = own[:: len(own) // 2][:2]
-show(
-    [at("mlp_pre", neuron=few), at("mlp_post", neuron=few)],
-    x="b",
-    play="a",
-    mode="both",
-    title="before and after the ReLU",
-)
-
-# %%
-show(rows_of_c("resid_post"), x="a", play="c", mode="both", title="resid_post, wave and spectrum")
+show(film, x="a", play="epoch", select={"epoch": -1, "c": 40}, title=f"neuron {spread[0]} over training")
 
 # %% [markdown]
 # ## Attention
@@ -361,25 +338,24 @@ show(rows_of_c("resid_post"), x="a", play="c", mode="both", title="resid_post, w
 # The scores from "=" to a and to b, head by head. A score is one wave of one token; only the softmax lets the two meet.
 
 # %%
-scores = rows_of_c("attn_scores", head=[0, 1]).sel(key_pos=["a", "b"])
+scores = rows_of_c("attn_scores", head=slice(None)).sel(key_pos=["a", "b"])
 show(scores, x="a", play="c", overlay="key_pos", mode="both", select={"c": 8}, title="attn_scores")
 
 # %%
-measure_table(acts, "scores", keys)
+net.measure("scores")
 
 # %% [markdown]
 # The weights that come of it. Whether they are equal for a and for b on average is one question, whether they are
 # pair by pair another: the view and the table show both, and the findings say what the answer owes to them.
 
 # %%
-pattern = rows_of_c("pattern", head=[0]).sel(key_pos=["a", "b"])
-show(pattern, x="a", play="c", overlay="key_pos", select={"c": 8}, scale="all", title="pattern")
+pattern = rows_of_c("pattern", head=[0, 1]).sel(key_pos=["a", "b"])
+drawn = show(pattern, x="a", play="c", overlay="key_pos", select={"c": 8}, scale="all", title="pattern")
+weight = at("pattern", head=[0, 1]).sel(key_pos="a")
+drawn | ms.heatmap(weight, x="b", y="a", precision="int16", title="weight on a")
 
 # %%
-ms.heatmap(at("pattern", head=[0, 1]).sel(key_pos="a"), x="b", y="a", precision="int16", title="weight on a")
-
-# %%
-measure_table(acts, "pattern", keys)
+net.measure("pattern")
 
 # %%
 print(found["equal-weights"], found["constant-attention"], sep="\n\n")
@@ -390,17 +366,10 @@ print(found["equal-weights"], found["constant-attention"], sep="\n\n")
 
 # %%
 made = analysis.inputs.product_and_sum_of_waves(p, (k, k), (-0.9, -0.9))
-show([made[name] for name in made], x="a", play="c", mode="both", title="two waves, their product, their sum")
-
-# %%
+by_hand = show([made[name] for name in made], x="a", play="c", mode="both", title="two waves, product, sum")
 qk = analysis.inputs.score_products(acts, 0, 0)
-show(
-    [qk.q, qk.k, qk["product"], qk["sum"]],
-    x="a",
-    play="c",
-    mode="both",
-    title="q, k, product and sum, head 0",
-)
+lines = [qk.q, qk.k, qk["product"], qk["sum"]]
+by_hand | show(lines, x="a", play="c", mode="both", title="q, k, product and sum, head 0")
 
 # %% [markdown]
 # The unembedding and the first row of the residual stream: a = 0, where the answer is b. Both are functions of the
@@ -429,7 +398,26 @@ table_of(
 )
 
 # %%
-measure_table(acts, "heads", keys)
+net.measure("heads")
+
+# %% [markdown]
+# q rebuilt from the key frequencies with one phase for each, shared by all dimensions, beside q itself; and how much of it that is,
+# with the second harmonics, with all frequencies, and for k and v. One wave up to amplitude and sign is true of q over *all*
+# frequencies.
+
+# %%
+own_q = acts.at("q", "a").isel(head=0, d_head=range(4)).transpose("d_head", "token")
+made_q = (
+    analysis.inputs.rebuilt_from(acts.at("q", "a"), keys)
+    .isel(head=0, d_head=range(4))
+    .transpose("d_head", "token")
+)
+show(
+    [own_q, made_q], names=["q", "rebuilt"], x="token", play="d_head", mode="both", title="q, head 0, rebuilt"
+)
+
+# %%
+net.measure("rebuilt")
 
 # %% [markdown]
 # ## The stream rebuilt
@@ -438,30 +426,27 @@ measure_table(acts, "heads", keys)
 # least squares: the whole fit, and the cosines alone.
 
 # %%
-show(rows_of_c("resid_post"), x="a", play="c", title="resid_post, order (c, a)")
-
-# %%
-show(at("resid_post"), x="b", play="a", title="resid_post, order (a, b)")
-
-# %%
 model = analysis.stream.stream_model(acts, keys)
-cosines = model.picture(model.cosines()).isel(d_model=[0, 1]).transpose("d_model", "a", "b")
-show([at("resid_post"), cosines], names=["resid_post", "cosines"], x="b", play="a", title="the cosines alone")
+rebuilt, cosines = (
+    model.picture(*part).isel(d_model=range(2)).transpose("d_model", "a", "b")
+    for part in ((), (model.cosines(),))
+)
+alone = [at("resid_post"), cosines]
+whole = [rows_of_c("resid_post"), rebuilt.ms.in_order("c", "a")]
 
 # %%
-rebuilt = model.picture().isel(d_model=[0]).transpose("d_model", "a", "b")
-key_part = signal.keep_frequencies(at("resid_post", d_model=[0]), ("a", "b"), [0, *keys])
+left = show(alone, names=["resid_post", "cosines"], x="b", play="a", title="the cosines alone, order (a, b)")
+left | show(whole, names=["resid_post", "rebuilt"], x="a", play="c", title="cosines and bias, order (c, a)")
+
+# %%
+key_part = at("resid_post").ms.keep([0, *keys], ("a", "b"))
 show(
     [key_part, rebuilt],
-    names=["resid_post, key frequencies", "rebuilt"],
+    names=["key frequencies", "rebuilt"],
     x="b",
     play="a",
-    title="rebuilt, order (a, b)",
+    title="resid_post, key frequencies, rebuilt",
 )
-
-# %%
-pair = [rows_of_c("resid_post", d_model=[0]), ms.in_order(rebuilt, "c", "a")]
-show(pair, names=["resid_post", "rebuilt"], x="a", play="c", title="rebuilt, order (c, a)")
 
 # %% [markdown]
 # How well each of them answers: the cosines are a function of a plus a function of b, and no linear unembedding can turn
@@ -478,34 +463,20 @@ print(found["rebuilt-stream"], found["cosines-carry-the-answer"], sep="\n\n")
 # the order (a, b) it is a wave that moves, in the order (c, a) a line that goes up and down.
 
 # %%
-answer = xr.DataArray(checkpoint.task.labels, dims=("a", "b"), attrs=at("resid_post").attrs)
+answer = xr.DataArray(task.labels, dims=("a", "b"), attrs=at("resid_post").attrs)
 wave = (
     signal.keep_frequencies(W_U, "answer", keys)
     .isel(answer=answer)
-    .assign_attrs(p=p, operation=checkpoint.task.operation)
+    .assign_attrs(p=p, operation=task.operation)
 )
 scaled = [wave / W_U.std(), at("resid_post") / acts.at("resid_post").std()]
-show(
-    scaled,
-    names=["from W_U", "resid_post"],
-    x="b",
-    play="a",
-    scale="all",
-    title="the stream from W_U, order (a, b)",
-)
+scaled = [x.assign_attrs(wave.attrs).drop_vars("answer", errors="ignore") for x in scaled]
+turned = [x.ms.in_order("c", "a") for x in scaled]
 
 # %%
-turned = [
-    ms.in_order(x.assign_attrs(wave.attrs).drop_vars("answer", errors="ignore"), "c", "a") for x in scaled
-]
-show(
-    turned,
-    names=["from W_U", "resid_post"],
-    x="a",
-    play="c",
-    scale="all",
-    title="the stream from W_U, order (c, a)",
-)
+stream = partial(show, names=["from W_U", "resid_post"], scale="all")
+left = stream(scaled, x="b", play="a", title="the stream from W_U, order (a, b)")
+left | stream(turned, x="a", play="c", title="the stream from W_U, order (c, a)")
 
 # %%
 table_of(
@@ -522,20 +493,25 @@ table_of(
 # constant average" above says what this costs the answer; the table says which share of z and of attn_out it keeps.
 
 # %%
-mean = acts.at("pattern").mean(("a", "b")).rename(key_pos="pos").isel(head=0)
-averaged = xr.dot(mean, acts.expand("v").isel(head=0, d_head=[0]), dim="pos").transpose("d_head", "a", "b")
-averaged = ms.in_order(averaged.assign_attrs(at("resid_post").attrs), "c", "a")
-lines = [rows_of_c("z", head=0, d_head=[0]), averaged]
-show(lines, names=["z", "z, constant pattern"], x="a", play="c", mode="both", title="z, head 0")
+averaged = net.with_(pattern="mean")["z"].isel(d_head=0, head=range(2)).transpose("head", "a", "b")
+lines = [at("z", d_head=0, head=range(2)).ms.in_order("c", "a"), averaged.ms.in_order("c", "a")]
+show(
+    lines,
+    names=["z", "z, constant pattern"],
+    x="a",
+    play="c",
+    mode="both",
+    title="z of two heads, dimension 0",
+)
 
 # %%
-measure_table(acts, "products", keys)
+net.measure("products")
 
 # %% [markdown]
 # attn_out with the key frequencies only.
 
 # %%
-passed = signal.keep_frequencies(rows_of_c("attn_out"), "a", keys)
+passed = rows_of_c("attn_out").ms.keep(keys)
 show(passed, x="a", play="c", mode="both", title="attn_out, key frequencies")
 
 # %% [markdown]
@@ -556,7 +532,7 @@ planes = [analysis.plane.coefficient_plane(acts, hook) for hook in ("attn_out", 
 heat(planes[0], title="attn_out") | heat(planes[1], title="mlp_out")
 
 # %%
-measure_table(acts, "terms", keys)
+net.measure("terms")
 
 # %%
 spectrum = partial(show, x="b", y="a", mode="spectrum2d", height=660)

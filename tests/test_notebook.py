@@ -53,8 +53,10 @@ def test_every_cell_of_the_text_runs_on_the_shipped_network(
             continue
         value = shown(cell.source, names)
         views += hasattr(value, "_repr_html_") and "srcdoc" in value._repr_html_()
-    html = sum("text/html" in output.get("data", {}) for output in outputs())
-    assert views == html > 40
+    html_of_views = sum(
+        "srcdoc" in joined(output.get("data", {}).get("text/html", "")) for output in outputs()
+    )
+    assert views == html_of_views > 25
     said = "".join(joined(o["text"]) for o in outputs() if o["output_type"] == "stream")
     # The verdicts that are stored are those of a run today; digits may differ from machine to machine.
     verdicts = re.compile(r"^.+: (?:HOLDS(?: IN PART)?|DOES NOT HOLD)$", re.M)

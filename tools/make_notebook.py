@@ -1,13 +1,15 @@
 """Runs notebooks/modular_attention.py and writes it, with its outputs, as notebooks/modular_attention.ipynb.
 
     python tools/make_notebook.py
+    python tools/make_notebook.py path/to/checkpoint --output mine.ipynb
 
-MODSCOPE_NETWORK and --output make it of another network, somewhere else.
+A path makes it of another network, which has to go somewhere else than the stored one.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import jupytext
@@ -30,8 +32,14 @@ def executed(source: Path) -> nbformat.NotebookNode:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=FOLDER / "modular_attention.ipynb")
-    output = parser.parse_args().output
+    parser.add_argument("network", nargs="?", type=Path, help="a checkpoint; the shipped network if left out")
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    if given.network and not given.output:
+        parser.error("a notebook of another network needs --output: the stored one is of the shipped network")
+    output = given.output or FOLDER / "modular_attention.ipynb"
+    if given.network:
+        os.environ["MODSCOPE_NETWORK"] = str(given.network.resolve())
     text = nbformat.writes(executed(FOLDER / "modular_attention.py"))
     beside = output.with_name(output.name + ".part")
     beside.write_text(text + "\n", encoding="utf-8")

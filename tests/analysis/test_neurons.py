@@ -8,6 +8,7 @@ import torch
 from tests import planted as planted_networks
 
 from modscope.activations import Activations, record
+from modscope.analysis.neurons.clusters import row_frequencies
 from modscope.analysis.neurons.waves import (
     cluster_summary,
     matched_filters,
@@ -250,3 +251,11 @@ def test_mainline_neurons(mainline: Activations, mainline_keys: tuple[int, ...])
     filters = matched_filters(mainline, waves)
     print("matched filter:", float(filters.correlation.mean()), "control", float(filters.control.mean()))
     assert float(filters.correlation.mean()) > 3 * float(filters.control.mean())
+
+
+def test_largest_frequencies_in_one_row(mainline: Activations, mainline_keys: tuple[int, ...]) -> None:
+    found = row_frequencies(mainline, c=0)
+    assert found.sel(k=list(mainline_keys)).values.tolist() == [46, 117, 136, 79, 98]
+    assert int(found.sum()) == 512
+    harmonics = {28, 43, 31, 29, 9}
+    assert set(found.k.values.tolist()) <= {*mainline_keys, *harmonics}

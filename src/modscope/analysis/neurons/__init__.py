@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.analysis.neurons.clusters import Clusters, clusters
+from modscope.analysis.neurons.clusters import Clusters, clusters, row_frequencies
 from modscope.analysis.neurons.clusters import neuron_fve as fve
 from modscope.analysis.neurons.quadrature import (
     cluster_running_sum,
@@ -51,6 +51,7 @@ __all__ = [
     "quadrature_errors",
     "rectified_cosine",
     "rectified_mean",
+    "row_frequencies",
     "running_sum",
     "waves",
 ]

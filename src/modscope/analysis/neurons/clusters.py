@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from modscope.activations import Activations
 from modscope.analysis.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
-from modscope.signal import frequency_fve
+from modscope.orders import in_order
+from modscope.signal import amplitude, frequency_fve
 
-__all__ = ["EXPLAINED", "Clusters", "clusters", "neuron_fve"]
+__all__ = ["EXPLAINED", "Clusters", "clusters", "neuron_fve", "row_frequencies"]
 
 EXPLAINED = 0.85
 
@@ -80,3 +82,20 @@ def clusters(fve: xr.DataArray, *, threshold: float = EXPLAINED) -> Clusters:
     best = values.argmax(axis=1)
     top = values[np.arange(len(values)), best]
     return Clusters(np.where(top > 0, fve.k.values[best], 0), top, threshold)
+
+
+def row_frequencies(acts: Activations, *, hook: str = "mlp_post", c: int = 0) -> xr.DataArray:
+    """How many neurons have which largest frequency in one row of the picture in the order (c, a), over (k,).
+
+    The row of answer c is a wave in a for each neuron; k runs over the frequencies, DC left out, that any neuron has. Along
+    one row a wave on a + b is a constant, so this asks for the waves of a and b alone and for what the ReLU makes of them.
+    A neuron whose row is constant counts nowhere. Raises InputError for an operation without that order.
+    """
+    row = in_order(acts.at(hook), "c", "a").sel(c=c)
+    size = amplitude(row, "a").sel(k=slice(1, None))
+    moving = size.max("k") > 1e-6 * abs(row).max("a")
+    best = size.k.values[size.argmax("k").values][moving.values]
+    ks, counts = np.unique(best, return_counts=True)
+    return xr.DataArray(
+        counts, dims="k", coords={"k": ks}, name="neurons", attrs={"hook": acts.hook_name(hook), "c": c}
+    )
