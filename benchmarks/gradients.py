@@ -18,7 +18,8 @@ from torch import Tensor
 
 from modscope.model import Network
 from modscope.shipped import shipped_run
-from modscope.training.engines import Engine, PlainEngine
+from modscope.training.engine import Engine
+from modscope.training.engines import PlainEngine
 from modscope.training.fast import FastEngine
 from modscope.training.tables import Pairs, pair_tables
 from modscope.training.trainer import quiet_machine

@@ -185,3 +185,53 @@ def test_wings_of_analysis_import_upwards_only(path: Path) -> None:
         return
     wrong = imported_wings(path) - WINGS.get(wing, set()) - GROUND - {wing}
     assert not wrong, f"{wing} must not import {', '.join(sorted(wrong))}"
+
+
+def module_of(path: Path) -> str:
+    return ".".join(["modscope", *path.relative_to(SOURCE).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """The modules of modscope that a module imports, also within its functions; a package's own list of names is no room."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names & known
+
+
+# The abstract record offers one constructor of a kind behind it; everything else imports one way.
+CIRCLES = {frozenset({"modscope.activations.face", "modscope.activations.of_arrays"})}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    paths = {module_of(path): path for path in SOURCE.rglob("*.py") if path.name != "__init__.py"}
+    typing_only = {name: _for_types(path) for name, path in paths.items()}
+    graph = {name: imported_modules(path, set(paths)) - typing_only[name] for name, path in paths.items()}
+    found = {circle for circle in _circles(graph) if len(circle) > 1}
+    assert found == CIRCLES
+
+
+def _for_types(path: Path) -> set[str]:
+    """What is imported under TYPE_CHECKING only."""
+    names: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            names |= {inner.module or "" for inner in ast.walk(node) if isinstance(inner, ast.ImportFrom)}
+    return names
+
+
+def _circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The strongly connected sets of modules."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        todo = [start]
+        while todo:
+            for other in graph[todo.pop()] - seen:
+                seen.add(other)
+                todo.append(other)
+        reach[start] = seen
+    return {frozenset({name} | {other for other in reach[name] if name in reach[other]}) for name in graph}

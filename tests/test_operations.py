@@ -21,6 +21,7 @@ from modscope.operations import (
     operation_from,
 )
 from modscope.task import ModularTask, Split
+from modscope.training.presets import recipe_from_toml
 from modscope.training.recipe import Recipe
 
 MODULI = st.sampled_from([3, 4, 5, 7, 8, 9, 12, 13])
@@ -150,7 +151,7 @@ def test_a_table_comes_from_npy_and_csv(tmp_path: Path) -> None:
     found = [operation_from(str(tmp_path / name)) for name in ("t.npy", "t.csv")]
     assert found[0] == found[1]
     assert found[0].only_p == 5
-    recipe = Recipe.from_toml(tmp_path / "recipe.toml")
+    recipe = recipe_from_toml(tmp_path / "recipe.toml")
     assert (recipe.modular_task.labels == table).all()
     assert Recipe.from_dict(recipe.to_dict()) == recipe
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from modscope.training.engines import Batch
+from modscope.training.engine import Batch
 from modscope.training.optimisers import Stepper
 from modscope.training.recipe import Optimiser
 from modscope.training.stopping import Settling

@@ -23,9 +23,9 @@ from modscope.checkpoints import open_checkpoint
 from modscope.cli import app
 from modscope.errors import CheckpointError, InputError, RunError, TrainingError, UnknownName
 from modscope.runs import Run, RunFolder
-from modscope.training.engines import Batch
+from modscope.training.engine import Batch
 from modscope.training.fast import FastEngine
-from modscope.training.presets import PRESETS, preset
+from modscope.training.presets import PRESETS, preset, recipe_from_toml
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
 from modscope.training.trainer import Trainer
@@ -257,13 +257,13 @@ def test_a_corrupt_checkpoint_is_named_and_the_one_before_is_offered(tmp_path):
 def test_presets_survive_toml(tmp_path, name):
     path = tmp_path / "recipe.toml"
     path.write_text(PRESETS[name].to_toml())
-    assert Recipe.from_toml(path) == PRESETS[name]
+    assert recipe_from_toml(path) == PRESETS[name]
 
 
 def test_a_recipe_starts_from_its_preset(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text('preset = "pizza"\n[network]\nattention_rate = 1.0\n')
-    assert Recipe.from_toml(path) == PRESETS["pizza"].changed({"network.attention_rate": 1.0})
+    assert recipe_from_toml(path) == PRESETS["pizza"].changed({"network.attention_rate": 1.0})
 
 
 @pytest.mark.parametrize(

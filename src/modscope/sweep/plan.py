@@ -17,7 +17,7 @@ from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, UnknownName
 from modscope.findings import CLAIMS
 from modscope.schema import built
-from modscope.training.presets import preset
+from modscope.training.presets import preset, recipe_from_toml
 from modscope.training.recipe import Recipe
 from modscope.training.seeds import parsed_seeds
 
@@ -221,7 +221,7 @@ def _case(shared: Mapping[str, Any], own: Mapping[str, Any], beside: Path) -> Ca
     if start.get("preset") and start.get("recipe"):
         raise InputError(f"{where}: preset and recipe: give one of the two; a recipe may name a preset")
     file = start.get("recipe")
-    recipe = Recipe.from_toml(beside / str(file)) if file else preset(str(start.get("preset") or "nanda"))
+    recipe = recipe_from_toml(beside / str(file)) if file else preset(str(start.get("preset") or "nanda"))
     settings: dict[str, Any] = {}
     axes: dict[str, Any] = {}
     for part in (shared, own):

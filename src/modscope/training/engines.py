@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import final
 
 import torch
@@ -13,6 +11,7 @@ from torch import Tensor
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.networks.kinds import obstacles_of
+from modscope.training.engine import Batch, Engine
 from modscope.training.plain import LOSSES, pair_logits
 from modscope.training.shapes import Config
 from modscope.training.tables import Pairs
@@ -20,36 +19,6 @@ from modscope.training.tables import Pairs
 __all__ = ["Batch", "Engine", "PlainEngine", "engine_for"]
 
 ENGINES = ("auto", "fast", "exact", "plain", "many")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Mean loss over the pairs of a step, and the share answered rightly, before the step is taken."""
-
-    loss: float
-    accuracy: float
-
-
-class Engine(ABC):
-    """Loss and gradient of a network on pairs; `gradients` writes `.grad` of every weight."""
-
-    name: str
-    config: Config
-
-    @abstractmethod
-    def gradients(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
-        """Set each weight's `.grad` to the gradient of the mean loss over the pairs."""
-
-    @abstractmethod
-    def scores(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:
-        """Mean loss and accuracy over the pairs, without gradients."""
-
-    def state(self) -> dict[str, Tensor]:
-        """What has to be kept, beside the weights, to go on bit-identically."""
-        return {}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027 - most engines keep nothing
-        """Take back what `state` gave."""
 
 
 @final

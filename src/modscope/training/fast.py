@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from modscope.model import PairMLPConfig, TransformerConfig
-from modscope.training.engines import Batch, Engine
+from modscope.training.engine import Batch, Engine
 from modscope.training.folding import Folding, Together
 from modscope.training.kernel import (
     BLOCK,

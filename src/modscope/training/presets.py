@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from modscope.checkpoints.reading import read_table
 from modscope.errors import UnknownName
-from modscope.training.recipe import Keep, NetworkShape, Optimiser, Recipe, Stop, TaskShape
+from modscope.operations import operation_from
+from modscope.training.recipe import (
+    Keep,
+    NetworkShape,
+    Optimiser,
+    Recipe,
+    Stop,
+    TaskShape,
+    flattened,
+    operation_settings,
+)
 
-__all__ = ["PRESETS", "preset"]
+__all__ = ["PRESETS", "preset", "recipe_from_toml"]
 
 
 PRESETS: Mapping[str, Recipe] = {
@@ -55,3 +68,13 @@ def preset(name: str) -> Recipe:
     if not isinstance(name, str) or name not in PRESETS:
         raise UnknownName.of("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def recipe_from_toml(path: str | os.PathLike[str]) -> Recipe:
+    """The recipe in a TOML file; `preset = "nanda"` at its head starts from that preset."""
+    values = read_table(Path(path))
+    start = preset(values["preset"]) if values.get("preset") else Recipe()
+    changes = flattened(values)
+    if isinstance(text := changes.get("task.operation"), str) and not changes.get("task.table"):
+        changes |= operation_settings(operation_from(text, Path(path).parent))
+    return start.changed(changes)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from modscope import memory
-from modscope.checkpoints.reading import read_table
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
-from modscope.operations import Operation, operation_from
+from modscope.operations import Operation
 from modscope.residues import modulus
 from modscope.schema import built
 from modscope.task import ModularTask, Split
@@ -30,6 +27,7 @@ __all__ = [
     "Schedule",
     "Stop",
     "TaskShape",
+    "flattened",
     "operation_settings",
 ]
 
@@ -178,18 +176,6 @@ class Recipe(Shown):
         """The recipe that `to_dict`, or a TOML file of the same tables, described; what is left out has defaults."""
         return built(cls, values)
 
-    @classmethod
-    def from_toml(cls, path: str | os.PathLike[str]) -> Recipe:
-        """The recipe in a TOML file; `preset = "nanda"` at its head starts from that preset."""
-        from modscope.training.presets import preset
-
-        values = read_table(Path(path))
-        start = preset(values["preset"]) if values.get("preset") else cls()
-        changes = _flattened(values)
-        if isinstance(text := changes.get("task.operation"), str) and not changes.get("task.table"):
-            changes |= operation_settings(operation_from(text, Path(path).parent))
-        return start.changed(changes)
-
     def to_toml(self) -> str:
         """The recipe as TOML; tables that its family of networks does not use are left out."""
         family = family_of(self.network, self.layers, self.mlp)
@@ -232,7 +218,7 @@ class Recipe(Shown):
         >>> Recipe().unlike(Recipe(seed=3))
         ['seed = 0, not 3']
         """
-        mine, others = _flattened(self.to_dict()), _flattened(other.to_dict())
+        mine, others = flattened(self.to_dict()), flattened(other.to_dict())
         return [
             f"{path} = {mine[path]!r}, not {others[path]!r}" for path in mine if mine[path] != others[path]
         ]
@@ -252,10 +238,10 @@ def operation_settings(operation: Operation) -> dict[str, Any]:
 
 
 def _paths(plain: Mapping[str, Any]) -> list[str]:
-    return [path for path, _ in _flattened(plain).items()]
+    return [path for path, _ in flattened(plain).items()]
 
 
-def _flattened(values: Mapping[str, Any]) -> dict[str, Any]:
+def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -23,7 +23,7 @@ from modscope.provenance import source_commit
 from modscope.runs import Run, RunFolder
 from modscope.runs.folder import EVENTS, LOSSES, RECIPE, RESUME
 from modscope.schema import built
-from modscope.training.engines import Batch
+from modscope.training.engine import Batch
 from modscope.training.interruption import interruption
 from modscope.training.recipe import Keep, Recipe
 from modscope.training.steering import Event, Steering, events_text, read_events

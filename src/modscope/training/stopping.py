@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from modscope.training.engines import Batch
+from modscope.training.engine import Batch
 from modscope.training.recipe import Recipe
 
 __all__ = ["STEPS", "Settling", "reason_to_stop"]

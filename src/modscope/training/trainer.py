@@ -12,7 +12,8 @@ from torch import Tensor
 
 from modscope.errors import InputError, TrainingError, UnknownName, cause, shown
 from modscope.model import Network
-from modscope.training.engines import Batch, engine_for
+from modscope.training.engine import Batch
+from modscope.training.engines import engine_for
 from modscope.training.optimisers import Stepper
 from modscope.training.recipe import Recipe
 from modscope.training.shapes import initial_weights, network_from

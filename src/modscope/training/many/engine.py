@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modscope.errors import InputError
 from modscope.model import TransformerConfig
-from modscope.training.engines import Batch, Config, Engine
+from modscope.training.engine import Batch, Config, Engine
 from modscope.training.many.pairs import ManyPairs, bag_rows, cell_rows
 from modscope.training.recipe import Optimiser
 from modscope.training.tables import Pairs, pair_tables

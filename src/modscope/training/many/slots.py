@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modscope.model import Transformer
-from modscope.training.engines import Batch
+from modscope.training.engine import Batch
 from modscope.training.many.engine import ManyEngine
 from modscope.training.many.pairs import Cells, ManyPairs, most_in_a_row
 from modscope.training.many.stepping import ManyStepper, SlotStepper

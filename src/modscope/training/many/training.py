@@ -13,7 +13,7 @@ import torch
 
 from modscope.errors import InputError, ModscopeError, TrainingError
 from modscope.runs import Run, RunFolder
-from modscope.training.engines import Batch
+from modscope.training.engine import Batch
 from modscope.training.interruption import interruption
 from modscope.training.many.engine import obstacle
 from modscope.training.many.slots import Slot, Slots
