@@ -71,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "shipped": {"task", "model", "losses", "checkpoints", "runs"},
     "accessor": {"orders", "signal", "viewer"},
+    "planted": {"task", "model", "networks"},
     "citing": {"checkpoints"},
     "reproduce": {"activations", "analysis", "losses"},
     "workbench": {

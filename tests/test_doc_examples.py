@@ -41,6 +41,7 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
+    """A new page of docs/ gets a line under `nav` in mkdocs.yml."""
     named = re.findall(r"[\w\-/]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
     assert sorted(named) == sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
 

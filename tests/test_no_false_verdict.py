@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import planted
 from tests.conftest import checkpoints_folder
 
+from modscope import planted
 from modscope.activations import record
 from modscope.analysis.causes.mechanism import mechanism
 from modscope.analysis.overview.summary import Summary, summarise

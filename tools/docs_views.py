@@ -13,7 +13,8 @@ from contextlib import redirect_stdout
 from typing import Any
 
 BLOCK = re.compile(r"^```python( show)?\n(.*?)^```$", re.M | re.S)
-LEFT_OUT = {"original-notebook.md", "training.md"}  # their blocks need a file of others, or train
+# Their blocks need files, arrays or runs of one's own, or train.
+LEFT_OUT = {"original-notebook.md", "training.md", "model-free.md", "numbers.md", "progress.md"}
 
 
 def value_of(source: str, names: dict[str, Any]) -> Any:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tests import planted
 
+from modscope import planted
 from modscope.activations import Activations, record
 from modscope.analysis.inputs.attention import (
     log_odds_additivity,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.analysis.answer.keys import RULES, evidence_of, key_frequencies
 from modscope.analysis.overview.summary import summarise

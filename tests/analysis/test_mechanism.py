@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.analysis.answer.clock_and_pizza import isolated_circle, turned_logits
 from modscope.analysis.answer.keys import key_frequencies

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests import planted as planted_networks
 
+from modscope import planted as planted_networks
 from modscope.activations import Activations, record
 from modscope.analysis.neurons.clusters import row_frequencies
 from modscope.analysis.neurons.waves import (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import planted
 
+from modscope import planted
 from modscope.activations import Activations, record
 from modscope.analysis.neurons.quadrature import (
     cluster_running_sum,

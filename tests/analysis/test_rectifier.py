@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from tests import planted
 
+from modscope import planted
 from modscope.activations import Activations, record
 from modscope.analysis.neurons.rectifier import (
     block_energy,

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.analysis.causes.ablation import ablate_all, ablations
 from modscope.analysis.causes.turning import turned_rows, turning_of

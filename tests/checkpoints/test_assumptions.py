@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests import planted
 from tests.checkpoints.written import saved
 
+from modscope import planted
 from modscope.checkpoints import open_checkpoint
 from modscope.checkpoints.assumptions import Tried, _to_be_taken
 from modscope.checkpoints.settings import Settings

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.checkpoints import open_checkpoint, save_safetensors
 from modscope.errors import InputError, UnknownName

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.losses import accuracies, losses
 from modscope.model import Transformer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.checkpoints import open_checkpoint
 from modscope.findings import Findings, findings
@@ -107,7 +107,7 @@ def test_a_large_modulus_fits_in_four_gigabytes() -> None:
     import subprocess
 
     code = (
-        "import torch; from tests import planted; from modscope.activations import record\n"
+        "import torch; from modscope import planted; from modscope.activations import record\n"
         "from modscope.findings import findings\n"
         "network, task = planted.rectified_sum(331, (3, 20, 50, 77, 101, 130, 149, 160))\n"
         "found = findings(record(network.to(torch.float32), task))\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from tests.planted import clock, pizza  # networks written by hand
 
 import modscope as ms
 from modscope.analysis.answer import (
@@ -28,6 +27,7 @@ from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights import energy_shares, gini, weight_table
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
+from modscope.planted import clock, pizza  # networks written by hand
 from modscope.progress import FAST, MEASURES, chosen_measures, simple_neurons
 from modscope.progress.moment import Frame, Moment
 from modscope.runs import Run

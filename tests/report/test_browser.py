@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.analysis.overview.summary import summarise
 from modscope.findings import findings

@@ -235,7 +235,7 @@ def test_the_same_look_gives_the_same_page() -> None:
 
 
 def test_every_section_says_what_it_computed() -> None:
-    from tests import planted
+    from modscope import planted
 
     acts = record(*planted.rectified_sum(23, (3, 8)))
     made, left_out = made_sections(Look(summarise(acts), acts, title="x"))
