@@ -312,7 +312,7 @@ net.measure("gains")
 # ReLU in the order (a, b), over each other. The cut bottoms are the harmonics and the terms on a + b and a - b.
 
 # %%
-few = spread[:2]
+few = spread[:1]
 after = show(rows_of_c("mlp_post", neuron=few), x="a", play="c", mode="both", title="mlp_post, order (c, a)")
 show(rows_of_c("mlp_out"), x="a", play="c", mode="both", title="mlp_out, order (c, a)") | after
 
