@@ -90,6 +90,7 @@ def test_a_folder_of_files_is_a_run(tmp_path: Path) -> None:
         assert same_logits(one.model, network)
         assert (one.epoch, one.stated["test_loss"]) == (epoch, epoch)
     run = Run.open(folder)
+    assert run.path == folder
     assert run.epochs == EPOCHS
     assert run.losses.test_loss.sel(epoch=list(EPOCHS)).values.tolist() == [9, 10, 200]
     weights = run.weights("W_E")

@@ -115,6 +115,12 @@ class Checkpoint(Shown):
             raise InputError(f"{self.source}: epoch {epoch} is not in it; it has {self.epoch}")
         return self._moments.network_at(epoch)
 
+    @property
+    def run_path(self) -> Path:
+        """What to open for all its epochs: the file, or the folder where each epoch has a file of its own."""
+        series = getattr(self._moments, "series", None)
+        return self.source if series is None else series.folder
+
     def histories(self) -> Histories:
         """The losses and accuracies that the file, or each file of the folder, states: name -> (epochs, values)."""
         return self._moments.histories() if self._moments is not None else {}

@@ -99,7 +99,7 @@ def _opened(
         run = Run.open(path)
         return RunPage(run, path.resolve().name, run.notes, _keys)
     checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, operation=operation)
-    return RunPage(Run.of(checkpoint), checkpoint.source.name, checkpoint.notes, _keys)
+    return RunPage(Run.of(checkpoint), checkpoint.run_path.name, checkpoint.notes, _keys)
 
 
 def _turning(page: RunPage) -> RunPage:

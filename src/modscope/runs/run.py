@@ -122,7 +122,7 @@ class Run(Shown):
     def of(cls, checkpoint: Checkpoint) -> Run:
         """The run of an opened checkpoint: the epochs of its file, or the one network that it is."""
         return cls(
-            checkpoint.source,
+            checkpoint.run_path,
             checkpoint.task,
             tuple(sorted(checkpoint.epochs)) or (checkpoint.epoch or 0,),
             _foreign_losses(checkpoint, sorted(checkpoint.epochs)),
