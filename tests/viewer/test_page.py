@@ -368,7 +368,7 @@ def test_the_python_call_makes_the_same_view(opened: Opener, waves: xr.DataArray
     screen.get_by_role("button", name="copy as Python").click()
     code = screen.get_by_label("copy this text").input_value()
     *setup, call = code.strip().split("\n")
-    names = {"resid_post": waves}
+    names = {"waves": waves}
     exec("\n".join(setup), names)
     view = eval(call, names)
     assert view.state["mode"] == "spectrum"
