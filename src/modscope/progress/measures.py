@@ -30,6 +30,7 @@ from modscope.analysis.weights.frequencies import (
 )
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores, accuracies, by_split, losses
+from modscope.model import Transformer
 from modscope.progress.moment import Moment
 from modscope.progress.simple_neurons import simple_neurons
 from modscope.signal import basis_frequencies, fourier_basis
@@ -100,8 +101,15 @@ def _with_neurons(moment: Moment, ks: tuple[int, ...], *, keep: bool) -> np.ndar
     means = line_means(acts, "mlp_post")
     profile = means["mean"].sel(line=moment.circle.direction).values - means.average.values
     rows = fourier_basis(p)[np.isin(basis_frequencies(p), ks)]
-    part = (rows.T @ (rows @ profile)).astype(x.dtype)[moment.circle.answer_places()]
-    changed = part + means.average.values.astype(x.dtype) if keep else x - part
+    part, places = rows.T @ (rows @ profile), moment.circle.answer_places()
+    if isinstance(acts.model, Transformer):
+        # From the neurons on everything is linear: what is taken out of them is taken out of the logits by W_L.
+        W_L = weight_table(acts.model, "neuron_logit").T
+        read = (part @ W_L)[places]
+        logits = moment.logits[..., :p]
+        return logits - x @ W_L.astype(x.dtype) + read + means.average.values @ W_L if keep else logits - read
+    changed = part.astype(x.dtype)[places]
+    changed = changed + means.average.values.astype(x.dtype) if keep else x - changed
     return np.concatenate([block["logits"] for _, block in acts.resume({"mlp_post": changed})])
 
 
