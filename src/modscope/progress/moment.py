@@ -23,6 +23,8 @@ from modscope.task import ModularTask
 
 __all__ = ["Frame", "Moment"]
 
+_KEPT = ("pattern", "mlp_pre", "mlp_post", "logits")
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -90,6 +92,8 @@ class Moment:
         for hook, x in hooks_in_turn(self.acts):
             energy[hook] = pair_energy(x, self.circle)
             even[hook] = float("nan") if self.circle.sign is None else even_fraction(x, self.circle)
+        # what no other measure looks at whole need not stay in memory
+        self.acts.forget(*(hook for hook in self.acts.kept if hook not in _KEPT))
         return energy, even
 
     @cached_property

@@ -59,4 +59,5 @@ def _fits(means: xr.Dataset, frequency: np.ndarray) -> np.ndarray:
     carried = spectrum(means["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True)
     turn = np.exp(2j * np.pi / p * (np.arange(p)[:, None] * frequency % p))
     of_a, of_b = ((turn * phasor).real for phasor in carried.transpose("line", "neuron").values)
-    return of_a[:, None] + of_b[None] + means.average.values
+    of_a, of_b = (x.astype(np.float32) for x in (of_a + means.average.values, of_b))
+    return of_a[:, None] + of_b[None]
