@@ -142,6 +142,13 @@ def test_an_expression_that_is_no_number_is_a_sentence(text: str) -> None:
         assert len(str(error)) < 600  # noqa: PT017 - an error is one of two good outcomes
 
 
+def test_a_long_word_is_shortened_in_every_error() -> None:
+    assert len(str(InputError(f"d_model = {'9' * 5000!r}: expected"))) < 300
+    with pytest.raises(ModscopeError) as caught:
+        ms.TransformerConfig(5, d_model="9" * 5000)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 400
+
+
 def test_formats_have_bounds_and_views_stand_beside_views() -> None:
     assert filled("{c:.2f}", {"c": 2}) == "2.00"
     with pytest.raises(InputError, match="expected one such as"):

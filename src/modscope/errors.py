@@ -19,6 +19,7 @@ import difflib
 import functools
 import inspect
 import os
+import re
 import reprlib
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,13 @@ __all__ = [
 
 _LONGEST = 200  # characters of a value in a sentence
 _MOST = 60  # names in one sentence
+
+
+_LONG_WORD = re.compile(r"\S{1000,}")
+
+
+def _ends(word: re.Match[str]) -> str:
+    return f"{word[0][:150]}...{word[0][-30:]}"
 
 
 class _Short(reprlib.Repr):
@@ -100,7 +108,15 @@ def listed(names: Iterable[object]) -> str:
 
 
 class ModscopeError(Exception):
-    """The root of all errors that modscope raises on purpose; its text is one clear sentence."""
+    """The root of all errors that modscope raises on purpose; its text is one clear sentence.
+
+    A word of a thousand characters, such as a value from a damaged file, is shortened in it.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(
+            *(_LONG_WORD.sub(_ends, said) if isinstance(said, str) else said for said in arguments)
+        )
 
 
 class InputError(ModscopeError, ValueError):

@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.training.small import assert_same_bits, environment_of_a_process
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TRAIN = ("--preset", "quick", "--p", "11", "--steps", "4000", "--seed", "1", "--quiet", "--threads", "1", "--set", "stop.settled=false")  # fmt: skip
+TRAIN = ("--preset", "quick", "--p", "11", "--steps", "1500", "--seed", "1", "--quiet", "--threads", "1", "--set", "stop.settled=false")  # fmt: skip
 SIZES = ("--set", "network.d_model=16", "--set", "network.n_heads=2", "--set", "network.d_mlp=32", "--set", "keep.resume=50", "--set", "keep.every=200")  # fmt: skip
 GROWTH = 1.25  # of the server's memory after the first tenth of the time
 
@@ -47,7 +47,7 @@ def main() -> int:
             f"{kills} kills over {runs} trainings ({options.engine}): the same bits, losses and measures",
             flush=True,
         )
-        asked, first, last = _requests(chance, end - time.monotonic())
+        asked, first, last = _requests(chance, max(30.0, end - time.monotonic()))
     print(
         f"{asked} requests: memory {first / 1e6:.0f} MB after a tenth of the time, {last / 1e6:.0f} MB at the end"
     )
