@@ -12,6 +12,7 @@ from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, Transfo
 from modscope.networks.deep_mlp import DeepMLP, DeepMLPConfig
 from modscope.networks.layered import LayeredTransformer
 from modscope.networks.layered_config import LayeredConfig
+from modscope.schema import built
 
 __all__ = ["FAMILIES", "network_from_dict", "network_of"]
 
@@ -26,10 +27,11 @@ FAMILIES: Mapping[str, tuple[type[Network], type[Any]]] = {
 def network_from_dict(values: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Network:
     """The network that `Network.to_dict` and its weights describe."""
     family = values.get("family", "transformer")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UnknownName.of("family of networks", family, FAMILIES)
     network, config = FAMILIES[family]
-    return network(config(**{name: value for name, value in values.items() if name != "family"}), weights)
+    described = {name: value for name, value in values.items() if name != "family"}
+    return network(built(config, described, "network."), weights)
 
 
 def network_of(config: Any) -> type[Network]:
