@@ -178,6 +178,9 @@ FILES: dict[str, Truth] = {
     "cases/network_v.pt": Truth("add", "adds mod 23 without an error", ""),
     "cases/network_v.pt@1": Truth("add", "adds mod 23", "-", "no better than guessing", (("epoch", 1),)),
     "cases/network_w": Truth("add", "adds mod 23 without an error", ""),
+    "cases/network_t.pt": Truth("add", "adds mod 29 with 23 errors", ""),
+    "cases/network_y.pth": Truth("add", "adds mod 23 without an error", ""),
+    "cases/network_z.pt": Truth("add", "adds mod 23 with one error", ""),
     "cases/network_x": Truth("add", "adds mod 23 without an error", ""),
 }
 
