@@ -124,14 +124,15 @@ def _improved(
 def _is_better(one: Found, best: Found) -> bool:
     """Whether a choice is to be believed rather than a more usual one.
 
-    A lower loss is no evidence for an activation: squares or smooth ramps in the place of the ReLU that a network was
+    A network without a table of positions may read a shorter sequence as well as its own. And a lower loss is no evidence for an activation: squares or smooth ramps in the place of the ReLU that a network was
     trained with can give it a lower loss, and even a few more right answers, than it was trained to.
     """
     other = one.settings.activation != best.settings.activation
+    shorter = len(one.vocabulary.sequence) != len(best.vocabulary.sequence)
     gain = one.accuracy - best.accuracy
-    if abs(gain) > (0.02 if other else 0.005):
+    if abs(gain) > (0.1 if shorter else 0.02 if other else 0.005):
         return gain > 0
-    return not other and one.loss < best.loss / 2
+    return not other and not shorter and one.loss < best.loss / 2
 
 
 def _combinations(

@@ -149,12 +149,21 @@ def possible_vocabularies(
     lengths = [positions] if exact and positions else [3, 4, 2, 5]
     if positions and not exact:
         lengths = [n for n in (positions, *lengths) if n <= positions]
-    for modulus, length in itertools.product(_moduli(p, tokens, answers), dict.fromkeys(lengths)):
+    for modulus, length in _sizes(_moduli(p, tokens, answers), list(dict.fromkeys(lengths)), tokens, exact):
         for first in dict.fromkeys((0, tokens - modulus)):
             if answers < tokens and first:
                 continue
             constants = [n for n in range(tokens) if not first <= n < first + modulus]
             yield from _arrangements(modulus, length, first, constants)
+
+
+def _sizes(moduli: list[int], lengths: list[int], tokens: int, exact: bool) -> Iterator[tuple[int, int]]:
+    """Every p with every length; without a table of positions the length that uses all constants comes first."""
+    for p in moduli:
+        whole = 2 + tokens - p
+        first = [whole] if not exact and whole in lengths else []
+        for length in dict.fromkeys((*first, *lengths)):
+            yield p, length
 
 
 def _moduli(p: int | None, tokens: int, answers: int) -> list[int]:
