@@ -26,7 +26,7 @@ __all__ = ["Found", "operators_among", "tried"]
 
 SAMPLE, LARGE_SAMPLE = 256, 2048
 ENOUGH = 0.5
-MOST_TRIALS = 6000
+MOST_TRIALS = 1500
 SYMBOLS = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 
 Build = Callable[[Settings, Vocabulary], Network]
