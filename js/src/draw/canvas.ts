@@ -44,19 +44,22 @@ function text(ctx: Context, item: TextItem) {
   ctx.restore();
 }
 
-const LONG = 150;
+const LONG = 60;
+/** So long a line is a band of pixels while it moves: a hair shows all of it. */
+const DENSE = 1200;
 
 /** Without a graphics card a long curve is twenty times slower at widths above one device pixel: in a hurry
  * hairlines beside each other make the width. */
 function curve(ctx: Context, item: { xs: ArrayLike<number>; stroke: string; width?: number; alpha?: number }, hurried: boolean): void {
   const pixel = 1 / ctx.getTransform().a;
+  if (hurried && item.xs.length > DENSE) return stroke(ctx, { stroke: item.stroke, width: pixel, alpha: item.alpha });
   const spare = ((item.width ?? 1) - pixel) / 2;
-  if (!hurried || item.xs.length < LONG || (item.alpha ?? 1) < 1 || spare <= 0 || spare > 0.6 * pixel) {
+  if (!hurried || item.xs.length < LONG || (item.alpha ?? 1) < 0.8 || spare <= 0 || spare > 0.6 * pixel) {
     return stroke(ctx, { stroke: item.stroke, width: item.width, alpha: item.alpha });
   }
   for (const [dx, dy] of [[spare, 0], [-spare, spare], [-spare, -spare], [spare, -spare]]) {
     ctx.translate(dx, dy);
-    stroke(ctx, { stroke: item.stroke, width: pixel });
+    stroke(ctx, { stroke: item.stroke, width: pixel, alpha: item.alpha });
   }
   ctx.translate(0, spare);
 }
