@@ -10,10 +10,11 @@ import torch
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import own_network, planted
+from tests import own_network
 from torch import Tensor, nn
 
 import modscope as ms
+from modscope import planted
 from modscope.activations import Activations
 from modscope.analysis import summarise
 from modscope.analysis.answer.keys import RULES, key_frequencies

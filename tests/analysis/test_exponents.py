@@ -78,8 +78,8 @@ def test_what_is_no_multiplication_mod_a_prime_is_refused() -> None:
     config = PairMLPConfig(8, d_hidden=3)
     with pytest.raises(InputError, match="do not lie on a circle"):
         as_addition(record(PairMLP.initialised(config), ModularTask(8, "multiply")))
-    with pytest.raises(InputError, match="expected multiply"):
-        as_addition(record(PairMLP.initialised(config), ModularTask(8)))
+    with pytest.raises(InputError, match="max"):
+        as_addition(record(PairMLP.initialised(config), ModularTask(8, "max")))
     few = PairMLP.initialised(PairMLPConfig(7, d_hidden=3, d_vocab_out=5))
     with pytest.raises(InputError, match="5 answers"):
         as_addition(record(few, ModularTask(7, "multiply")))

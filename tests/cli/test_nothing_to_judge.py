@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests import planted
 
+from modscope import planted
 from modscope.checkpoints import save_safetensors
 from modscope.cli import main
 from modscope.task import ModularTask

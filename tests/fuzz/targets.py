@@ -22,6 +22,7 @@ from tests.training.small import small
 from modscope.checkpoints import Checkpoint, open_checkpoint, save_safetensors
 from modscope.runs import Run
 from modscope.task import ModularTask, Split
+from modscope.training.presets import recipe_from_toml
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
 
@@ -146,7 +147,7 @@ def _metadata(bases: Bases, chance: random.Random, place: Path) -> None:
 def _recipe(bases: Bases, chance: random.Random, place: Path) -> None:
     changed = in_tree(bases.recipe, chance)
     (place / "r.toml").write_text(toml(changed if isinstance(changed, dict) else {}))
-    recipe = Recipe.from_toml(place / "r.toml")
+    recipe = recipe_from_toml(place / "r.toml")
     assert Recipe.from_dict(recipe.to_dict()) == recipe
 
 

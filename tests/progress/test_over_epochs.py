@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,12 +16,21 @@ from typer.testing import CliRunner
 
 import modscope as ms
 from modscope.cli import app
-from modscope.errors import InputError, RunError
+from modscope.errors import CheckpointError, InputError, RunError
 from modscope.progress import measures, over_epochs, run_keys
 from modscope.runs import Run
 from modscope.training.running import train
 
 SOME = ["loss", "margin", "sparsity", "restricted"]
+
+
+def list_anew(folder: Path) -> None:
+    """The manifest of a run whose checkpoints were changed on purpose, in step with them."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest["checkpoints"]:
+        file = folder / entry["file"]
+        entry |= {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 @pytest.fixture
@@ -59,10 +69,7 @@ def test_only_what_changed_is_measured_again(copy: Path, counted: list[int]) -> 
     counted.clear()
     second, third = run.epochs[1:3]
     ms.save_safetensors(run.files[second], run.model(third), run.task, {"epoch": second})
-    manifest = json.loads((copy / "manifest.json").read_text())
-    for entry in manifest["checkpoints"]:
-        entry["bytes"] = (copy / entry["file"]).stat().st_size
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    list_anew(copy)
     again = Run.open(copy).progress(measures=SOME)
     assert len(counted) == 1
     np.testing.assert_array_equal(again.loss[1], first.loss[2])
@@ -138,17 +145,22 @@ def test_a_checkpoint_of_another_network_is_a_gap(copy: Path, tmp_path: Path) ->
     train(small(task__p=7), tmp_path / "seven")
     run = Run.open(copy)
     for epoch, other in zip(run.epochs[1:3], ("small", "seven"), strict=True):
-        shutil.copy(Run.open(tmp_path / other).files[0], run.files[epoch])
+        network, task = Run.open(tmp_path / other).model(0), Run.open(tmp_path / other).task
+        ms.save_safetensors(run.files[epoch], network, task, {"epoch": epoch})
+    list_anew(copy)
     found = Run.open(copy).progress(measures=SOME)
     first, second = found.attrs["gaps"].values()
     assert "another network" in first
     assert "p = 7" in second
 
 
-def test_doubled_and_unordered_checkpoints_are_one_curve(copy: Path) -> None:
+def test_doubled_checkpoints_are_refused_and_unordered_ones_are_one_curve(copy: Path) -> None:
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["checkpoints"] = manifest["checkpoints"][::-1] + manifest["checkpoints"][:2]
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    listed = manifest["checkpoints"]
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"checkpoints": listed + listed[:2]}))
+    with pytest.raises(CheckpointError, match="each once"):
+        Run.open(copy)
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"checkpoints": listed[::-1]}))
     found = Run.open(copy).progress(measures=SOME)
     epochs = found.epoch.values.tolist()
     assert epochs == sorted(set(epochs))

@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from modscope.cli import app
-from modscope.cli.demo import _free_folder
 from modscope.cli.live import curve
+from modscope.cli.scope import free_folder
 from modscope.runs import Run
 
 
@@ -31,9 +31,9 @@ def test_demo_trains_a_network_that_adds_and_reports_on_it(tmp_path, monkeypatch
 
 
 def test_demo_never_writes_into_an_earlier_run(tmp_path):
-    assert _free_folder(tmp_path).name == "demo"
+    assert free_folder(tmp_path, "demo").name == "demo"
     (tmp_path / "demo").mkdir()
-    assert _free_folder(tmp_path).name == "demo-2"
+    assert free_folder(tmp_path, "demo").name == "demo-2"
 
 
 def test_the_curve_rises_where_its_values_do():

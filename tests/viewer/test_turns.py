@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import planted
 
+from modscope import planted
 from modscope.activations import record
 from modscope.analysis.causes.turning import turned_pictures
 from modscope.checkpoints import save_safetensors

@@ -34,6 +34,7 @@ def transformer_lens_config(model: Network) -> dict[str, Any]:
     Raises InputError for what TransformerLens has not: the MLP-only family, an attention rate other than 1,
     the quadratic activation.
 
+    >>> from modscope.model import Transformer, TransformerConfig
     >>> model = Transformer.initialised(TransformerConfig(5, d_model=8, n_heads=2, d_mlp=16))
     >>> config = transformer_lens_config(model)
     >>> config["d_vocab"], config["d_vocab_out"], config["n_ctx"], config["attention_dir"]

@@ -125,9 +125,10 @@ def stacked_heads(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def roles_in(tensors: Mapping[str, Tensor]) -> Roles:
     """The role of every tensor of a transformer.
 
-    >>> names = ["wte.weight", "h.0.attn.c_attn.weight", "h.0.attn.c_proj.weight", "h.0.ln_1.weight", "h.0.mlp.c_fc.weight"]
-    >>> [(layer, role) for layer, role in roles_in({name: torch.ones(2, 2) for name in names}).found]
-    [(None, 'W_E'), (0, 'W_QKV'), (0, 'W_O'), (0, 'ln1.w'), (0, 'W_in')]
+    >>> names = ["wte.weight", "h.0.attn.c_attn.weight", "h.0.attn.c_proj.weight", "h.0.mlp.c_fc.weight"]
+    >>> tensors = {name: torch.ones(2, 2) for name in names} | {"h.0.ln_1.weight": torch.ones(2)}
+    >>> [(layer, role) for layer, role in roles_in(tensors).found]
+    [(None, 'W_E'), (0, 'W_QKV'), (0, 'W_O'), (0, 'W_in'), (0, 'ln1.w')]
     """
     roles = Roles()
     gated = {_place(name)[0] for name in tensors if re.search(r"(^|[._])w3\b", name)}

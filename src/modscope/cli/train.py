@@ -14,7 +14,6 @@ from modscope.cli.opening import command
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
-    from modscope.training.presets import recipe_from_toml
     from modscope.training.recipe import Recipe
     from modscope.training.running import Status
 
@@ -132,6 +131,7 @@ def changes_of(flags: dict[str, Any], operation: str | None, settled: bool | Non
 def recipe_of(preset: str | None, file: Path | None, changes: dict[str, Any], sets: list[str]) -> Recipe:
     """The recipe that the options of a training name."""
     from modscope.training.presets import preset as preset_of
+    from modscope.training.presets import recipe_from_toml
 
     if preset and file:
         raise InputError("--preset and --recipe: give one of the two; a recipe may name a preset")

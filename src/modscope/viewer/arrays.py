@@ -96,6 +96,9 @@ class ArrayCatalogue(Catalogue):
     def offers(self) -> tuple[Offer, ...]:
         return tuple(Offer(ACTIVATIONS, name, (), self._orders(name)) for name in self.arrays)
 
+    def _usual(self) -> tuple[str, ...]:
+        return ("resid_post", "mlp_post")
+
     def is_joint(self, hook: str) -> bool:
         return self.arrays[hook].dims[:2] == ("a", "b")
 

@@ -141,15 +141,19 @@ class Catalogue:
             raise UnknownName.of("group", group, (ACTIVATIONS, WEIGHTS))
         among = {offer.name: offer for offer in self.offers if offer.group == group}
         if name is None:
-            usual = [
-                n for n in ("resid_post", "mlp_post") if group == ACTIVATIONS and has_hook(self.network, n)
-            ]
-            name = next(n for n in (*map(self.network.hook_name, usual), *among) if n in among)
+            usual = self._usual() if group == ACTIVATIONS else ()
+            name = next(n for n in (*usual, *among) if n in among)
         if name not in among:
             raise UnknownName.of("hook" if group == ACTIVATIONS else "weight", name, among)
         offer = among[name]
         return Pick(
             group, name, _one_of("position", position, offer.positions), _one_of("order", order, offer.orders)
+        )
+
+    def _usual(self) -> tuple[str, ...]:
+        """The activations that are looked at first, by their full names."""
+        return tuple(
+            self.network.hook_name(n) for n in ("resid_post", "mlp_post") if has_hook(self.network, n)
         )
 
     @cached_property

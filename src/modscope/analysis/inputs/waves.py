@@ -208,7 +208,7 @@ def head_frequencies(acts: Activations, key_frequencies: Sequence[int] | None = 
     """
     # heads of the first layer: those of later ones read what depends on both tokens
     first = {name: f"blocks.0.attn.hook_{name}" for name in ("q", "k", "v")}
-    hooks = [full if full in acts else name for name, full in first.items() if name in acts]
+    hooks = [name if name in acts.hooks else full for name, full in first.items() if name in acts]
     if not hooks and acts.network is None:
         raise MissingHook("not applicable: the record has no q, k or v")
     if not hooks:
