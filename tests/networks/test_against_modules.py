@@ -99,6 +99,26 @@ def test_in_float32_to_its_rounding(tmp_path: Path) -> None:
         agree_everywhere(checkpoint.model, module(tokens_of_pairs()), checkpoint.task, 2e-5)
 
 
+def test_b_has_rows_of_its_own(tmp_path: Path) -> None:
+    module = Reference(tokens=14, norm="layer").double()
+    checkpoint = open_checkpoint(
+        saved(module.state_dict(), tmp_path / "net.pt"), config=module.stated(P, SEQUENCE, {**TOKENS, "b": 9})
+    )
+    tokens = tokens_of_pairs()
+    tokens[:, 2] += 9
+    with torch.no_grad():
+        agree_everywhere(checkpoint.model, module(tokens), checkpoint.task, 1e-9)
+
+
+def test_a_token_whose_vector_is_zero(tmp_path: Path) -> None:
+    module = Reference(norm="rms").double()
+    path = saved(module.state_dict(), tmp_path / "net.pt")
+    checkpoint = open_checkpoint(path, config=module.stated(P, SEQUENCE, {**TOKENS, "=": "zero"}))
+    with torch.no_grad():
+        module.token_embedding.weight[TOKENS["="]] = 0.0
+        agree_everywhere(checkpoint.model, module(tokens_of_pairs()), checkpoint.task, 1e-9)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_switches_together(data: st.DataObject, tmp_path: Path) -> None:
