@@ -84,6 +84,7 @@ def results(out: Path) -> int:
     return len(os.listdir(out / "results")) if (out / "results").is_dir() else 0
 
 
+@pytest.mark.slow
 def test_killed_workers_client_and_scheduler_change_nothing(cluster: Cluster, tmp_path: Path) -> None:
     plan = tiny(seeds=f"0:{UNITS // 2}", stop__steps=400, keep__resume=50)
     (cluster.place / "sweep.json").write_text(json.dumps(plan.to_dict()))
