@@ -128,6 +128,8 @@ def test_knobs_are_events_and_nonsense_is_said(opened: Any, training: Training) 
     assert [e["kind"] for e in Run.open(training.folder).events] == ["weight_decay", "remove_frequency"]
     opened.get_by_label("learning rate", exact=True).fill("")
     opened.get_by_role("button", name="Set").first.click()
+    step = shown_step(opened)
+    until(lambda: shown_step(opened) > step)
     assert "give a number" in opened.get_by_role("alert").inner_text()
 
 

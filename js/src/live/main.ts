@@ -25,7 +25,9 @@ const frequencies = new Frequencies();
 // The bar, the knobs, the time
 
 const said = h("p", { class: "soft", role: "status", "aria-live": "polite" });
-const trouble = h("p", { role: "alert" });
+// What went wrong at a knob stays until a knob is used again; what went wrong with a picture until there is a picture.
+const refused = h("p", { role: "alert" });
+const unseen = h("p", { role: "alert" });
 const freeze = h("button", { type: "button", "aria-pressed": "false", title: "hold the picture; training goes on" }, "Freeze");
 const pause = h("button", { type: "button", "aria-pressed": "false", title: "let training wait" }, "Pause training");
 const rate = h("input", { type: "number", min: "0", max: "10", step: "any", "aria-label": "learning rate" });
@@ -60,7 +62,8 @@ if (description.offers.some((offer) => offer.hook === "mlp_post")) hook.value = 
 
 root.append(
   h("header", {}, h("h1", {}, description.title), said, h("span", {}, freeze, " ", pause)),
-  trouble,
+  refused,
+  unseen,
   h(
     "div",
     { class: "knobs", role: "group", "aria-label": "knobs" },
@@ -129,7 +132,7 @@ const pictures = new Pictures(
     picture = made;
     drawPicture();
   },
-  (words) => (trouble.textContent = words),
+  (words) => (unseen.textContent = words),
 );
 
 function showFeatures(): void {
@@ -153,11 +156,20 @@ for (const input of [order, shape, row]) {
 
 // Knobs
 
-const tell = async (path: string, body: object) => (trouble.textContent = await post(path, body));
+let wishes = 0;
+async function tell(path: string, body: object): Promise<void> {
+  const mine = ++wishes;
+  refused.textContent = "";
+  const words = await post(path, body);
+  if (mine === wishes) refused.textContent = words;
+}
 const knob = (kind: string, input: HTMLElement) => {
   const value = (input as HTMLInputElement).valueAsNumber;
   if (Number.isFinite(value)) void tell("/knob", { kind, value });
-  else trouble.textContent = "give a number first";
+  else {
+    wishes++;
+    refused.textContent = "give a number first";
+  }
 };
 setRate.addEventListener("click", () => knob("learning_rate", rate));
 setDecay.addEventListener("click", () => knob("weight_decay", decay));
