@@ -1,13 +1,15 @@
-// Bundles src/main.ts, src/live/main.ts and src/still.ts into the Python package: node build.mjs [--check]
+// Bundles the entry points below into the Python package: node build.mjs [--check]
 import { build, transform } from "esbuild";
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-// bundle -> its entry point and the most bytes it may have
+// bundle -> its entry point, the most bytes it may have, and what it is, where it is no module
 const BUNDLES = {
   "viewer.js": ["src/main.ts", 180_000],
   "live.js": ["src/live/main.ts", 40_000],
   "still.js": ["src/still.ts", 100_000],
+  "broker.js": ["src/outputs/broker.ts", 2_500, "iife"],
+  "frame.js": ["src/outputs/frame.ts", 2_500],
 };
 const style = {
   name: "style as a text",
@@ -17,13 +19,13 @@ const style = {
       return { contents: code, loader: "text" };
     }),
 };
-for (const [name, [entry, limit]] of Object.entries(BUNDLES)) {
+for (const [name, [entry, limit, format = "esm"]] of Object.entries(BUNDLES)) {
   const target = fileURLToPath(new URL(`../src/modscope/viewer/static/${name}`, import.meta.url));
   const result = await build({
     entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
     bundle: true,
     minify: true,
-    format: "esm",
+    format,
     target: "es2022",
     charset: "ascii",
     legalComments: "none",

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from modscope.viewer.inputs import Tensor
-from modscope.viewer.pack import LOSSLESS_LIMIT, WHOLE_LIMIT, Block, meta_of, packed, with_mask
+from modscope.viewer.pack import Block, meta_of, with_mask
+from modscope.viewer.parcels import Parcels
 
-__all__ = ["Page"]
+__all__ = ["Page", "say_if_large"]
 
 # Text of a page beyond which a warning says how large it is.
 LARGE = 8_000_000
 # Heights of the parts of a card in the page, in pixels.
 _CARD, _AXIS, _BARS, _BASE_PLOT, _TALL_PLOT = 160, 32, 34, 330, 560
 _TALL_MODES = {"both", "heatmap", "spectrum2d", "multiples", "ridge"}
+# A tensor as the page carries it, its block, and the index (of how many) of each axis that was cut.
+Packed = tuple[Tensor, Block, dict[str, list[int]]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,11 +51,14 @@ class Page:
         rows = [self.views[i : i + self.across] for i in range(0, len(self.views), self.across)]
         return sum(max(_height(view, len(row)) for view in row) + 12 for row in rows)
 
-    def blocks(self, *, precision: str | None = None) -> list[Block]:
-        """The packed tensors, each once."""
-        return [block for _, block, _ in self._packed(precision or self.precision)]
+    def blocks(self, *, precision: str | None = None, parcels: Parcels | None = None) -> list[Block]:
+        """The packed tensors, each once; where `parcels` already has an array, in that form."""
+        packs = self._packed(precision or self.precision, parcels)
+        return list({block.id: block for _, block, _ in packs}.values())
 
-    def page_spec(self, *, precision: str | None = None, whole: bool = False) -> dict[str, Any]:
+    def page_spec(
+        self, *, precision: str | None = None, whole: bool = False, parcels: Parcels | None = None
+    ) -> dict[str, Any]:
         """The description that the page reads: version, tensors (without their numbers), views.
 
         With `whole` it is that of the float32 values as they are, in the order of `whole_values`.
@@ -61,7 +67,7 @@ class Page:
             metas = [meta_of(tensor) for tensor in self.tensors]
             views = [dict(view) for view in self.views]
         else:
-            parts = self._packed(precision or self.precision)
+            parts = self._packed(precision or self.precision, parcels)
             metas = [
                 meta_of(tensor, enc=block.enc, error=block.error, src=block.id)
                 | ({"kept": kept} if kept else {})
@@ -79,25 +85,27 @@ class Page:
         }
 
     @cached_property
-    def _packs(self) -> dict[str, list[tuple[Tensor, Block, dict[str, list[int]]]]]:
+    def _packs(self) -> dict[tuple[str, int], tuple[Parcels, list[Packed]]]:
         return {}
 
-    def _packed(self, precision: str) -> list[tuple[Tensor, Block, dict[str, list[int]]]]:
-        if precision not in self._packs:
-            parts = []
-            every = sum(tensor.values.size for tensor in self.tensors)
-            for t, tensor in enumerate(self.tensors):
-                axes = self._axes_of(t)
-                # The budget is the page's: each tensor has the share that it is of all numbers.
-                share = tensor.values.size / every
-                small, kept = _narrowed(tensor, axes, precision, share * WHOLE_LIMIT)
-                # The wave last: 16 bits have a scale for each row of the last axis.
-                small = small.transposed(sorted(small.dims, key=axes["x"].__eq__))
-                limit = max(1, round(share * LOSSLESS_LIMIT))
-                parts.append((small, packed(small, precision=precision, limit=limit), kept))
-            self._packs[precision] = parts
-            _say_if_large(sum(len(block.data) for _, block, _ in parts) * 5 / 4)
-        return self._packs[precision]
+    def _packed(self, precision: str, parcels: Parcels | None) -> list[Packed]:
+        key = (precision, id(parcels))
+        if key not in self._packs:
+            store = Parcels() if parcels is None else parcels
+            # The budget is the page's: each tensor has the share that it is of all numbers.
+            every = store.numbers or sum(tensor.values.size for tensor in self.tensors)
+            made = [
+                store.parcel(
+                    tensor, self._axes_of(t), precision=precision, share=min(1.0, tensor.values.size / every)
+                )
+                for t, tensor in enumerate(self.tensors)
+            ]
+            self._packs[key] = store, [(small, parcel.block, parcel.kept) for small, parcel in made]
+            if parcels is None:
+                say_if_large(
+                    sum(len(parcel.block.data) for _, parcel in made) * 5 / 4, "the page of this view"
+                )
+        return self._packs[key][1]
 
     def whole_values(self) -> Iterator[np.ndarray]:
         """The float32 values of each tensor as they are, masked ones with the bits that say so."""
@@ -117,47 +125,16 @@ def _height(view: Mapping[str, Any], beside: int) -> int:
     return _CARD + plot + bars + (_AXIS * len(view["dims"]) if view["full"] else 0)
 
 
-def _say_if_large(text: float) -> None:
-    if text > LARGE:
+def say_if_large(text: float, what: str, limit: float = LARGE) -> None:
+    """Warns where what is written takes more than a page should."""
+    if text > limit:
         warnings.warn(
-            f"the page of this view takes {text / 1e6:.1f} MB: select or narrow an axis, or save it with folder=True",
+            f"{what} takes {text / 1e6:.1f} MB: select or narrow an axis, or save it with folder=True",
             stacklevel=8,
         )
 
 
-def _narrowed(
-    tensor: Tensor, axes: Mapping[str, Any], precision: str, limit: float
-) -> tuple[Tensor, dict[str, list[int]]]:
-    """The part of a tensor that a page can carry: axes that are not drawn are cut to their index."""
-    kept: dict[str, list[int]] = {}
-    if precision == "float32":
-        return tensor, kept
-    drawn = [axes.get(role) for role in ("x", "play", "y", "grid")]
-    spare = sorted(
-        (dim for dim in tensor.dims if dim not in drawn[:2]), key=lambda d: (d in drawn, -tensor.sizes[d])
-    )
-    values, dims = tensor.values, list(tensor.dims)
-    while 2 * values.size * 4 / 3 > limit and spare:
-        dim = spare.pop(0)
-        at = int(axes["index"].get(dim, 0))
-        kept[dim] = [at, tensor.sizes[dim]]
-        values = values.take(at, axis=dims.index(dim))
-        dims.remove(dim)
-    if not kept:
-        return tensor, kept
-    what = ", ".join(f"{dim}={at} of {size}" for dim, (at, size) in kept.items())
-    warnings.warn(
-        f"{tensor.name} {tensor.values.shape} is too large for a page: only {what} is in it; narrow it first, "
-        'save with folder=True or ask for precision="float32"',
-        stacklevel=6,
-    )
-    small = replace(tensor, values=values, dims=tuple(dims))
-    return small, kept
-
-
-def _narrowed_view(
-    view: Mapping[str, Any], parts: Sequence[tuple[Tensor, Block, dict[str, list[int]]]]
-) -> dict:
+def _narrowed_view(view: Mapping[str, Any], parts: Sequence[Packed]) -> dict:
     gone = {dim for line in view["lines"] for dim in parts[line["t"]][2]}
     if not gone:
         return dict(view)

@@ -13,6 +13,7 @@ import numpy as np
 from modscope.errors import InputError, UnknownName, shown
 from modscope.viewer import html, picture
 from modscope.viewer.inputs import Tensor
+from modscope.viewer.outputs import outputs_here
 from modscope.viewer.page import Page
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class View(Page):
 
     def _repr_html_(self) -> str:
         return html.frame(self)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        # In the outputs of a notebook an array that several of them show is stored once; the HTML alone is always whole.
+        return {"text/html": html.frame(self, outputs_here()), "text/plain": repr(self)}
 
     # What is in it
 
