@@ -28,9 +28,9 @@ class Parcel:
 def digest(tensor: Tensor) -> str:
     """A hash of the values, their mask, their shape and the names of their axes."""
     told = hashlib.sha1(repr((tensor.dims, tensor.values.shape)).encode(), usedforsecurity=False)
-    told.update(np.ascontiguousarray(tensor.values))
+    told.update(np.ascontiguousarray(tensor.values).data)
     if tensor.mask is not None:
-        told.update(np.ascontiguousarray(tensor.mask))
+        told.update(np.ascontiguousarray(tensor.mask).data)
     return told.hexdigest()
 
 
