@@ -18,11 +18,11 @@ from modscope.analysis.answer.restriction import (
     restricted_loss,
     restriction,
 )
-from modscope.analysis.circle import circle_of, primitive_root
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.energy import energy_by_hook, frequency_plane, pair_energy
 from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights.frequencies import energy_shares, gini, inverse_participation_ratio, relations
+from modscope.circle import circle_of, primitive_root
 from modscope.errors import InputError, UnknownName
 from modscope.losses import losses
 from modscope.model import Transformer, TransformerConfig

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import xarray as xr
 from torch import Tensor
 
 from modscope import display
+from modscope.circle import Circle, circle_of
 from modscope.errors import MissingWeight, UnknownName
 from modscope.model import Network, Positions
 from modscope.task import ModularTask
@@ -50,6 +52,15 @@ class Activations(Mapping[str, xr.DataArray], ABC):
         return ArrayRecord.of(arrays, task)
 
     # What there is
+
+    @cached_property
+    def circle(self) -> Circle:
+        """The circle on which the residues of the task lie.
+
+        >>> Activations.from_arrays({"mlp_post": np.zeros((5, 5, 8))}, ModularTask(5, "multiply")).circle.residues
+        (1, 2, 4, 3)
+        """
+        return circle_of(self.task)
 
     @property
     @abstractmethod

@@ -17,10 +17,10 @@ from __future__ import annotations
 from modscope.analysis import answer, causes, controls, inputs, neurons, overview, plane, stream, weights
 from modscope.analysis.answer import KeyFrequencies, key_frequencies
 from modscope.analysis.causes import ablate, ablate_all, ablate_with, mechanism
-from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.overview import MEASURES, measure_table, summarise
 from modscope.analysis.tables import Table, table_of
 from modscope.analysis.weights import relations
+from modscope.circle import Circle, circle_of
 
 __all__ = [
     "MEASURES",

@@ -12,10 +12,10 @@ from modscope.activations import Activations
 from modscope.analysis.answer.keys import Evidence as KeyEvidence
 from modscope.analysis.answer.keys import evidence_of, key_frequencies
 from modscope.analysis.causes.mechanism import Mechanism, mechanism
-from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals
 from modscope.analysis.stream.model import StreamModel, stream_model
+from modscope.circle import Circle
 from modscope.findings.finding import Verdict
 from modscope.grounds import Grounds, grounds_of
 from modscope.losses import Scores, accuracies, losses
@@ -116,7 +116,7 @@ class Bench:
     @cached_property
     def circle(self) -> Circle:
         """The circle on which the residues of the task lie."""
-        return circle_of(self.task)
+        return self.acts.circle
 
     @cached_property
     def keys_evidence(self) -> KeyEvidence:

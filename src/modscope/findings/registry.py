@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modscope.activations import Activations, record
-from modscope.analysis.circle import circle_of
 from modscope.analysis.plane.exponents import as_addition, renamed_to_places
 from modscope.errors import InputError, UnknownName
 from modscope.findings.claim import Claim
@@ -128,7 +127,7 @@ def _network_of(source: Any) -> Network:
 
 def _record_of(source: Any) -> Activations:
     if isinstance(source, Activations) and source.network is None:
-        circle = circle_of(source.task)
+        circle = source.circle
         return source if circle.sign is None or circle.whole else as_addition(source)
     network, task = getattr(source, "model", None), getattr(source, "task", None)
     if callable(network) and not isinstance(network, Network):

@@ -13,11 +13,11 @@ from modscope.activations import Activations
 from modscope.analysis.answer.clock_and_pizza import first_triples
 from modscope.analysis.answer.keys import Evidence, evidence_of
 from modscope.analysis.causes.mechanism import Mechanism, mechanism
-from modscope.analysis.circle import Circle
 from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, pair_energy
 from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.plane.terms import energy_of_lines, line_means
+from modscope.circle import Circle
 from modscope.errors import InputError
 from modscope.task import ModularTask
 

@@ -11,9 +11,9 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.answer.logits import LogitFit, logit_fit
-from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, recorded_table
+from modscope.circle import Circle
 from modscope.display import Shown, bars_svg, facts_html
 from modscope.errors import InputError, UnknownName
 
@@ -71,7 +71,7 @@ class Evidence(Shown):
     @cached_property
     def circle(self) -> Circle:
         """The circle of the task."""
-        return circle_of(self.acts.task)
+        return self.acts.circle
 
     @cached_property
     def embedding(self) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from modscope.analysis.circle import Circle, circle_of
+from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.losses import Scores, cross_entropy

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.analysis.answer.logits import logit_fit, pair_scores, sum_profile
-from modscope.analysis.circle import Circle, circle_of
+from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores, cross_entropy

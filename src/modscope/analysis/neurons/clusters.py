@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import Circle
+from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.orders import in_order

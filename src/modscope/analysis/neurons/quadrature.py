@@ -17,7 +17,6 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import circle_of
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies, phasors_of
 from modscope.analysis.plane.terms import line_means
@@ -159,7 +158,7 @@ def cluster_running_sum(acts: Activations, k: int, *, output: int | None = None)
     Raises InputError where no neuron has that frequency.
     """
     (k,) = checked_frequencies([k], acts.task.p)
-    members = clusters(neuron_fve(acts.at("mlp_post"), circle_of(acts.task))).members(k)
+    members = clusters(neuron_fve(acts.at("mlp_post"), acts.circle)).members(k)
     if not len(members):
         raise InputError(f"no neuron has frequency {k}: nothing to sum")
     means = line_means(acts, "mlp_pre")["mean"].sel(line=["a", "b"]).mean("line").values

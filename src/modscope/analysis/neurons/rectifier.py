@@ -15,7 +15,6 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import circle_of
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, term_energy
@@ -76,7 +75,7 @@ def neuron_harmonics(acts: Activations, key_frequencies: Sequence[int], *, harmo
     need_neurons(acts.model, "the closed form")
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
-    found = clusters(neuron_fve(acts.at("mlp_post"), circle_of(acts.task)))
+    found = clusters(neuron_fve(acts.at("mlp_post"), acts.circle))
     n = np.arange(harmonics + 1)
     energy = np.zeros((3, len(ks), len(n)))
     for block in acts.blocks("mlp_pre", "mlp_post"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from modscope.analysis.answer.keys import KeyFrequencies
 from modscope.analysis.answer.logits import LogitFit
 from modscope.analysis.answer.restriction import Restriction
-from modscope.analysis.circle import Circle
+from modscope.circle import Circle
 from modscope.grounds import Grounds
 from modscope.losses import Scores
 

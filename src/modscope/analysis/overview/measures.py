@@ -10,7 +10,6 @@ import numpy as np
 from modscope.activations import Activations
 from modscope.activations.axes import without_layer
 from modscope.analysis.answer.keys import given_or_found
-from modscope.analysis.circle import circle_of
 from modscope.analysis.controls import permuted_tokens, untrained
 from modscope.analysis.inputs.attention import (
     log_odds_additivity,
@@ -63,7 +62,7 @@ def measure_table(acts: Activations, name: str, key_frequencies: Sequence[int] |
     if name not in MEASURES:
         raise UnknownName.of("measure", name, MEASURES)
     keys, title = given_or_found(acts, key_frequencies), "{}"
-    circle = circle_of(acts.task)
+    circle = acts.circle
     if circle.sign is not None and not circle.whole:
         acts, title = (
             as_addition(acts),

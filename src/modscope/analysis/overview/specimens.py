@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.neurons.clusters import Clusters
+from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.orders import in_order
@@ -72,7 +72,7 @@ def wave_pictures(acts: Activations, hook: str = "resid_post", *, count: int = 1
     c and a are places on the circle of the task; the coordinate `feature` is the number of each. Raises
     InputError where the answer does not turn on a circle.
     """
-    circle = circle_of(acts.task)
+    circle = acts.circle
     x = _on_places(circle.pairs(acts.at(hook)), circle)
     x = x.rename({x.dims[-1]: "feature"}) if x.ndim == 3 else x.stack(feature=x.dims[2:])
     within = x.var(("a", "b")) - mean_over(x, circle.direction, name="c").var("c")
@@ -111,7 +111,7 @@ def neuron_specimen(acts: Activations, found: Clusters, *, frequency: int | None
     Without any cluster, the neuron of median variance among those that vary.
     """
     neuron = _median_neuron(acts, found, frequency)
-    circle = circle_of(acts.task)
+    circle = acts.circle
     pictures = [
         _on_places(circle.pairs(acts.at(hook).isel(neuron=neuron)), circle)
         for hook in ("mlp_pre", "mlp_post")
@@ -141,7 +141,7 @@ def neuron_pictures(acts: Activations, found: Clusters, *, count: int = 8) -> di
     Of the `count` largest clusters, in the order of their frequencies. The coordinate `neuron` is the number of each. Without any cluster, the one neuron that `neuron_specimen` takes.
     Raises InputError where the answer does not turn on a circle.
     """
-    circle = circle_of(acts.task)
+    circle = acts.circle
     turned = "add" if circle.turn > 0 else "subtract"
     sizes = found.counts()
     largest = sorted(sorted(sizes, key=lambda k: -sizes[k])[:count])

@@ -22,7 +22,6 @@ from modscope.analysis.answer.keys import (
 )
 from modscope.analysis.answer.logits import LogitFit
 from modscope.analysis.answer.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
-from modscope.analysis.circle import Circle
 from modscope.analysis.neurons.clusters import Clusters
 from modscope.analysis.overview.cautions import cautions
 from modscope.analysis.overview.examples import examples, worst_examples
@@ -37,6 +36,7 @@ from modscope.analysis.weights.frequencies import (
     recorded_table,
     relations,
 )
+from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError, MissingWeight
 from modscope.grounds import Grounds, grounds_of

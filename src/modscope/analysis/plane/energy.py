@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import Circle, circle_of
+from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.signal import basis_frequencies, energy_by_term, to_fourier
@@ -104,7 +104,7 @@ def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
 
 def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
     """`pair_energy` of every hook that depends on both tokens, in the order of the forward pass."""
-    circle = circle_of(acts.task)
+    circle = acts.circle
     return {hook: pair_energy(x, circle) for hook, x in hooks_in_turn(acts)}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modscope.activations import Activations, RecordWithoutNetwork, record
-from modscope.analysis.circle import Circle, circle_of
+from modscope.circle import Circle, circle_of
 from modscope.errors import InputError
 from modscope.model import Network
 from modscope.networks.tokens import renamed
@@ -34,9 +34,9 @@ def as_addition(acts: Activations) -> Activations:
     >>> as_addition(record(network, ModularTask(7, "x/y"))).task.operation
     'subtract'
     """
-    task = acts.task
-    _ = circle_of(task).turn
-    if circle_of(task).whole:
+    task, circle = acts.task, acts.circle
+    _ = circle.turn
+    if circle.whole:
         return acts
     if acts.replaced:
         raise InputError(
@@ -44,7 +44,7 @@ def as_addition(acts: Activations) -> Activations:
             "for the residues, not for their exponents"
         )
     if isinstance(acts, RecordWithoutNetwork):
-        return acts.renamed(circle_of(task).residues, _places(task, circle_of(task)), circle_of(task).answers)
+        return acts.renamed(circle.residues, _places(task, circle), circle.answers)
     network, places = renamed_to_places(acts.model, task)
     return record(network, places, positions=acts.positions)
 

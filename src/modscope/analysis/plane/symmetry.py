@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.circle import Circle, circle_of
 from modscope.analysis.plane.energy import ROUNDING, feature_blocks
 from modscope.analysis.plane.terms import CONSTANT, LINES, line_means
+from modscope.circle import Circle
 from modscope.errors import InputError
 from modscope.signal import mean_over, spectrum
 
@@ -80,7 +80,7 @@ def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.
     `swap_shares` and `covariance_defect` ask about the exchange. Raises InputError where the answer turns on no
     circle.
     """
-    circle = circle_of(acts.task)
+    circle = acts.circle
     _ = circle.turn
     hooks = _hooks(acts, hooks)
     even = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import log
 
 from modscope.analysis.answer.logits import offset_profile, sum_profile
-from modscope.analysis.circle import circle_of
 from modscope.report import figures
 from modscope.report.look import Look
 from modscope.report.sections.section import Section, Table
@@ -19,7 +18,7 @@ def logits_section(look: Look) -> Section | None:
     fit = look.summary.fit
     if fit is None:
         return None
-    circle = circle_of(look.acts.task)
+    circle = look.acts.circle
     offsets = offset_profile(sum_profile(look.acts.at("logits"), circle), circle)
     keys, turned = look.summary.keys.frequencies, answer(look.summary)
     seen = (

@@ -10,7 +10,7 @@ import numpy as np
 from modscope.activations import Activations
 from modscope.analysis.answer.restriction import MASKS, Mask, excluded_logits, restricted_logits
 from modscope.analysis.causes.ablation.trial import Ablation, ChangedHook
-from modscope.analysis.circle import Circle, circle_of
+from modscope.circle import Circle
 from modscope.residues import harmonic, intermodulation
 from modscope.signal import keep_frequencies, remove_frequencies
 
@@ -48,7 +48,7 @@ def neuron_filter_ablations(acts: Activations, key_frequencies: Sequence[int]) -
     For multiplication mod a prime a and b are places on the circle of powers (`Circle`); pairs with a residue
     0 keep their activation.
     """
-    circle, ks = circle_of(acts.task), tuple(key_frequencies)
+    circle, ks = acts.circle, tuple(key_frequencies)
     p = circle.n
     harmonics = tuple(sorted({harmonic(k, 2, p) for k in ks} - {0}))
     sets = {
@@ -102,7 +102,7 @@ def _over_pairs(terms: str, *, keep: bool) -> Filter:
 def _neurons(
     acts: Activations, ks: tuple[int, ...], name: str, says: str, chosen: Sequence[int], filtered: Filter
 ) -> Ablation:
-    circle = circle_of(acts.task)
+    circle = acts.circle
 
     def values(frequencies: Sequence[int]) -> np.ndarray:
         x = acts.at("mlp_post").values
@@ -153,7 +153,7 @@ def _logits(
     verb, says = ("restricted", "only DC and {} kept") if keep else ("excluded", "{} removed")
     one = f"/k={chosen[0]}" if chosen != ks else ""
     which = f"frequency {chosen[0]}" if one else "the key frequencies"
-    masked, circle = restricted_logits if keep else excluded_logits, circle_of(acts.task)
+    masked, circle = restricted_logits if keep else excluded_logits, acts.circle
 
     def values(frequencies: Sequence[int]) -> np.ndarray:
         logits = acts.at("logits").values

@@ -8,7 +8,6 @@ import numpy as np
 
 from modscope.activations import Activations
 from modscope.analysis.causes.ablation.trial import SHUFFLED, Ablation, ChangedHook
-from modscope.analysis.circle import circle_of
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.networks.kinds import is_gated
 from modscope.networks.layered_config import LayeredConfig
@@ -71,7 +70,7 @@ def cluster_ablations(acts: Activations, key_frequencies: Sequence[int]) -> Iter
 
     def members(k: int) -> np.ndarray:
         if not found:
-            found.append(clusters(neuron_fve(acts.at("mlp_post"), circle_of(acts.task))))
+            found.append(clusters(neuron_fve(acts.at("mlp_post"), acts.circle)))
         return found[0].members(k)
 
     def all_members() -> np.ndarray:

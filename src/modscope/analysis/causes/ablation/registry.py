@@ -30,7 +30,6 @@ from modscope.analysis.causes.ablation.trial import (
     by_name,
 )
 from modscope.analysis.causes.ablation.turns import named_turn, turn_ablations
-from modscope.analysis.circle import circle_of
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.stream.scores import scores_of_blocks
 from modscope.analysis.tables import Table
@@ -133,7 +132,7 @@ def ablations(
     What needs attention, a residual stream, ReLU, key frequencies, or an answer that turns on a circle (`circle_of`) is
     left out where the network has none. `seed` draws the permuted tokens.
     """
-    circle = circle_of(acts.task)
+    circle = acts.circle
     chosen = given_or_found(acts, key_frequencies)
     ks = checked_frequencies(chosen, circle.n) if chosen else ()
     found = [
