@@ -13,7 +13,7 @@ from tests.checkpoints.written import flat_state, random_transformer
 from tests.training.small import small
 
 from modscope.checkpoints import open_checkpoint, read_safetensors, reading, save_safetensors
-from modscope.checkpoints.opening import NOT_VERIFIED
+from modscope.checkpoints.judging import NOT_VERIFIED
 from modscope.errors import CheckpointError, RunError
 from modscope.runs import Run
 from modscope.shipped import shipped_folder, shipped_network

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modscope.checkpoints.folders import Found, weights_in
-from modscope.checkpoints.opening import settings_of
+from modscope.checkpoints.known import settings_of
 from modscope.checkpoints.own import METADATA_KEY
 from modscope.checkpoints.reading import read_file
 from modscope.checkpoints.resolving import layout_of, resolved
