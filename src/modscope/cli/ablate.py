@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    FrequenciesOption,
+    MappingOption,
+    ModulusOption,
     OperationOption,
     frequency_list,
     names_without_path,
@@ -39,19 +44,13 @@ def ablate(
     matched: Annotated[str, typer.Option(help="Controls of the same 'size' or 'energy'.")] = "size",
     split: Annotated[str, typer.Option(help="The pairs of the table: train, test or all.")] = "test",
     seed: Annotated[int, typer.Option(help="The seed of everything random.")] = 0,
-    frequencies: Annotated[
-        str | None, typer.Option(help="The key frequencies, such as 14,35,41; found if not given.")
-    ] = None,
+    frequencies: FrequenciesOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV to standard output instead.")] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
 ) -> None:
     """Replace parts of a network, run the rest again, and compare with random changes of the same size."""

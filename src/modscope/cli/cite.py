@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from modscope.cli.opening import use_one_thread
+from modscope.cli.opening import MappingOption, use_one_thread
 
 __all__ = ["cite"]
 
@@ -22,9 +22,7 @@ def cite(
     as_json: Annotated[
         bool, typer.Option("--json", help="Write the works as JSON instead of BibTeX.")
     ] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
+    mapping: MappingOption = None,
 ) -> None:
     """BibTeX of modscope (version and commit), of the network's paper, and of the papers behind the measures."""
     use_one_thread()

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, opened_checkpoint
+from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    MappingOption,
+    ModulusOption,
+    OperationOption,
+    opened_checkpoint,
+)
 from modscope.errors import InputError
 
 __all__ = ["convert"]
@@ -22,14 +29,10 @@ def convert(
             show_default=False,
         ),
     ],
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it is there.")] = False,
 ) -> None:

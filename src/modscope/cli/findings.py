@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    FrequenciesOption,
+    MappingOption,
+    ModulusOption,
     OperationOption,
     frequency_list,
     opened_checkpoint,
@@ -53,17 +58,11 @@ def findings(
         bool, typer.Option("--explain", help="Say of each claim how it is measured and judged.")
     ] = False,
     seed: Annotated[int, typer.Option(help="The seed of controls and intervals.")] = 0,
-    frequencies: Annotated[
-        str | None, typer.Option(help="The key frequencies, such as 14,35,41; found if not given.")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    frequencies: FrequenciesOption = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
 ) -> None:
     """Judge each claim about how the network works: effect, control, verdict."""

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, opened_checkpoint
+from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    MappingOption,
+    ModulusOption,
+    OperationOption,
+    opened_checkpoint,
+)
 
 if TYPE_CHECKING:
     from modscope.checkpoints import Checkpoint
@@ -19,14 +26,10 @@ __all__ = ["inspect"]
 def inspect(
     path: Annotated[Path, typer.Argument(help="A checkpoint file or folder.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object instead.")] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
     draft: Annotated[
         Path | None,

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, names_without_path, opened_record, said_first
+from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    FrequenciesOption,
+    MappingOption,
+    ModulusOption,
+    OperationOption,
+    frequency_list,
+    names_without_path,
+    opened_record,
+    said_first,
+)
 from modscope.errors import InputError, MissingHook
 
 if TYPE_CHECKING:
@@ -35,9 +46,7 @@ def measure(
         typer.Argument(help="Which measures; all but the long ones if none is named.", show_default=False),
     ] = None,
     show_names: Annotated[bool, typer.Option("--list", help="List the measures and make none.")] = False,
-    frequencies: Annotated[
-        str | None, typer.Option(help="The key frequencies, such as 14,35,41; found if not given.")
-    ] = None,
+    frequencies: FrequenciesOption = None,
     periods: Annotated[
         str | None, typer.Option(help="The periods of the measure `periods`, such as 2,5,10,100.")
     ] = None,
@@ -46,14 +55,10 @@ def measure(
     ] = "linear",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV (one measure) instead.")] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
 ) -> None:
     """Measure the waves of a network: before attention, in attention, in neurons and through its maps."""
@@ -69,7 +74,7 @@ def measure(
 
     from modscope.analysis.plane.periods import periods_table
 
-    given = _numbers(frequencies)
+    given = frequency_list(frequencies)
     path, names = names_without_path(path, names, MEASURES.__contains__)
     chosen = names or [name for name in MEASURES if name not in _LONG]
     acts, notes, grounds = opened_record(
@@ -138,17 +143,6 @@ def _periods(text: str) -> list[float]:
         return [float(word) for word in text.replace(",", " ").split()]
     except ValueError:
         raise InputError(f"periods {text!r}: expected numbers with commas, such as 2,5,10,100") from None
-
-
-def _numbers(text: str | None) -> list[int] | None:
-    if text is None:
-        return None
-    try:
-        return [int(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        raise InputError(
-            f"frequencies {text!r}: expected whole numbers with commas, such as 14,35,41"
-        ) from None
 
 
 def _values(table: Table | str) -> dict[str, object]:

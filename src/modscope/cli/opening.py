@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from modscope.grounds import Grounds
 
 __all__ = [
+    "ConfigOption",
+    "EpochOption",
+    "FrequenciesOption",
+    "MappingOption",
+    "ModulusOption",
     "OperationOption",
     "arrays_of_pairs",
     "command",
@@ -30,6 +35,18 @@ __all__ = [
 ]
 
 
+MappingOption = Annotated[
+    Path | None, typer.Option("--mapping", help="A TOML file that names the tensors of an unknown layout.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="A config to read instead of the one beside it.")
+]
+ModulusOption = Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")]
+EpochOption = Annotated[int | None, typer.Option("--epoch", help="Which epoch of a file that holds several.")]
+FrequenciesOption = Annotated[
+    str | None,
+    typer.Option("--frequencies", help="The key frequencies, such as 14,35,41; found if not given."),
+]
 OperationOption = Annotated[
     str | None,
     typer.Option(

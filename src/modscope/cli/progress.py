@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import frequency_list, use_one_thread
+from modscope.cli.opening import FrequenciesOption, frequency_list, use_one_thread
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def progress(
         typer.Option(help="Which, with commas: names of --list, fast or all; all if not given."),
     ] = None,
     show_names: Annotated[bool, typer.Option("--list", help="List the measures and make none.")] = False,
-    frequencies: Annotated[
-        str | None, typer.Option(help="The key frequencies, such as 14,35,41; found if not given.")
-    ] = None,
+    frequencies: FrequenciesOption = None,
     epochs: Annotated[str | None, typer.Option(help="Only these epochs, with commas.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to standard output instead.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV instead, a line an epoch.")] = False,

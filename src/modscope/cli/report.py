@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, frequency_list, opened_checkpoint, use_one_thread
+from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    FrequenciesOption,
+    MappingOption,
+    ModulusOption,
+    OperationOption,
+    frequency_list,
+    opened_checkpoint,
+    use_one_thread,
+)
 
 if TYPE_CHECKING:
     from modscope.analysis.overview.summary import Summary
@@ -42,19 +52,13 @@ def report(
             "--no-training", help="Leave out what is told of training, where it is the end of a run."
         ),
     ] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
     rule: Annotated[str | None, typer.Option(help="The rule that finds the key frequencies.")] = None,
-    frequencies: Annotated[
-        str | None, typer.Option(help="The key frequencies themselves, such as 14,35,41.")
-    ] = None,
+    frequencies: FrequenciesOption = None,
 ) -> None:
     """Analyse a network: accuracy, key frequencies, clusters of neurons, logits, symmetry, energy."""
     use_one_thread()

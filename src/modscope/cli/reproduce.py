@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, opened_checkpoint, use_one_thread
+from modscope.cli.opening import (
+    ConfigOption,
+    EpochOption,
+    MappingOption,
+    ModulusOption,
+    OperationOption,
+    opened_checkpoint,
+    use_one_thread,
+)
 
 __all__ = ["reproduce"]
 
@@ -23,14 +31,10 @@ def reproduce(
         bool, typer.Option("--json", help="Write one JSON object instead of a table.")
     ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write the rows as CSV instead of a table.")] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Which epoch of a file that holds several.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
+    epoch: EpochOption = None,
     operation: OperationOption = None,
 ) -> None:
     """Set a paper's numbers beside the same measured on a network, and name the differences."""

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from modscope.cli.opening import OperationOption, arrays_of_pairs, opened_checkpoint
+from modscope.cli.opening import (
+    ConfigOption,
+    MappingOption,
+    ModulusOption,
+    OperationOption,
+    arrays_of_pairs,
+    opened_checkpoint,
+)
 
 if TYPE_CHECKING:
     from modscope.model import Network
@@ -32,13 +39,9 @@ def view(
     ] = None,
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes a free one.")] = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not show the page in a browser.")] = False,
-    mapping: Annotated[
-        Path | None, typer.Option(help="A TOML file that names the tensors of an unknown layout.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A config to read instead of the one beside it.")
-    ] = None,
-    p: Annotated[int | None, typer.Option("-p", help="The modulus, where the file does not say.")] = None,
+    mapping: MappingOption = None,
+    config: ConfigOption = None,
+    p: ModulusOption = None,
     operation: OperationOption = None,
     turn: Annotated[
         bool,

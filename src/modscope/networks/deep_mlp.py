@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from modscope.errors import InputError, MissingHook, UnknownName
-from modscope.model import ACTIVATIONS, SHORT_NAMES, Network, _Pull
+from modscope.model import ACTIVATIONS, SHORT_NAMES, Network
+from modscope.model.network import Pull
 from modscope.residues import modulus
 
 __all__ = ["DeepMLP", "DeepMLPConfig"]
@@ -170,7 +171,7 @@ class DeepMLP(Network):
                 return self.weights[full]
         raise UnknownName.of("weight", name, [full.split(".")[-1] for full in self.weights])
 
-    def formula(self, hook: str, at: _Pull) -> Tensor:
+    def formula(self, hook: str, at: Pull) -> Tensor:
         """The activation at a hook from the ones before it."""
         if hook == "embed":
             return self._embedded(at.need_tokens())
