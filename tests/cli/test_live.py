@@ -57,8 +57,9 @@ def test_it_can_be_watched_turned_ended_and_gone_on_with(tmp_path: Path) -> None
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"live --resume {folder}" in errors
-    step = Run.open(folder).events[0]["step"]
-    again = live("--resume", str(folder), "--no-stay", "--steps", "4000")
+    ended = Run.open(folder)
+    step = ended.events[0]["step"]
+    again = live("--resume", str(folder), "--no-stay", "--steps", str(ended.epochs[-1] + 30))
     out, errors = again.communicate(timeout=200)
     assert again.returncode == 0, errors
     assert out.strip() == str(folder)
