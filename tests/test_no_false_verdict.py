@@ -55,6 +55,14 @@ PLANTED = {
         lambda: planted.between(29, KS, 0.2),
         "rectified sum 80 % / product in attention (clock) 20 %",
     ),
+    "subtracting clock": (
+        lambda: planted.clock(29, KS, operation="subtract"),
+        "product in attention (clock) 100 %",
+    ),
+    "subtracting pizza": (
+        lambda: planted.pizza(29, KS, operation="subtract"),
+        "rectified sum 100 %; 100 % of the circles' weight is pizza",
+    ),
     "every frequency": (
         lambda: planted.rectified_sum(11, (1, 2, 3, 4, 5)),
         "rectified sum 100 %",
@@ -74,7 +82,8 @@ def test_a_planted_mechanism_is_told_with_and_without_its_split(name: str) -> No
         assert told == (words if known else f"{words}; memorisation not known without a split")
         assert ("memorisation" in found["which-mechanism"].numbers) == known
         assert "without an error" in verdict(summary)
-    assert verdict(summary).startswith(f"This network adds mod {task.p}")
+    does = "adds" if task.operation == "add" else "subtracts"
+    assert verdict(summary).startswith(f"This network {does} mod {task.p}")
 
 
 def replace_split(task: ModularTask, split: Split) -> ModularTask:

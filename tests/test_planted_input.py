@@ -17,5 +17,11 @@ def test_what_is_refused() -> None:
             build(2, [1])
     with pytest.raises(InputError, match=r"share of 1\.5"):
         planted.between(13, [2], 1.5)
-    with pytest.raises(UnknownName, match="operation of a rectified sum"):
-        planted.rectified_sum(13, [2], operation="multiply")
+    for build in (planted.clock, planted.pizza, planted.rectified_sum):
+        with pytest.raises(UnknownName, match="operation of a planted network"):
+            build(13, [2], operation="multiply")
+    with pytest.raises(UnknownName, match="part of a mixture"):
+        planted.mixture(13, [2], {"clocks": 1.0})
+    for shares in ({"clock": 0.5}, {"clock": 1.5, "pizza": -0.5}, {}):
+        with pytest.raises(InputError, match="sum to 1"):
+            planted.mixture(13, [2], shares)

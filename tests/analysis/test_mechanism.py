@@ -116,25 +116,39 @@ def test_a_circle_alone_is_the_isolated_network(name: str, p: int) -> None:
         assert np.allclose(expected.weight[0], by_distance, atol=1e-9)
 
 
+@pytest.mark.parametrize("operation", ["add", "subtract"])
 @pytest.mark.parametrize("equals", [True, False])
 @pytest.mark.parametrize("p", [23, 30])
-def test_planted_mechanisms_are_named(p: int, equals: bool) -> None:
-    clock = of(planted.clock(p, KS, equals=equals))
-    assert clock.product > 0.98
-    pizza = of(planted.pizza(p, KS, equals=equals))
+def test_planted_mechanisms_are_named(p: int, equals: bool, operation: str) -> None:
+    if not (equals and operation == "subtract"):  # no clock that reads at "=" can subtract
+        clock = of(planted.clock(p, KS, equals=equals, operation=operation))
+        assert clock.product > 0.98
+    pizza = of(planted.pizza(p, KS, equals=equals, operation=operation))
     assert pizza.rectified > 0.98
     assert pizza.pizza > 0.98
-    plain = of(planted.rectified_sum(p, KS, equals=equals))
+    plain = of(planted.rectified_sum(p, KS, equals=equals, operation=operation))
     assert plain.rectified > 0.98
     assert plain.pizza < 0.02
 
 
+@pytest.mark.parametrize("operation", ["add", "subtract"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
-def test_what_lies_between_is_divided_in_its_proportions(share: float) -> None:
-    found = of(planted.between(23, KS, share))
+def test_what_lies_between_is_divided_in_its_proportions(share: float, operation: str) -> None:
+    found = of(planted.between(23, KS, share, operation=operation))
     assert found.product == pytest.approx(share, abs=0.02)
     assert found.rectified == pytest.approx(1 - share, abs=0.02)
     assert np.allclose(found.circles["product"], share, atol=0.02)
+
+
+@pytest.mark.parametrize("operation", ["add", "subtract"])
+def test_a_mixture_of_three_is_divided_in_its_proportions(operation: str) -> None:
+    shares = {"clock": 0.2, "rectified sum": 0.5, "pizza": 0.3}
+    acts = record(*planted.mixture(30, KS, shares, operation=operation, equals=False))
+    found = mechanism(acts, KS)
+    assert found.product == pytest.approx(0.2, abs=0.02)
+    assert np.allclose(envelopes(acts, KS).pizza, 0.3, atol=0.02)
+    if operation == "subtract":  # a clock that adds leans on the wave 2k, which a circle alone is without
+        assert np.allclose(found.circles.pizza, 0.3, atol=0.02)
 
 
 def test_causal_replacement_separates_clock_from_sum() -> None:
