@@ -10,7 +10,7 @@ import xarray as xr
 
 from modscope.errors import UnknownName
 
-__all__ = ["feature_axes", "labelled", "layer_of", "without_layer"]
+__all__ = ["coordinates", "feature_axes", "labelled", "layer_of", "without_layer"]
 
 _FEATURES: Mapping[str, tuple[str, ...]] = {
     "embed": ("d_model",),
@@ -73,9 +73,16 @@ def labelled(
     x: np.ndarray, dims: tuple[str, ...], hook: str, attrs: Mapping[str, object], **coords: object
 ) -> xr.DataArray:
     """A named array whose residue axes count from 0; coords: those of other axes, or of `a` where it is a part."""
-    every = {dim: np.arange(size) for dim, size in zip(dims, x.shape, strict=True) if dim in _RESIDUES}
-    every |= {dim: coords[dim] for dim in dims if dim in coords}  # type: ignore[misc]
-    return xr.DataArray(x, dims=dims, coords=every, name=hook, attrs=dict(attrs))
+    return xr.DataArray(
+        x, dims=dims, coords=coordinates(dims, x.shape, **coords), name=hook, attrs=dict(attrs)
+    )
+
+
+def coordinates(dims: tuple[str, ...], shape: tuple[int, ...], **coords: object) -> xr.Coordinates:
+    """The coordinates that `labelled` gives; made once they serve every array of the same axes."""
+    every = {dim: np.arange(size) for dim, size in zip(dims, shape, strict=True) if dim in _RESIDUES}
+    every |= {dim: coords[dim] for dim in coords if dim in dims}  # type: ignore[misc]
+    return xr.Coordinates(every)
 
 
 _RESIDUES = ("a", "b", "token")

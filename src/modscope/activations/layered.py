@@ -74,14 +74,15 @@ class LayeredRecord(NetworkRecord):
 
     def _token_table(self, hook: str) -> xr.DataArray:
         if hook == "pos_embed":
-            named = self._label(self._tables[hook][0], ("pos", "d_model"), hook)
-            return named.assign_coords(pos=list(self.input_positions))
+            return self._label(
+                self._tables[hook][0], ("pos", "d_model"), hook, pos=tuple(self.input_positions)
+            )
         if hook == "embed" and not self._layered.config.separate:
             return self._token_row(hook, "a")
         places = [self.input_positions.index(pos) for pos in self._residue_positions]
         table = self._tables[hook][:, places].movedim(1, 0)
-        named = self._label(table, ("pos", "token", *feature_axes(hook)), hook)
-        return named.assign_coords(pos=self._residue_positions)
+        places_of = tuple(self._residue_positions)
+        return self._label(table, ("pos", "token", *feature_axes(hook)), hook, pos=places_of)
 
     def _token_row(self, hook: str, pos: str) -> xr.DataArray:
         row = self._tables[hook][:, self.input_positions.index(pos)]

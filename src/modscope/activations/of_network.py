@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from modscope.activations.axes import feature_axes, labelled, layer_of
+from modscope.activations.axes import coordinates, feature_axes, layer_of
 from modscope.activations.face import Activations
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Positions
@@ -34,6 +34,7 @@ class NetworkRecord(Activations):
         self.positions = positions
         self._joint: dict[str, Tensor] = {}
         self._axes: dict[str, dict[str, int]] = {}
+        self._coordinates: dict[object, xr.Coordinates] = {}
         self.derived = {}
 
     @abstractmethod
@@ -92,13 +93,14 @@ class NetworkRecord(Activations):
             raise UnknownName.of("position", pos, self.input_positions)
         if hook not in self.joint_hooks:
             return self._token_row(hook, pos)
-        x = self[hook]
-        if pos not in x.pos.values:
+        if pos not in self._recorded_positions:
             raise InputError(
-                f"{hook} was recorded at {', '.join(map(str, x.pos.values))} only, not at {pos!r}: "
+                f"{hook} was recorded at {', '.join(self._recorded_positions)} only, not at {pos!r}: "
                 'record with positions="all"'
             )
-        return x.sel(pos=pos, drop=True)
+        if hook not in self._joint:
+            self.load(hook)
+        return self._named_at(hook, self._joint[hook], pos)
 
     @torch.no_grad()
     def axes_of(self, name: str) -> dict[str, int]:
@@ -109,7 +111,7 @@ class NetworkRecord(Activations):
             known = {h: x[:p] for h, x in self._joint.items()}
             block = self._block(range(1), self.joint_hooks, known)
             for h, x in block.items():
-                sizes = self._named(h, x, range(1)).isel(pos=0).sizes
+                sizes = self._named_at(h, x, self._recorded_positions[0], range(1)).sizes
                 self._axes[h] = {str(dim): size for dim, size in sizes.items()} | {"a": p}
         return dict(self._axes[hook])
 
@@ -146,8 +148,8 @@ class NetworkRecord(Activations):
     def blocks(self, *names: str) -> Iterator[dict[str, xr.DataArray]]:
         wanted = {name: self._joint_hook(name) for name in names}
         for rows, block in self._run(wanted.values()):
-            named = {name: self._named(hook, block[hook], rows) for name, hook in wanted.items()}
-            yield {name: x.sel(pos=self.read_position, drop=True) for name, x in named.items()}
+            pos = self.read_position
+            yield {name: self._named_at(hook, block[hook], pos, rows) for name, hook in wanted.items()}
 
     @torch.no_grad()
     def resume(
@@ -201,20 +203,42 @@ class NetworkRecord(Activations):
         layer = layer_of(hook)
         return super().attrs(hook) | ({} if layer is None else {"layer": layer})
 
-    def _label(self, x: Tensor, dims: tuple[str, ...], hook: str, rows: range | None = None) -> xr.DataArray:
-        coords: dict[str, object] = {"key_pos": list(self.input_positions)}
-        if rows is not None:
-            coords["a"] = np.arange(rows.start, rows.stop)
-        return labelled(x.detach().numpy(), dims, hook, self.attrs(hook), **coords)
+    @property
+    def _recorded_positions(self) -> tuple[str, ...]:
+        """The positions at which hooks of both tokens are kept."""
+        return self.input_positions if self.positions == "all" else (self.read_position,)
 
-    def _named(self, hook: str, x: Tensor, rows: range | None = None) -> xr.DataArray:
+    def _label(
+        self,
+        x: Tensor,
+        dims: tuple[str, ...],
+        hook: str,
+        rows: range | None = None,
+        pos: tuple[str, ...] = (),
+    ) -> xr.DataArray:
+        """A tensor with its names; coordinates are made once for all arrays of the same axes."""
+        key = (dims, tuple(x.shape), rows, pos)
+        if key not in self._coordinates:
+            own: dict[str, object] = {"key_pos": list(self.input_positions)}
+            if rows is not None:
+                own["a"] = np.arange(rows.start, rows.stop)
+            self._coordinates[key] = coordinates(dims, tuple(x.shape), **own, pos=list(pos))
+        values, coords = x.detach().numpy(), self._coordinates[key]
+        return xr.DataArray(values, dims=dims, coords=coords, name=hook, attrs=self.attrs(hook))
+
+    def _named(self, hook: str, x: Tensor) -> xr.DataArray:
         p = self.task.p
-        count = p if rows is None else len(rows)
         if self.positions == "all":
-            x = x.reshape(count, p, *x.shape[1:]).movedim(2, 0)
-            positions = self.input_positions
+            x = x.reshape(p, p, *x.shape[1:]).movedim(2, 0)
         else:
-            x = x.reshape(1, count, p, *x.shape[1:])
-            positions = (self.read_position,)
-        named = self._label(x, ("pos", "a", "b", *feature_axes(hook)), hook, rows)
-        return named.assign_coords(pos=list(positions))
+            x = x.reshape(1, p, p, *x.shape[1:])
+        dims = ("pos", "a", "b", *feature_axes(hook))
+        return self._label(x, dims, hook, pos=self._recorded_positions)
+
+    def _named_at(self, hook: str, x: Tensor, pos: str, rows: range | None = None) -> xr.DataArray:
+        """The pairs of all rows, or of some, at one of the recorded positions: (a, b, feature)."""
+        count = self.task.p if rows is None else len(rows)
+        x = x.reshape(count, self.task.p, *x.shape[1:])
+        if self.positions == "all":
+            x = x[:, :, self.input_positions.index(pos)]
+        return self._label(x, ("a", "b", *feature_axes(hook)), hook, rows)

@@ -68,15 +68,20 @@ class TransformerRecord(NetworkRecord):
         if hook == "embed":
             return self._label(self._tables["embed"], ("token", "d_model"), hook)
         if hook == "pos_embed":
-            named = self._label(self._tables["pos_embed"], ("pos", "d_model"), hook)
-            return named.assign_coords(pos=list(self.input_positions))
-        named = self._label(self._tables[hook], ("pos", "token", *feature_axes(hook)), hook)
-        return named.assign_coords(pos=["a", "b"])
+            return self._label(
+                self._tables["pos_embed"], ("pos", "d_model"), hook, pos=tuple(self.input_positions)
+            )
+        return self._label(self._tables[hook], ("pos", "token", *feature_axes(hook)), hook, pos=("a", "b"))
 
     def _token_row(self, hook: str, pos: str) -> xr.DataArray:
         if hook != "pos_embed" and pos == "=":
             return self._label(self._tables[f"{hook}="], feature_axes(hook), hook)
-        return self[hook] if hook == "embed" else self[hook].sel(pos=pos, drop=True)
+        if hook == "embed":
+            return self._token_table(hook)
+        if hook == "pos_embed":
+            return self._label(self._tables[hook][self.input_positions.index(pos)], ("d_model",), hook)
+        table = self._tables[hook][("a", "b").index(pos)]
+        return self._label(table, ("token", *feature_axes(hook)), hook)
 
     def _table_bytes(self) -> int:
         return sum(x.nbytes for x in self._tables.values())

@@ -28,11 +28,12 @@ class PairRecord(NetworkRecord):
         return self._network.run(self._network.tokens_of_rows(rows), keep=wanted, replace=known)
 
     def _token_table(self, hook: str) -> xr.DataArray:
-        table = self._label(self._embed, ("pos", "token", *feature_axes(hook)), hook)
-        return table.assign_coords(pos=list(self.input_positions))
+        dims, pos = ("pos", "token", *feature_axes(hook)), tuple(self.input_positions)
+        return self._label(self._embed, dims, hook, pos=pos)
 
     def _token_row(self, hook: str, pos: str) -> xr.DataArray:
-        return self._token_table(hook).sel(pos=pos, drop=True)
+        table = self._embed[self.input_positions.index(pos)]
+        return self._label(table, ("token", *feature_axes(hook)), hook)
 
     def _table_bytes(self) -> int:
         return self._embed.nbytes
