@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from modscope.activations import record
+from modscope.activations import Activations, record
 from modscope.analysis.answer.keys import RULES
 from modscope.analysis.overview.summary import Summary, summarise
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
@@ -23,10 +23,18 @@ CHECKPOINTS = {
 }
 
 
-@cache
-def first_look(folder: Path, name: str) -> Summary:
-    checkpoint = open_checkpoint(folder / CHECKPOINTS[name])
-    return summarise(record(checkpoint.model, checkpoint.task))
+@pytest.fixture(scope="module")
+def first_look(published: Path, mainline_summary: Summary) -> Callable[[str], Summary]:
+    """The first look at one of the networks, each taken once."""
+    looks = {"nanda": mainline_summary}
+
+    def look(name: str) -> Summary:
+        if name not in looks:
+            checkpoint = open_checkpoint(published / CHECKPOINTS[name])
+            looks[name] = summarise(record(checkpoint.model, checkpoint.task))
+        return looks[name]
+
+    return look
 
 
 def close(got: float | None, wanted: float, digits: float) -> bool:
@@ -45,8 +53,10 @@ def close(got: float | None, wanted: float, digits: float) -> bool:
         ("pizza_B", (13, 16, 21)),
     ],
 )
-def test_default_rule_finds_the_key_frequencies(published: Path, name: str, keys: tuple[int, ...]) -> None:
-    summary = first_look(published, name)
+def test_default_rule_finds_the_key_frequencies(
+    first_look: Callable[[str], Summary], name: str, keys: tuple[int, ...]
+) -> None:
+    summary = first_look(name)
     assert summary.keys.rule == "logit_share"
     assert summary.keys.frequencies == keys
     # The peaks of W_L and the clusters of neurons are other evidence, and say the same.
@@ -54,16 +64,16 @@ def test_default_rule_finds_the_key_frequencies(published: Path, name: str, keys
     assert summary.sets["neuron_logit_peaks"] == keys
 
 
-def test_nanda_losses(published: Path) -> None:
-    summary = first_look(published, "nanda")
+def test_nanda_losses(first_look: Callable[[str], Summary]) -> None:
+    summary = first_look("nanda")
     assert close(summary.loss.train, 9.7715e-08, 5e-13)
     assert close(summary.loss.test, 3.1206e-07, 5e-12)
     assert close(summary.loss.all, 2.4777e-07, 6e-12)
     assert summary.accuracy.to_dict() == {"train": 1.0, "test": 1.0, "all": 1.0}
 
 
-def test_nanda_frequencies_in_the_embedding(published: Path) -> None:
-    summary = first_look(published, "nanda")
+def test_nanda_frequencies_in_the_embedding(first_look: Callable[[str], Summary]) -> None:
+    summary = first_look("nanda")
     shares = summary.shares["embedding"]
     assert close(float(shares.sel(k=list(summary.keys.frequencies)).sum()), 0.927, 5e-4)
     rest = shares.drop_sel(k=list(summary.keys.frequencies))
@@ -76,14 +86,14 @@ def test_nanda_frequencies_in_the_embedding(published: Path) -> None:
     assert summary.relations.origins(31) == ("2*41",)
 
 
-def test_nanda_clusters_of_neurons(published: Path) -> None:
-    summary = first_look(published, "nanda")
+def test_nanda_clusters_of_neurons(first_look: Callable[[str], Summary]) -> None:
+    summary = first_look("nanda")
     assert summary.clusters.counts() == {14: 44, 35: 95, 41: 145, 42: 87, 52: 72}
     assert summary.clusters.explained.sum() == 443
 
 
-def test_nanda_logits(published: Path) -> None:
-    summary = first_look(published, "nanda")
+def test_nanda_logits(first_look: Callable[[str], Summary]) -> None:
+    summary = first_look("nanda")
     assert close(summary.logit_fve, 0.95385, 5e-6)
     assert close(summary.logit_fit_loss, 3.514e-08, 5e-12)
     main = summary.restrictions["directions"]
@@ -93,24 +103,24 @@ def test_nanda_logits(published: Path) -> None:
     assert summary.cautions == ()
 
 
-def test_chughtai(published: Path) -> None:
-    summary = first_look(published, "chughtai")
+def test_chughtai(first_look: Callable[[str], Summary]) -> None:
+    summary = first_look("chughtai")
     assert close(summary.loss.test, 1.885e-07, 5e-11)
     assert close(summary.logit_fve, 0.9685, 5e-5)
 
 
-def test_flat_end_and_memorised(published: Path) -> None:
-    assert close(first_look(published, "flat").loss.all, 2.06e-04, 5e-07)
-    assert first_look(published, "flat").accuracy.all == 1.0
-    memorised = first_look(published, "flat_memorised")
+def test_flat_end_and_memorised(first_look: Callable[[str], Summary]) -> None:
+    assert close(first_look("flat").loss.all, 2.06e-04, 5e-07)
+    assert first_look("flat").accuracy.all == 1.0
+    memorised = first_look("flat_memorised")
     assert close(memorised.accuracy.all, 0.304, 5e-4)
     assert any("no key frequencies" in text for text in memorised.cautions)
     assert memorised.to_dict()["restricted_loss"] is None
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
-def test_sets_are_named_and_shares_add_up(published: Path, name: str) -> None:
-    values = first_look(published, name).to_dict()
+def test_sets_are_named_and_shares_add_up(first_look: Callable[[str], Summary], name: str) -> None:
+    values = first_look(name).to_dict()
     assert list(values["key_frequency_sets"]) == list(RULES)
     for shares in (values["embedding_energy"], values["unembedding_energy"], values["neuron_logit_energy"]):
         assert sum(shares.values()) == pytest.approx(1.0)
@@ -121,7 +131,8 @@ def test_sets_are_named_and_shares_add_up(published: Path, name: str) -> None:
         assert sum(terms.values()) == pytest.approx(1.0)
 
 
-def test_the_token_equals_is_not_in_the_transform(published: Path) -> None:
-    checkpoint = open_checkpoint(published / "nanda_mainline")
-    assert weight_table(checkpoint.model, "embedding").shape == (113, 128)
-    assert energy_shares(weight_table(checkpoint.model, "embedding")).k.values[-1] == 56
+def test_the_token_equals_is_not_in_the_transform(mainline: Activations) -> None:
+    assert mainline.network is not None
+    table = weight_table(mainline.network, "embedding")
+    assert table.shape == (113, 128)
+    assert energy_shares(table).k.values[-1] == 56

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modscope import planted
-from modscope.activations import record
+from modscope.activations import Activations, record
 from modscope.analysis.answer.clock_and_pizza import isolated_circle, turned_logits
 from modscope.analysis.answer.keys import key_frequencies
 from modscope.analysis.causes.mechanism import Mechanism, circle_curve, envelopes, mechanism
@@ -211,10 +211,8 @@ def test_envelope_of_a_pizza_and_of_a_clock() -> None:
     assert (envelopes(record(network, task), KS).pizza < 0.01).all()
 
 
-def test_published_networks_are_mixtures(published: Path) -> None:
-    checkpoint = open_checkpoint(published / "nanda_mainline" / "end_run_data.pth")
-    acts = record(checkpoint.model, checkpoint.task)
-    found = mechanism(acts, (14, 35, 41, 42, 52))
+def test_published_networks_are_mixtures(mainline: Activations, mainline_keys: tuple[int, ...]) -> None:
+    found = mechanism(mainline, mainline_keys)
     assert found.rectified == pytest.approx(0.631, abs=0.005)
     assert found.product == pytest.approx(0.358, abs=0.005)
     assert found.memorised == pytest.approx(0.012, abs=0.005)

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from modscope.activations import record
-from modscope.analysis.overview.summary import Summary, summarise
-from modscope.checkpoints import open_checkpoint
-from modscope.findings import Findings, findings
+from modscope.analysis.overview.summary import Summary
+from modscope.findings import Findings
 
 P = 113
 KS = (14, 35, 41, 42, 52)
@@ -102,20 +100,13 @@ def kept(x: np.ndarray, ks: tuple[int, ...]) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def path(published: Path) -> Path:
-    return published / "nanda_mainline" / "end_run_data.pth"
+def hand(published: Path) -> ByHand:
+    return ByHand(published / "nanda_mainline" / "end_run_data.pth")
 
 
-@pytest.fixture(scope="module")
-def hand(path: Path) -> ByHand:
-    return ByHand(path)
-
-
-@pytest.fixture(scope="module")
-def said(path: Path) -> tuple[Summary, Findings]:
-    checkpoint = open_checkpoint(path)
-    acts = record(checkpoint.model, checkpoint.task)
-    return summarise(acts), findings(acts)
+@pytest.fixture
+def said(mainline_summary: Summary, mainline_findings: Findings) -> tuple[Summary, Findings]:
+    return mainline_summary, mainline_findings
 
 
 def test_loss_logits_and_restriction(hand: ByHand, said: tuple[Summary, Findings]) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 
 from modscope import planted
-from modscope.activations import record
+from modscope.activations import Activations, record
 from modscope.checkpoints import open_checkpoint, save_safetensors
 from modscope.errors import InputError, UnknownName
-from modscope.findings import CLAIMS, VERDICTS, Finding, findings
+from modscope.findings import CLAIMS, VERDICTS, Finding, Findings, findings
 from modscope.grounds import grounds_of
 from modscope.model import PairMLP, PairMLPConfig, Transformer
 from modscope.runs import Run
@@ -99,9 +100,28 @@ PLANTED: dict[str, tuple[Callable, Callable]] = {
 }
 
 
-def one(build: Callable, claim: str) -> Finding:
-    network, task = build()
-    return findings(record(network, task), only=[claim])[claim]
+@cache
+def recorded(build: Callable[[], Built]) -> Activations:
+    return record(*build())
+
+
+@cache
+def said(build: Callable[[], Built]) -> Findings:
+    return findings(recorded(build))
+
+
+@cache
+def said_of_one_that_knows_all(build: Callable[[], Built]) -> Findings:
+    """The findings on a network where what it knows of its pairs does not matter: every claim is measured."""
+    acts = recorded(build)
+    knows_all = dataclasses.replace(
+        grounds_of(recorded(clock).at("logits").values, ModularTask(29)), problems=()
+    )
+    return findings(acts, grounds=knows_all)
+
+
+def one(build: Callable[[], Built], claim: str) -> Finding:
+    return said(build)[claim]
 
 
 @pytest.mark.parametrize("claim", PLANTED)
@@ -117,11 +137,7 @@ def test_fails_on_its_control(claim: str) -> None:
     if claim != "shared-phases":
         assert found.verdict in ("does not hold", "not applicable"), found.reason
     # a network that knows nothing is no contradiction: its number, where there is one, fails the rule all the same
-    network, task = PLANTED[claim][1]()
-    knows_all = dataclasses.replace(
-        grounds_of(record(*clock()).at("logits").values, ModularTask(29)), problems=()
-    )
-    forced = findings(record(network, task), only=[claim], grounds=knows_all)[claim]
+    forced = said_of_one_that_knows_all(PLANTED[claim][1])[claim]
     if claim not in ("shared-phases", "which-mechanism"):
         assert forced.verdict in ("does not hold", "not applicable"), forced.reason
 
@@ -265,9 +281,15 @@ def test_a_dead_mlp_does_not_crash() -> None:
 
 
 def test_the_same_seed_gives_the_same_findings() -> None:
-    network, task = untrained()
-    first, second = (findings(record(network, task), seed=3).to_list() for _ in range(2))
+    first, second = (findings(record(*pizza()), seed=3).to_list() for _ in range(2))
     assert json.dumps(first) == json.dumps(second)
+    assert json.dumps(first) != json.dumps(said(pizza).to_list()), "another seed draws other controls"
+
+
+def test_one_claim_alone_says_the_same() -> None:
+    for claim in ("which-mechanism", "output-phase", "turned-circles"):
+        alone = findings(record(*pizza()), only=[claim])
+        assert alone.to_list() == [one(pizza, claim).to_dict()]
 
 
 def test_intervals_hold_their_number() -> None:

@@ -14,9 +14,9 @@ from modscope.checkpoints import open_checkpoint
 from modscope.findings import Findings, findings
 
 
-@pytest.fixture(scope="module")
-def nanda(published: Path) -> Findings:
-    return findings(open_checkpoint(published / "nanda_mainline"))
+@pytest.fixture
+def nanda(mainline_findings: Findings) -> Findings:
+    return mainline_findings
 
 
 HOLD_OF_NANDA = {
