@@ -10,18 +10,21 @@ import torch
 from torch import Tensor
 
 from modscope.errors import InputError
-from modscope.model import Network
+from modscope.model import Network, Transformer
 from modscope.networks.deep_mlp import DeepMLPConfig
 from modscope.networks.layered_config import LayeredConfig
 
 __all__ = [
     "is_residue",
+    "pair_logits",
     "read_position",
     "renamed",
     "residue_positions",
     "residue_rows",
     "untied",
+    "with_residue_copies",
     "with_residue_rows",
+    "with_second_residues",
 ]
 
 
@@ -119,15 +122,66 @@ def with_second_residues(network: Network, change: Callable[[Tensor], Tensor]) -
     >>> with_second_residues(network, lambda rows: rows.roll(1, 0)).config.p
     10
     """
+    rows = residue_rows(network)
+    own = rows[0].detach().clone()
+    return with_residue_copies(network, [own, change(own.clone())])
+
+
+def with_residue_copies(network: Network, copies: Sequence[Tensor]) -> Network:
+    """The network with one table for a and b that knows several tables of p residues: p i + n is token n of copy i.
+
+    Each position can read another copy (`pair_tokens(p + a, 2 * p + b)`), and pairs of several copies run as one batch.
+    Raises InputError for a network with tables of their own for a and b.
+
+    >>> from modscope.model import Transformer, TransformerConfig
+    >>> network = Transformer.initialised(TransformerConfig(5, d_model=8, n_heads=2))
+    >>> rows = residue_rows(network)[0]
+    >>> with_residue_copies(network, [rows, rows.roll(1, 0), rows.roll(2, 0)]).config.p
+    15
+    """
     network, p = untied(network), network.config.p
     tables = [(name, start) for name, starts in _tables(network).items() for start in starts]
     if len(tables) != 1:
         raise InputError(f"the network has {len(tables)} tables of residues: expected one for a and b")
     name = tables[0][0]
-    rows = network.weights[name].detach()
     config: Any = network.config
-    weights = network.weights | {name: torch.cat((rows[:p], change(rows[:p].clone()), rows[p:]))}
-    return type(network)(replace(config, p=2 * p, d_vocab_out=config.answers), weights)
+    weights = network.weights | {name: torch.cat((*copies, network.weights[name].detach()[p:]))}
+    return type(network)(replace(config, p=len(copies) * p, d_vocab_out=config.answers), weights)
+
+
+def pair_logits(network: Network, a: Tensor, b: Tensor) -> Tensor:
+    """The logits of some pairs, [pair, answer]; in a one-layer transformer what depends on one token is computed once a token.
+
+    >>> from modscope.model import Transformer, TransformerConfig
+    >>> network = Transformer.initialised(TransformerConfig(5, d_model=8, n_heads=2))
+    >>> a, b = torch.tensor([1, 4, 2]), torch.tensor([0, 3, 2])
+    >>> bool(torch.allclose(pair_logits(network, a, b), network(network.pair_tokens(a, b)), atol=1e-6))
+    True
+    """
+    if not isinstance(network, Transformer) or len(a) < network.config.p:
+        return network(network.pair_tokens(a, b))
+    if not network.config.equals:
+        residues = torch.arange(network.config.p)
+        kept = network.run(network.pair_tokens(residues, residues), keep=("resid_pre", "q", "k", "v"))
+        given = {name: torch.stack((kept[name][a, 0], kept[name][b, 1]), dim=1) for name in ("k", "v")}
+        return network.run(replace=given | {name: kept[name][b] for name in ("q", "resid_pre")})["logits"]
+    return network.run(replace=_of_pairs(network, a, b))["logits"]
+
+
+def _of_pairs(network: Transformer, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+    """The pattern of some pairs read at "=", what it mixes, and the stream that it is added to."""
+    residues = torch.arange(network.config.p)
+    stream = network.run(network.pair_tokens(residues, residues), keep=("resid_pre",))["resid_pre"]
+    of_equals = network.run(replace={"resid_pre": stream[:1, 2:]}, keep=("q", "k", "v"))
+    kept = network.run(replace={"resid_pre": stream[:, :2]}, keep=("k", "v"))
+    q, scale = of_equals["q"][0, 0], network.config.head_size**0.5
+    scores = torch.einsum("hm,nphm->nph", q, kept["k"]) / scale
+    constant = (torch.einsum("hm,hm->h", q, of_equals["k"][0, 0]) / scale).expand(len(a), -1)
+    at_read = torch.stack((scores[a, 0], scores[b, 1], constant), dim=-1)
+    pattern = network.run(keep=("pattern",), replace={"attn_scores": at_read})["pattern"]
+    z = pattern[..., 0:1] * kept["v"][a, 0]
+    z.addcmul_(pattern[..., 1:2], kept["v"][b, 1]).addcmul_(pattern[..., 2:3], of_equals["v"][0, 0])
+    return {"pattern": pattern, "z": z, "resid_pre": stream[:1].expand(len(a), -1, -1)}
 
 
 def renamed(network: Network, residues: Sequence[int], answers: Sequence[int] | None = None) -> Network:

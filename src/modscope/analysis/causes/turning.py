@@ -21,7 +21,13 @@ from torch import Tensor
 from modscope.activations import Activations
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network
-from modscope.networks.tokens import residue_rows, with_residue_rows, with_second_residues
+from modscope.networks.tokens import (
+    pair_logits,
+    residue_rows,
+    with_residue_copies,
+    with_residue_rows,
+    with_second_residues,
+)
 from modscope.operations import Geometry, geometry_of
 from modscope.task import ModularTask
 
@@ -29,6 +35,7 @@ __all__ = ["Reader", "Turned", "Turning", "turned_pictures", "turned_rows", "tur
 
 Reader = Literal["both", "a", "b"]
 _PAIRS_AT_ONCE = 16384
+_ANSWERS_AT_ONCE = 2048  # pairs times turns in one pass: what fits the caches
 
 
 def turned_rows(
@@ -45,13 +52,23 @@ def turned_rows(
     >>> bool(np.allclose(turned[:, 0], np.roll(table[:, 0], -2))), bool(np.allclose(turned[:, 1], table[:, 1]))
     (True, True)
     """
+    return _turned_tables(table, frequencies, [shift], places)[0]
+
+
+def _turned_tables(
+    table: np.ndarray, frequencies: Sequence[int], shifts: Sequence[float], places: Sequence[int] | None
+) -> np.ndarray:
+    """`turned_rows` for each of several turns, [turn, residue, feature]."""
     order = np.arange(len(table)) if places is None else np.asarray(places)
-    n = len(order)
-    bins = np.fft.rfft(table[order].astype(np.float64), axis=0)
-    k = np.arange(len(bins))
-    turn = np.where(np.isin(k, list(frequencies)), np.exp(2j * np.pi * k * shift / n), 1.0)
-    turned = np.array(table, dtype=np.float64)
-    turned[order] = np.fft.irfft(bins * turn[:, None], n=n, axis=0)
+    n, k = len(order), np.asarray(list(frequencies), np.int64)
+    k = k[(k > 0) & (k <= n // 2)]
+    waves = np.exp(2j * np.pi / n * (np.outer(np.arange(n), k) % n))
+    # what each wave adds to the table is itself, turned, less itself
+    phasors = np.conj(waves).T @ table[order] * (np.where(2 * k == n, 1.0, 2.0) / n)[:, None]
+    turn = np.exp(2j * np.pi / n * np.outer(shifts, k)) - 1.0
+    turned = np.repeat(np.asarray(table, np.float64)[None], len(shifts), axis=0)
+    moved = turn[:, :, None] * phasors
+    turned[:, order] += waves.real @ moved.real - waves.imag @ moved.imag
     return turned.astype(table.dtype)
 
 
@@ -88,11 +105,7 @@ class Turning:
 
     def turned(self, frequencies: Sequence[int], shift: float, reader: Reader = "both") -> Turned:
         """The network with its waves of some frequencies turned by `shift` places for one reader or for both."""
-        if reader not in ("both", "a", "b"):
-            raise UnknownName.of("reader of turned waves", reader, ("both", "a", "b"))
-        wrong = [k for k in frequencies if not 0 < k <= self.n // 2]
-        if wrong:
-            raise InputError(f"frequency {wrong[0]}: expected numbers from 1 to {self.n // 2}")
+        self._check(frequencies, reader)
         network, of_a, of_b = (
             self.network,
             self._change("a", frequencies, shift),
@@ -105,6 +118,55 @@ class Turning:
             return Turned(with_residue_rows(network, of_a), self)
         second = with_second_residues(network, of_a if reader == "a" else of_b)
         return Turned(second, self, **{reader: self.task.p})
+
+    def _check(self, frequencies: Sequence[int], reader: str) -> None:
+        if reader not in ("both", "a", "b"):
+            raise UnknownName.of("reader of turned waves", reader, ("both", "a", "b"))
+        wrong = [k for k in frequencies if not 0 < k <= self.n // 2]
+        if wrong:
+            raise InputError(f"frequency {wrong[0]}: expected numbers from 1 to {self.n // 2}")
+
+    @torch.no_grad()
+    def answers(
+        self,
+        frequencies: Sequence[int],
+        shifts: Sequence[float],
+        a: np.ndarray,
+        b: np.ndarray,
+        reader: Reader = "both",
+    ) -> np.ndarray:
+        """The answers to some pairs with the waves of some frequencies turned by each of several shifts, int[turn, pair].
+
+        `turned(...).run(a, b).argmax(-1)` for each shift; where a and b share a table, some turns at a time in one pass.
+        """
+        self._check(frequencies, reader)
+        at_once = max(1, _ANSWERS_AT_ONCE // max(1, len(a)))
+        if self.factor is None or at_once == 1:
+            answers = [self.turned(frequencies, shift, reader).run(a, b).argmax(axis=-1) for shift in shifts]
+            return np.array(answers).reshape(len(shifts), len(a))
+        parts = [shifts[start : start + at_once] for start in range(0, len(shifts), at_once)]
+        found = [self._answers_of(frequencies, part, a, b, reader) for part in parts]
+        return np.concatenate(found) if found else np.zeros((0, len(a)), np.int64)
+
+    def _answers_of(
+        self,
+        frequencies: Sequence[int],
+        shifts: Sequence[float],
+        a: np.ndarray,
+        b: np.ndarray,
+        reader: Reader,
+    ) -> np.ndarray:
+        """The answers where each turn has its own copy of the one table: the last copy is the table itself."""
+        (own,) = residue_rows(self.network)
+        places = self.geometry.b if reader == "b" else self.geometry.a
+        turned = _turned_tables(own.detach().numpy(), frequencies, shifts, places)
+        network = with_residue_copies(self.network, [*torch.from_numpy(turned), own])
+        p, still = self.task.p, len(shifts) * self.task.p
+        moved = torch.arange(0, still, p)[:, None]
+        first = (torch.as_tensor(a) + (still if reader == "b" else moved)).expand(len(shifts), -1).flatten()
+        second = (torch.as_tensor(b) + (still if reader == "a" else moved)).expand(len(shifts), -1).flatten()
+        logits = pair_logits(network, first, second)[:, :p]
+        return logits.argmax(dim=-1).reshape(len(shifts), -1).numpy()
 
     def _change(self, reader: str, frequencies: Sequence[int], shift: float) -> Callable[[Tensor], Tensor]:
         places = self.geometry.a if reader == "a" else self.geometry.b

@@ -23,15 +23,16 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     turns = _spread([s for s in range(1, turning.n) if turning.moves(s, turning.readers) % turning.n], _TURNS)
     own = trial.moved(bench.ks, turns)
     rest = np.setdiff1d(np.arange(1, turning.n // 2 + 1), bench.ks).tolist()
-    of_rest = trial.moved(rest, turns)
+    places_of_rest = trial.places(rest, turns)
+    of_rest = trial.moved_by(places_of_rest, turns)
     few = _spread(turns, _TURNS_OF_CONTROLS)
     others = [float(trial.moved(ks, few).mean()) for ks in bench.other_frequencies(20)]
     numbers = {f"moved by circle {k} alone": float(trial.moved((k,), turns).mean()) for k in bench.ks}
     numbers["moved by all others"] = float(of_rest.mean())
-    numbers["left in place by all others"] = float(trial.moved(rest, turns, stays=True).mean())
+    numbers["left in place by all others"] = float((places_of_rest == trial.own).mean())
     numbers["moved by as many others, the most of 20 sets"] = max(others, default=float("nan"))
     if turning.readers == "a" and turning.factor is not None:
-        both = trial.moved(bench.ks, few, reader="both")
+        both = trial.moved_by(trial.places(bench.ks, few, "both"), few, "both")
         numbers["left in place where a and b are turned together"] = float(both.mean())
     picture = Picture(
         "lines",
@@ -58,18 +59,20 @@ class _Trial:
         drawn = bench.generator().permutation(has_place)[:_PAIRS]
         self.a, self.b, self.own = a[drawn], b[drawn], places[drawn]
 
-    def moved(
-        self, frequencies: Sequence[int], turns: Sequence[int], *, reader: str = "", stays: bool = False
-    ) -> np.ndarray:
-        """Whether each answer moves as far as the turn says (or stays), bool[turn, pair]."""
+    def places(self, frequencies: Sequence[int], turns: Sequence[int], reader: str = "") -> np.ndarray:
+        """The place of each answer with those circles turned, int[turn, pair]; -1 where it has none."""
         turning, who = self.turning, reader or self.turning.readers
-        found = []
-        for shift in turns:
-            logits = turning.turned(frequencies, shift, who).run(self.a, self.b)  # type: ignore[arg-type]
-            places = turning.places[logits.argmax(axis=-1)]
-            by = 0 if stays else round(turning.moves(shift, who))  # type: ignore[arg-type]
-            found.append((places >= 0) & ((places - self.own - by) % turning.n == 0))
-        return np.array(found)
+        return turning.places[turning.answers(frequencies, turns, self.a, self.b, who)]  # type: ignore[arg-type]
+
+    def moved_by(self, places: np.ndarray, turns: Sequence[int], reader: str = "") -> np.ndarray:
+        """Whether each answer has moved as far as the turn says, bool[turn, pair]."""
+        turning, who = self.turning, reader or self.turning.readers
+        by = np.array([round(turning.moves(shift, who)) for shift in turns])  # type: ignore[arg-type]
+        return (places >= 0) & ((places - self.own - by[:, None]) % turning.n == 0)
+
+    def moved(self, frequencies: Sequence[int], turns: Sequence[int]) -> np.ndarray:
+        """Whether each answer moves as far as the turn of those circles says, bool[turn, pair]."""
+        return self.moved_by(self.places(frequencies, turns), turns)
 
 
 def _spread(turns: Sequence[int], count: int) -> list[int]:
