@@ -1,6 +1,6 @@
-/* The training kernel once more in C: the same blocks, the same loops, the same order of sums as
- * modscope/training/kernel.py, so that what is compared is the compiler. Built by compiled.py, which gives
- * NEURONS (filled up to words of 64) and ROW (registers of 16 floats in a row of answers). */
+/* The training kernel in C, with the loops that modscope/training/kernel.py had at first: three products that pass over
+ * inactive neurons, in blocks of 64 pairs. Built by compiled.py, which gives NEURONS (filled up to words of 64) and
+ * ROW (registers of 16 floats in a row of answers). */
 
 #include <math.h>
 #include <stdint.h>

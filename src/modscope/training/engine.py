@@ -27,6 +27,7 @@ class Engine(ABC):
 
     name: str
     config: Config
+    kernel: str = ""  # how the compiled kernel goes about its work; empty where none is used
 
     @abstractmethod
     def gradients(self, weights: Mapping[str, Tensor], pairs: Pairs) -> Batch:

@@ -18,40 +18,40 @@ from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.engine import Batch, Engine
 from modscope.training.folding import Folding, Together
 from modscope.training.kernel import (
-    BLOCK,
     MASKED,
     pair_gradients,
     pair_scores,
     softmax_back,
     softmax_weights,
 )
+from modscope.training.processor import KernelShape, kernel_shape
 from modscope.training.registers import LANES
 from modscope.training.tables import Pairs, pair_tables
 
-__all__ = ["FastEngine"]
+__all__ = ["FastEngine", "Layout"]
 
 Weights = Mapping[str, Tensor]
 Arrays = tuple[np.ndarray, ...]
 
-_MOST_LANES = 8  # registers a row: two rows and a few more must fit in the 32 of AVX-512
 _TURN_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
-class _Layout:
+class Layout:
     """How the columns of the tables are filled up to whole words of neurons and whole rows of registers."""
 
     neurons: int
     answers: int
+    shape: KernelShape
 
     @property
-    def words(self) -> int:
-        return -(-self.neurons // 64)
+    def neuron_columns(self) -> int:
+        return -(-self.neurons // self.shape.word) * self.shape.word
 
     @property
     def lanes(self) -> int:
         registers = -(-self.answers // LANES)
-        return -(-registers // -(-registers // _MOST_LANES))
+        return -(-registers // -(-registers // self.shape.row))
 
     @property
     def answer_columns(self) -> int:
@@ -59,36 +59,45 @@ class _Layout:
 
     @property
     def columns(self) -> int:
-        return 64 * self.words + self.answer_columns
+        return self.neuron_columns + self.answer_columns
+
+    @property
+    def rows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What the kernel is given so that the compiler knows the lanes of a row and of a word."""
+        return (0,) * self.lanes, (0,) * (self.shape.word // LANES)
 
     def filled(self, table: Tensor, *, answers: float = 0.0) -> Tensor:
         """The table [..., neurons + answers] with its columns filled up."""
         if self.columns == self.neurons + self.answers:
             return table.contiguous()
+        start = self.neuron_columns
         full = table.new_zeros(*table.shape[:-1], self.columns)
         full[..., : self.neurons] = table[..., : self.neurons]
-        full[..., 64 * self.words : 64 * self.words + self.answers] = table[..., self.neurons :]
-        full[..., 64 * self.words + self.answers :] = answers
+        full[..., start : start + self.answers] = table[..., self.neurons :]
+        full[..., start + self.answers :] = answers
         return full
 
     def filled_C(self, C: Tensor) -> Tensor:
         """C [neurons, answers] with rows and columns filled up."""
-        more = (0, self.answer_columns - self.answers, 0, 64 * self.words - self.neurons)
+        more = (0, self.answer_columns - self.answers, 0, self.neuron_columns - self.neurons)
         return torch.nn.functional.pad(C, more).contiguous() if any(more) else C
 
-    def scratch(self) -> Arrays:
-        """Room for one thread's block of pairs."""
+    def scratch(self, terms: int) -> Arrays:
+        """Room for one thread's block of pairs, as `pair_gradients` says; shares in eights."""
+        block, word, neurons = self.shape.block, self.shape.word, self.neuron_columns
+        sizes = (neurons // word, block, word), (block, self.answer_columns), (block + 1, word)
         # Torch aligns to 64 bytes, which halves the cost of a load.
-        rows = [torch.zeros(BLOCK, self.columns).numpy() for _ in range(2)]
-        words = np.zeros((BLOCK, self.words), np.uint64), np.zeros(64, np.uint64)
-        neurons = 64 * self.words
-        return (*rows, *words, np.zeros(neurons, np.uint64), np.zeros(neurons, np.int64))
+        rows = [torch.zeros(size).numpy() for size in sizes]
+        bits = np.zeros(64, np.uint64), np.zeros(neurons + 64, np.uint64), np.zeros(neurons + 64, np.int64)
+        eights = -(-2 * terms // 8) * 8
+        sums = [torch.zeros(size).numpy() for size in ((block, eights), (max(72, eights), LANES))]
+        return *rows, *bits, *sums, np.zeros(72, np.int64), torch.zeros(8).numpy()
 
     def cut(self, table: Tensor) -> Tensor:
         """The inverse of `filled`."""
         if self.columns == self.neurons + self.answers:
             return table
-        logits = table[..., 64 * self.words : 64 * self.words + self.answers]
+        logits = table[..., self.neuron_columns : self.neuron_columns + self.answers]
         return torch.cat((table[..., : self.neurons], logits), -1)
 
 
@@ -184,19 +193,26 @@ class FastEngine(Engine):
     """
 
     def __init__(
-        self, config: TransformerConfig | PairMLPConfig, *, threads: int = 1, exact: bool = False
+        self,
+        config: TransformerConfig | PairMLPConfig,
+        *,
+        threads: int = 1,
+        exact: bool = False,
+        shape: KernelShape | None = None,
     ) -> None:
         self.name = "exact" if exact else "fast"
         self.config = config
         self.threads = threads
         neurons = config.d_hidden if isinstance(config, PairMLPConfig) else config.d_mlp
-        self._layout = _Layout(neurons, config.answers - 1)
+        self.shape = shape or kernel_shape()
+        self.kernel = str(self.shape)
+        self.layout = Layout(neurons, config.answers - 1, self.shape)
         self._turned = torch.zeros(neurons)
         self._steps = 0
         self._pool = ThreadPoolExecutor(
             max(1, threads - 1), initializer=torch.set_flush_denormal, initargs=(True,)
         )
-        self._scratch = [self._layout.scratch() for _ in range(threads)]
+        self._scratch: list[Arrays] = []
         self._grads: list[tuple[Tensor, ...]] = []
         precision = torch.float64 if exact else torch.float32
         self._tables: _Tables = _DifferentiatedTables(config, precision)
@@ -217,11 +233,13 @@ class FastEngine(Engine):
         grads = self._buffers(given)
         own = [tuple(tensor.numpy() for tensor in buffers) for buffers in grads]
         share = np.float32(1.0 / len(pairs))
-        answers, lanes = self._layout.answers, (0,) * self._layout.lanes
+        answers, rows = self.layout.answers, self.layout.rows
+        in_turn = None if self.shape.two_rows else 0
 
         def part(i: int, first: int, last: int, arrays: Arrays, read: Arrays) -> tuple[float, int]:
             self._tables.begin(first, last, arrays, read)
-            found = pair_gradients(first, last, arrays, read, own[i], self._scratch[i], answers, share, lanes)
+            scratch = self._scratch[i]
+            found = pair_gradients(first, last, arrays, read, own[i], scratch, answers, share, *rows, in_turn)
             self._tables.end(i, first, last, arrays, read, own[i])
             return found
 
@@ -236,11 +254,11 @@ class FastEngine(Engine):
     @torch.no_grad()
     def scores(self, weights: Weights, pairs: Pairs) -> Batch:
         given = self._given(self._tables.forward(weights, pairs, self._turned))
-        answers, lanes = self._layout.answers, (0,) * self._layout.lanes
+        answers, rows = self.layout.answers, self.layout.rows
 
         def part(i: int, first: int, last: int, arrays: Arrays, read: Arrays) -> tuple[float, int]:
             self._tables.begin(first, last, arrays, read)
-            return pair_scores(first, last, arrays, read, self._scratch[i], answers, lanes)
+            return pair_scores(first, last, arrays, read, self._scratch[i], answers, *rows)
 
         return self._in_parts(part, pairs, given)
 
@@ -248,7 +266,7 @@ class FastEngine(Engine):
         self, part: Callable[..., tuple[float, int]], pairs: Pairs, given: tuple[Tensor, ...]
     ) -> Batch:
         """Each thread its share of the pairs."""
-        arrays = tuple(tensor.numpy() for tensor in (pairs.a, pairs.b, pairs.labels))
+        arrays = tuple(tensor.contiguous().numpy() for tensor in (pairs.a, pairs.b, pairs.labels))
         read = tuple(tensor.numpy() for tensor in given)
         edges = [len(pairs) * i // self.threads for i in range(self.threads + 1)]
         spans = enumerate(pairwise(edges))
@@ -266,7 +284,9 @@ class FastEngine(Engine):
     def _given(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The tables as the kernel reads them: two axes, filled up, contiguous."""
         base, left, right, weights_left, weights_right, C = tensors
-        layout = self._layout
+        layout = self.layout
+        if not self._scratch:
+            self._scratch = [layout.scratch(weights_left.shape[1]) for _ in range(self.threads)]
         return (
             layout.filled(base[None], answers=float(MASKED)),
             layout.filled(left.flatten(0, 1)),
@@ -290,7 +310,7 @@ class FastEngine(Engine):
     def _cut(self, grads: tuple[Tensor, ...], tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         base, left, right, weights_left, weights_right, C = grads
         rows, answers = tensors[5].shape
-        tables = (self._layout.cut(table) for table in (base, left, right))
+        tables = (self.layout.cut(table) for table in (base, left, right))
         return *tables, weights_left, weights_right, C[:rows, :answers]
 
     def _turn(self, count: int) -> None:

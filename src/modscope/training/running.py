@@ -199,6 +199,7 @@ def environment(trainer: Trainer) -> dict[str, Any]:
         "commit": source_commit(),
         "engine": trainer.engine_reason,
         "threads": trainer.threads,
+        **({"kernel": trainer.engine.kernel} if trainer.engine.kernel else {}),
         "python": platform.python_version(),
         **{name: _version(name) for name in libraries},
         "machine": platform.machine(),
