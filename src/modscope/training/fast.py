@@ -86,12 +86,15 @@ class Layout:
         """Room for one thread's block of pairs, as `pair_gradients` says; shares in eights."""
         block, word, neurons = self.shape.block, self.shape.word, self.neuron_columns
         sizes = (neurons // word, block, word), (block, self.answer_columns), (block + 1, word)
-        # Torch aligns to 64 bytes, which halves the cost of a load.
+        # Torch begins each tensor on a line of the cache: loads cost half, and no two threads write to one line.
         rows = [torch.zeros(size).numpy() for size in sizes]
-        bits = np.zeros(64, np.uint64), np.zeros(neurons + 64, np.uint64), np.zeros(neurons + 64, np.int64)
+        whole = [
+            torch.zeros(size, dtype=torch.int64).numpy() for size in (64, neurons + 64, neurons + 64, 72)
+        ]
+        bits, (counts, places) = [numbers.view(np.uint64) for numbers in whole[:2]], whole[2:]
         eights = -(-2 * terms // 8) * 8
-        sums = [torch.zeros(size).numpy() for size in ((block, eights), (max(72, eights), LANES))]
-        return *rows, *bits, *sums, np.zeros(72, np.int64), torch.zeros(8).numpy()
+        sums = [torch.zeros(size).numpy() for size in ((block, eights), (max(72, eights), LANES), (8,))]
+        return *rows, *bits, counts, *sums[:2], places, sums[2]
 
     def cut(self, table: Tensor) -> Tensor:
         """The inverse of `filled`."""
