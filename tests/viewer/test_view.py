@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -56,7 +57,10 @@ def address_of(process: subprocess.Popen[str]) -> str:
 @pytest.fixture(scope="module")
 def served(run_folder: Path) -> Iterator[str]:
     process = started(str(run_folder))
-    yield address_of(process)
+    address = address_of(process)
+    # whoever comes before the run is open waits and is answered
+    assert httpx.get(address.replace("/?", "/spec.json?"), timeout=120).json()["v"] == 1
+    yield address
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err

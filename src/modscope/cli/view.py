@@ -9,7 +9,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ from modscope.cli.opening import (
     arrays_of_pairs,
     opened_checkpoint,
 )
+from modscope.errors import InputError
 
 if TYPE_CHECKING:
     from modscope.model import Network
@@ -51,44 +52,56 @@ def view(
     ] = False,
 ) -> None:
     """Look at every activation and weight of a run, at all its epochs, in the browser; Ctrl-C ends it."""
-    from modscope.viewer.serve import listening, serve
+    from modscope.viewer.early import Early, listening
 
+    options = {"mapping": mapping, "config": config, "p": p, "operation": operation}
+    if path is None and any(value is not None for value in options.values()):
+        raise InputError("--mapping, --config, -p and --operation need the PATH of a file of weights")
+    if path is not None and not path.exists():
+        _opened(path, **options)  # says what is wrong with it, before there is an address
     with contextlib.closing(listening(port)) as made:
-        page = _opened(path, mapping=mapping, config=config, p=p, operation=operation)
-        page = _turning(page) if turn else page
         token = secrets.token_urlsafe(24)
         host, taken = made.getsockname()[:2]
         address = f"http://{host}:{taken}/?token={token}"
-        typer.echo(_described(page))
-        for note in page.notes:
-            typer.echo(f"  {note}")
-        typer.echo(f"Open {address}\nCtrl-C ends it.")
-        sys.stdout.flush()
-        with page_shown(address, wanted=not no_open), contextlib.suppress(KeyboardInterrupt):
-            serve(page, on=made, token=token)
+        what = "the network that ships with modscope" if path is None else path.name
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            Early(made, token=token, what=what) as early,
+            page_shown(address, wanted=not no_open),
+        ):
+            typer.echo(f"Open {address}\nCtrl-C ends it.")
+            sys.stdout.flush()
+            page = _opened(path, **options)
+            page = _turning(page) if turn else page
+            _say(page)
+            from modscope.viewer.serve import serve
+
+            serve(page, on=made, token=token, waiting=early.taken_over())
     typer.echo("\nended")
 
 
-def _opened(
-    path: Path | None, *, mapping: Path | None, config: Path | None, p: int | None, operation: str | None
-) -> RunPage:
+def _say(page: RunPage) -> None:
+    """What has been opened, and what has to be known of it."""
+    typer.echo(_described(page))
+    for note in page.notes:
+        typer.echo(f"  {note}")
+    sys.stdout.flush()
+
+
+def _opened(path: Path | None, **options: Any) -> RunPage:
     from modscope.activations.files import arrays_in, holds_arrays
-    from modscope.errors import InputError
     from modscope.runs import Run
     from modscope.shipped import shipped_run
     from modscope.viewer.arrays import page_of_arrays, page_of_record
     from modscope.viewer.serve import RunPage
 
-    options = {"mapping": mapping, "config": config, "p": p, "operation": operation}
     given = {name: value for name, value in options.items() if value is not None}
     if path is None:
-        if given:
-            raise InputError("--mapping, --config, -p and --operation need the PATH of a file of weights")
         return RunPage(shipped_run(), "the shipped network", keys=_keys)
     if holds_arrays(path):
-        if mapping is not None or config is not None:
+        if {"mapping", "config"} & set(given):
             raise InputError(f"{path} holds activations, not weights: leave --mapping and --config away")
-        acts, notes = arrays_of_pairs(path, p=p, operation=operation)
+        acts, notes = arrays_of_pairs(path, p=options["p"], operation=options["operation"])
         if acts is None:
             return page_of_arrays(
                 arrays_in(path), path, ("its arrays are not over pairs: axes are numbered",)
@@ -101,7 +114,7 @@ def _opened(
             )
         run = Run.open(path)
         return RunPage(run, path.resolve().name, run.notes, _keys)
-    checkpoint = opened_checkpoint(path, p=p, config=config, mapping=mapping, operation=operation)
+    checkpoint = opened_checkpoint(path, **options)
     return RunPage(Run.of(checkpoint), checkpoint.run_path.name, checkpoint.notes, _keys)
 
 
@@ -111,7 +124,6 @@ def _turning(page: RunPage) -> RunPage:
 
     from modscope.activations import record
     from modscope.analysis.causes.turning import turning_of
-    from modscope.errors import InputError
     from modscope.viewer.turns import TurnPage, Turns
 
     acts = record(page.run.model(), page.run.task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hashlib
@@ -12,7 +13,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,12 +34,12 @@ from modscope.task import ModularTask
 from modscope.viewer.api import show
 from modscope.viewer.bounds import AtOnce, patient_config
 from modscope.viewer.catalogue import ACTIVATIONS, WEIGHTS, Catalogue, Layout, Pick
+from modscope.viewer.early import LOOPBACK, listening
 from modscope.viewer.html import bundle
 from modscope.viewer.slices import Slices
 
 __all__ = ["RunPage", "application", "listening", "serve"]
 
-LOOPBACK = "127.0.0.1"
 # A page of another site that had its name resolve to this machine would send that name.
 _HOSTS = [LOOPBACK, "localhost"]
 _WORTH_GZIP = 0.75
@@ -372,28 +373,25 @@ def _gzipped(data: bytes) -> bytes | None:
     return gzip.compress(data, 1, mtime=0)
 
 
-def listening(port: int = 0) -> socket.socket:
-    """A socket that listens on this machine's loopback; port 0 takes a free one.
+def serve(page: RunPage, *, on: socket.socket, token: str, waiting: Sequence[socket.socket] = ()) -> None:
+    """Answers on a listening socket until the process is interrupted.
 
-    Raises InputError where the port is taken or not a port.
+    waiting: connections that were made before, and whose requests nobody has read yet (`Early.taken_over`).
     """
-    if not 0 <= port <= 65535:
-        raise InputError(f"port {port}: expected 0 to 65535")
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((LOOPBACK, port))
-        made.listen(128)
-    except OSError as error:
-        made.close()
-        raise InputError(
-            f"port {port} of {LOOPBACK} cannot be used: {error.strerror}; leave --port away for a free one"
-        ) from None
-    return made
-
-
-def serve(page: RunPage, *, on: socket.socket, token: str) -> None:
-    """Answers on a listening socket until the process is interrupted."""
     import uvicorn
 
-    uvicorn.Server(patient_config(application(page, token=token))).run(sockets=[on])
+    class Server(uvicorn.Server):
+        """A server that also answers those who came before it."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets=sockets)
+            loop, config = asyncio.get_running_loop(), self.config
+            kind: Any = config.http_protocol_class
+            for connection in waiting:
+                connection.setblocking(False)
+                made = partial(
+                    kind, config=config, server_state=self.server_state, app_state=self.lifespan.state
+                )
+                await loop.connect_accepted_socket(made, connection)
+
+    Server(patient_config(application(page, token=token))).run(sockets=[on])
