@@ -17,12 +17,23 @@ from modscope.cli import app
 from modscope.runs import Run
 
 SMALL = [
-    *("--p", "7", "--steps", "4000", "--set", "network.d_model=8", "--set", "network.n_heads=2"),
+    *(
+        "--p",
+        "7",
+        "--steps",
+        "1000000",
+        "--set",
+        "engine=plain",
+        "--set",
+        "network.d_model=8",
+        "--set",
+        "network.n_heads=2",
+    ),
     *(
         "--set",
         "network.d_mlp=16",
         "--set",
-        "keep.resume=500",
+        "keep.resume=100",
         "--set",
         "threads=1",
         "--set",
@@ -59,10 +70,10 @@ def test_it_can_be_watched_turned_ended_and_gone_on_with(tmp_path: Path) -> None
     assert f"live --resume {folder}" in errors
     ended = Run.open(folder)
     step = ended.events[0]["step"]
-    again = live("--resume", str(folder), "--no-stay", "--steps", str(ended.epochs[-1] + 30))
-    out, errors = again.communicate(timeout=200)
-    assert again.returncode == 0, errors
-    assert out.strip() == str(folder)
+    words = ["live", "--no-open", "--resume", str(folder), "--no-stay", "--steps", str(ended.epochs[-1] + 30)]
+    again = CliRunner().invoke(app, words)
+    assert again.exit_code == 0, again.output
+    assert again.stdout.strip() == str(folder)
     run = Run.open(folder)
     assert run.finished == "last step"
     assert [event["step"] for event in run.events] == [step]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,15 +11,16 @@ from pathlib import Path
 
 import pytest
 from tests.fuzz.deaths import DIED, die_at
+from tests.fuzz.forked import exit_code_of
 from tests.training.small import assert_same_bits, environment_of_a_process, settling, small
 
+from modscope.errors import TrainingError
 from modscope.runs import Run
-from modscope.training.presets import preset
 from modscope.training.running import resume, train
-from modscope.training.seeds import _Wire
+from modscope.training.seeds import _Wire, train_seeds
 
-# Every n-th of some sixty operations; the compiled engines take a second to begin with.
-EVERY = {"plain": 5, "exact": 37, "fast": 37}
+# Every n-th of some sixty operations.
+EVERY = {"plain": 3, "exact": 13, "fast": 13}
 KEEP = {"keep__log": 2, "stop__steps": 24, "keep__resume": 8, "keep__test": 4, "keep__losses": 4}
 
 
@@ -32,28 +32,19 @@ def _train(engine: str, folder: str, number: int, halfway: bool) -> None:
         train(small(engine=engine, **KEEP), folder)
 
 
-def _ended(engine: str, folder: Path, number: int, halfway: bool) -> int:
-    """The exit code of a process of its own that trains, or goes on, and dies at an operation."""
-    context = multiprocessing.get_context("fork" if engine == "plain" else "spawn")
-    process = context.Process(target=_train, args=(engine, str(folder), number, halfway))
-    process.start()
-    process.join(120)
-    assert process.exitcode is not None
-    return process.exitcode
-
-
 @pytest.mark.parametrize("engine", ["plain", "exact", "fast"])
 def test_a_death_at_any_operation_on_a_file_costs_no_bit(tmp_path: Path, engine: str) -> None:
     train(small(engine=engine, **KEEP), tmp_path / "whole")
     deaths = 0
     for number in range(1, 1000, EVERY[engine]):
         folder = tmp_path / f"dies{number}"
-        code = _ended(engine, folder, number, halfway=number % 2 == 0)
+        code = exit_code_of(_train, engine, str(folder), number, number % 2 == 0)
         assert code in (0, DIED)
         if code == DIED:
             deaths += 1
             # The process that goes on dies too, somewhere else, before the third comes to the end.
-            assert _ended(engine, folder, 5 + number % 7, halfway=number % 3 == 0) in (0, DIED)
+            again = exit_code_of(_train, engine, str(folder), 5 + number % 7, number % 3 == 0)
+            assert again in (0, DIED)
             resume(folder) if Run.is_folder(folder) else train(small(engine=engine, **KEEP), folder)
         assert_same_bits(tmp_path / "whole", folder)
         assert (folder / "losses.csv").read_bytes() == (tmp_path / "whole" / "losses.csv").read_bytes()
@@ -95,36 +86,35 @@ def _several(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]
     )
 
 
-def test_a_trainer_among_several_that_dies_costs_no_bit(tmp_path: Path) -> None:
+def test_a_trainer_among_several_that_dies_costs_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE)
-    paths = f"{site}{os.pathsep}{environment_of_a_process()['PYTHONPATH']}"
-    dying = {
-        "PYTHONPATH": paths,
+    for name, value in {
+        "PYTHONPATH": f"{site}{os.pathsep}{environment_of_a_process()['PYTHONPATH']}",
         "DIE_ONCE": str(tmp_path / "died"),
         "DIE_FROM": str(Path(__file__).with_name("deaths.py")),
         "DIE_AT": "19",
         "DIE_IN": str(tmp_path / "runs"),
-    }
-    first = _several(tmp_path / "runs", dying)
-    said = first.communicate(timeout=120)[1]
-    assert first.returncode == 1, said
-    assert said.count("\n") == 1
-    assert "a trainer was ended from outside; the same call goes on" in said
-    again = _several(tmp_path / "runs", {})
-    assert again.communicate(timeout=120)[1].count("Traceback") == 0
-    assert again.returncode == 0
-    sizes = {"task.p": 5, "network.d_model": 8, "network.n_heads": 2, "network.d_mlp": 8}
-    recipe = preset("quick").changed(
-        {**sizes, "stop.steps": 30, "stop.settled": False, "engine": "plain", "threads": 1}
-    )
+    }.items():
+        monkeypatch.setenv(name, value)
+    recipe = small(engine="plain", **KEEP)
+    with pytest.raises(TrainingError, match="a trainer was ended from outside; the same call goes on"):
+        list(train_seeds(recipe, [0, 1], tmp_path / "runs", workers=2))
+    assert (tmp_path / "died").exists()
     for seed in (0, 1):
-        train(recipe.with_seed(seed), tmp_path / f"whole{seed}")
-        assert_same_bits(tmp_path / f"whole{seed}", tmp_path / "runs" / f"seed{seed}")
+        own, whole = recipe.with_seed(seed), tmp_path / f"whole{seed}"
+        folder = tmp_path / "runs" / f"seed{seed}"
+        resume(folder) if Run.is_folder(folder) else train(own, folder)
+        train(own, whole)
+        assert_same_bits(whole, folder)
 
 
-@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGINT, 2.0), (signal.SIGHUP, 3.0)])
+@pytest.mark.parametrize(
+    ("number", "seconds"), [(signal.SIGINT, 2.0), pytest.param(signal.SIGHUP, 3.0, marks=pytest.mark.slow)]
+)
 def test_a_signal_to_all_in_the_first_seconds_is_one_sentence_and_130(
     tmp_path: Path, number: signal.Signals, seconds: float
 ) -> None:

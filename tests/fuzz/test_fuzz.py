@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tests.fuzz.__main__ as fuzzer
+from tests.fuzz import targets
+from tests.fuzz.forked import exit_code_of
 from tests.training.small import environment_of_a_process
 
 ROOT = Path(__file__).parents[2]
@@ -24,34 +31,35 @@ def fuzzed(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_damaged_files_of_every_kind_are_opened_or_refused_in_a_sentence() -> None:
-    done = fuzzed("--seconds", "30", "--inputs", "1500", "--seed", "1")
+    done = fuzzed("--seconds", "30", "--inputs", "600", "--seed", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout.split(" inputs")[0].split()[-1]) > 50, done.stdout
 
 
-@pytest.mark.parametrize("what", ["raise", "wait", "run", "touch", "grow"])
+WRONG: dict[str, Callable[[Path], object]] = {
+    "raise": lambda place: {}[1],
+    "wait": lambda place: [None for _ in iter(int, 1)],
+    "run": lambda place: os.system("true"),
+    "touch": lambda place: (place.parents[1] / "touched").write_text(""),
+    "grow": lambda place: bytearray(3 << 30),
+}
+
+
+def wrongly_read(what: str, said: str) -> None:
+    """A process that fuzzes a reader which does one of the things that are looked for."""
+    wrong = WRONG.get(what, lambda place: None)
+    targets.TARGETS = {"wrong": lambda bases, chance, place: wrong(place)}
+    fuzzer.SECONDS = 0.2
+    tempfile.tempdir = said
+    sys.argv = ["fuzz", "--inputs", "1"]
+    with (Path(said) / "said").open("w") as file, contextlib.redirect_stdout(file):
+        ended = fuzzer.main()
+    sys.exit(ended)
+
+
+@pytest.mark.parametrize("what", [*WRONG, "nothing"])
 def test_what_is_wrong_is_found(what: str, tmp_path: Path) -> None:
-    """The fuzzer itself, on a reader that does each of the things that it looks for."""
-    wrong = {
-        "raise": "raise KeyError(1)",
-        "wait": "while True: pass",
-        "run": "import os; os.system('true')",
-        "touch": f"open({str(tmp_path / 'touched')!r}, 'w').close()",
-        "grow": "bytearray(3 << 30)",
-    }[what]
-    code = (
-        "import sys, tests.fuzz.targets as t, tests.fuzz.__main__ as m\n"
-        f"def wrong(bases, chance, place):\n    {wrong}\n"
-        "t.TARGETS = {'wrong': wrong}\nm.SECONDS = 1\n"
-        "sys.argv = ['fuzz', '--inputs', '1']\nsys.exit(m.main())\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=environment_of_a_process(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 found" in done.stdout
+    """The fuzzer itself, on a reader that does each of the things that it looks for, and on one that does none."""
+    right = what == "nothing"
+    assert exit_code_of(wrongly_read, what, str(tmp_path)) == (0 if right else 1)
+    assert ("0 found" if right else "1 found") in (tmp_path / "said").read_text()

@@ -266,7 +266,7 @@ def test_replayed_events_end_at_the_bits_of_the_steered_run(tmp_path) -> None:
 
 
 def test_two_pages_get_the_same_pictures_and_one_that_reads_nothing_holds_up_nobody(tmp_path) -> None:
-    recipe = small(stop__steps=3000, keep__losses=1, keep__resume=3000)
+    recipe = small(stop__steps=300, keep__losses=1, keep__resume=300)
     scope = scope_of(tmp_path / "run", recipe, share=0.5)
     pictures: dict[str, list[int]] = {"one": [], "two": []}
     with LiveServer(scope) as server:
@@ -290,14 +290,14 @@ def test_two_pages_get_the_same_pictures_and_one_that_reads_nothing_holds_up_nob
         for one in pages:
             one.start()
         train(recipe, tmp_path / "run", watch=scope.watch)
-        wait_until(lambda: all(steps and steps[-1] == 3000 for steps in pictures.values()))
+        wait_until(lambda: all(steps and steps[-1] == 300 for steps in pictures.values()))
         going.set()
         for one in pages:
             one.join()
         deaf.close()
     for steps in pictures.values():
         assert steps == sorted(set(steps))
-        assert steps[-1] == 3000
+        assert steps[-1] == 300
 
 
 def test_the_stream_tells_every_row_once(shown) -> None:

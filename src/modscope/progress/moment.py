@@ -48,6 +48,11 @@ class Moment:
     def __init__(self, acts: Activations, frame: Frame) -> None:
         self.acts, self.frame, self.task = acts, frame, acts.task
 
+    def close(self) -> None:
+        """Let go of every array at once: what waits for the collector of cycles would wait for the next epoch's."""
+        self.acts.forget()
+        vars(self).clear()
+
     @property
     def keys(self) -> tuple[int, ...]:
         """The key frequencies; InputError where there is none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -164,8 +163,7 @@ def _of_epoch(
             raise CheckpointError(f"epoch {epoch} is of another network ({network.config}) than the last one")
         moment = Moment(record(network, run.task), frame)
         fresh = {name: _measured(moment, name) for name in missing}
-        del moment
-        gc.collect()  # arrays in cycles would wait for the next epoch's
+        moment.close()
         kept.put(epoch, {keys[name]: entry for name, entry in fresh.items()})
         found |= fresh
     for name, entry in found.items():
