@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.doc_grounds import GROUNDS
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -26,7 +27,8 @@ PAGES = sorted(
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
 def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "example"}
+    given = GROUNDS[page.name](monkeypatch) if page.name in GROUNDS else {}
+    names: dict[str, object] = {"__name__": "example", **given}
     for match in BLOCK.finditer(page.read_text("utf-8")):
         if match[2].startswith(">>>"):
             examples = doctest.DocTestParser().get_doctest(match[2], names, page.name, page.name, 0)
