@@ -13,6 +13,8 @@ import modscope as ms
 from modscope import display
 from modscope.analysis import answer, inputs, neurons, overview, plane, relations, stream, weights
 from modscope.analysis.tables import Table
+from modscope.citing import works_of
+from modscope.sweep import Storage, Sweep
 from modscope.training.recipe import Recipe
 
 __all__ = ["_some_chromium", "_tab", "browser_type_launch_args", "screen"]
@@ -49,6 +51,16 @@ def shown() -> dict[str, object]:
         "measure": overview.MEASURES["clusters"],
         "specimen": overview.specimens.wave_specimen(acts),
         "waves": inputs.waves(acts, "q", net.keys),
+        "network": net.model,
+        "circle": acts.circle,
+        "geometry": net.task.geometry,
+        "phases": net.run.phases(),
+        "recipe of the run": net.run.recipe,
+        "measures": net.measures,
+        "grounds": net.summary.grounds,
+        "recognition": net.summary.grounds.recognition,
+        "work": works_of(None)[1],
+        "sweep that is not there": Sweep(Storage("no-such-sweep")),
         "view": net.show("resid_post", d_model=[0]),
     }
 

@@ -41,7 +41,7 @@ def test_every_block_that_asks_for_a_view_has_one(site: Path) -> None:
     for source in (ROOT / "docs").rglob("*.md"):
         wanted = source.read_text("utf-8").count("```python show")
         page = site / source.relative_to(ROOT / "docs").with_suffix(".html")
-        assert page.read_text("utf-8").count('<div class="modscope-view"><div') == wanted, source
+        assert page.read_text("utf-8").count('<div class="modscope-view"><iframe') == wanted, source
 
 
 def test_the_reference_shows_the_docstrings(site: Path) -> None:

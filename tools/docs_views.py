@@ -15,6 +15,7 @@ from typing import Any
 BLOCK = re.compile(r"^```python( show)?\n(.*?)^```$", re.M | re.S)
 # Its calls stand in a table, and have a test of their own.
 LEFT_OUT = {"original-notebook.md"}
+FRAME = re.compile(r"<iframe.*</iframe>", re.S)
 
 
 def value_of(source: str, names: dict[str, Any]) -> Any:
@@ -37,8 +38,11 @@ def with_views(markdown: str, name: str) -> str:
         code = f"```python\n{match[2]}```"
         if not match[1]:
             return code
-        html = value._repr_html_().replace("\n", "&#10;")
-        return f'{code}\n\n<div class="modscope-view">{html}</div>'
+        frame = FRAME.search(value._repr_html_())
+        assert frame is not None, f"{name}: no view comes of\n{match[2]}"
+        # Markdown leaves a block of one line alone.
+        line = frame[0].replace("\n", "&#10;")
+        return f'{code}\n\n<div class="modscope-view">{line}</div>'
 
     return BLOCK.sub(shown, markdown)
 

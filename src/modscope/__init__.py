@@ -36,14 +36,23 @@ _HOMES = {
     "ModscopeError": "modscope.errors",
 }
 
+# Rooms of the house that `import modscope` opens when they are asked for.
+_ROOMS = (
+    "activations", "analysis", "checkpoints", "findings", "operations", "orders", "planted", "progress", "report", "reproduce",
+    "runs", "signal", "sweep", "training", "viewer",
+)  # fmt: skip
+
 __all__ = [*sorted(_HOMES), "__version__"]
 
 
 def __getattr__(name: str) -> object:
     give_arrays_their_methods()
-    if name not in _HOMES:
+    if name in _ROOMS:
+        found: object = import_module(f"modscope.{name}")
+    elif name in _HOMES:
+        found = getattr(import_module(_HOMES[name]), name)
+    else:
         raise AttributeError(f"module 'modscope' has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), name)
     give_arrays_their_methods()
     return found
 
@@ -61,4 +70,4 @@ give_arrays_their_methods()
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_ROOMS})

@@ -107,12 +107,21 @@ class SignalAccessor:
         return signal.shift(self._array, self._one(axis), by)
 
     def even(self, about: object = 0, axis: str | None = None) -> xr.DataArray:
-        """The even part about `about`/2; `x.ms.even("c", "a")` about c/2 for every c: `modscope.signal.even_part`."""
-        return signal.even_part(self._array, self._one(axis), about)  # type: ignore[arg-type]
+        """The even part about `about`/2; `x.ms.even("c", "a")` about c/2 for every c: `modscope.signal.even_part`.
+
+        An array over a and b is put in the order (c, a) for that, if it is not.
+
+        >>> x = xr.DataArray([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0], [6.0, 7.0, 8.0]], dims=("a", "b"), attrs={"p": 3})
+        >>> x.ms.even("c", "a").dims, bool((x.ms.even("c", "a").ms.odd("c", "a") == 0).all())
+        (('c', 'a'), True)
+        """
+        x = self._over(about, axis)
+        return signal.even_part(x, x.ms._one(axis), about)  # type: ignore[arg-type]
 
     def odd(self, about: object = 0, axis: str | None = None) -> xr.DataArray:
-        """The odd part about `about`/2: `modscope.signal.odd_part`."""
-        return signal.odd_part(self._array, self._one(axis), about)  # type: ignore[arg-type]
+        """The odd part about `about`/2, in the order that `even` has: `modscope.signal.odd_part`."""
+        x = self._over(about, axis)
+        return signal.odd_part(x, x.ms._one(axis), about)  # type: ignore[arg-type]
 
     def swap(self) -> xr.DataArray:
         """The picture with a and b exchanged: `modscope.signal.swap`."""
@@ -129,6 +138,12 @@ class SignalAccessor:
         from modscope.viewer import heatmap
 
         return heatmap(self._array, **options)
+
+    def _over(self, about: object, axis: str | None) -> xr.DataArray:
+        """The array with the residue `about` as an axis."""
+        if about == "c" and "c" not in self._array.dims and {"a", "b"} <= set(self._array.dims):
+            return orders.in_order(self._array, "c", axis or "a")
+        return self._array
 
     def _one(self, axis: str | None) -> str:
         axes = self._axes(axis)

@@ -41,6 +41,19 @@ class Circle(Shown):
         if not self.answers:
             object.__setattr__(self, "answers", self.residues)
 
+    def _told(self) -> dict[str, object]:
+        first = " ".join(map(str, self.residues[:8]))
+        answer = {1: "at i + j", -1: "at i - j", None: "on no circle with a and b"}[self.sign]
+        return {
+            "places": f"{self.n} of the residues mod {self.p}",
+            "of": self.name,
+            "in order": f"{first} ..." if self.n > 8 else first,
+            "answer": answer,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.n} places: {self.name}"
+
     @property
     def n(self) -> int:
         """The number of places; frequencies are 0..n//2."""

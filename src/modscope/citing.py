@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from modscope._version import __version__
 from modscope.checkpoints import Checkpoint
+from modscope.display import Shown
 from modscope.provenance import source_commit
 
 __all__ = ["WORKS", "Work", "bibtex", "works_of"]
 
 
-@dataclass(frozen=True)
-class Work:
+@dataclass(frozen=True, repr=False)
+class Work(Shown):
     """One work to cite. why: what of it is used; about: what it is cited for here."""
 
     key: str
@@ -23,6 +24,14 @@ class Work:
     why: str
     eprint: str = ""
     note: str = ""
+
+    def _told(self) -> dict[str, object]:
+        return {
+            "by": "; ".join(self.authors),
+            "title": self.title,
+            "in": f"{self.where}, {self.year}",
+            "for": self.why,
+        }
 
     def bibtex(self) -> str:
         """The entry for BibTeX.

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "WIDTH",
     "Beside",
     "Shown",
+    "Told",
     "bar_html",
     "bars_svg",
     "bytes_text",
@@ -133,6 +135,8 @@ def _short(value: Any) -> str:
         return f"array {value.shape} {value.dtype}"
     if isinstance(value, float):
         return number_text(value)
+    if isinstance(value, Shown) and type(value).__str__ is not object.__str__:
+        return str(value)
     if is_dataclass(value) and not isinstance(value, type) and len(fields(value)) > 1:
         return ", ".join(f"{name} {text}" for name, text in fields_of(value).items() if text != "")
     if isinstance(value, Mapping):
@@ -353,3 +357,29 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return facts_html(self._title(), self._told())
+
+
+class Told(dict[str, Any]):
+    """A mapping that prints an entry a line, what lies in it by `name.entry`, and shows the same in a notebook.
+
+    >>> Told(seed=0, network={"d_model": 128, "biases": ("b_in", "b_out")})
+    2 entries
+      seed             0
+      network.d_model  128
+      network.biases   b_in b_out
+    """
+
+    def _flat(self) -> dict[str, str]:
+        told: dict[str, str] = {}
+        for name, value in self.items():
+            inner = Told(value)._flat() if isinstance(value, Mapping) and value else None
+            told |= (
+                {str(name): _short(value)} if inner is None else {f"{name}.{k}": v for k, v in inner.items()}
+            )
+        return told
+
+    def __repr__(self) -> str:
+        return facts_text(f"{len(self)} entries", self._flat())
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"{len(self)} entries", self._flat())

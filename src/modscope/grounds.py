@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from modscope.display import Shown
 from modscope.losses import Logits, Scores, accuracies, is_guessing, losses
 from modscope.operations import FITS, Recognition, recognise
 from modscope.task import ModularTask
@@ -35,8 +36,8 @@ class Problem:
     says: str
 
 
-@dataclass(frozen=True)
-class Grounds:
+@dataclass(frozen=True, repr=False)
+class Grounds(Shown):
     """What has to be known of a network before anything is said of how it works.
 
     accuracy and loss: as measured. recognition: which operation its answers are, from the answers alone. stated: what its
@@ -49,6 +50,11 @@ class Grounds:
     recognition: Recognition
     stated: Mapping[str, float] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+
+    def _told(self) -> dict[str, object]:
+        told: dict[str, object] = {"task": str(self.task), "answers": str(self.recognition)}
+        told |= {problem.kind: problem.says for problem in self.problems}
+        return told | ({} if self.problems else {"": "there is something to judge"})
 
     @property
     def problem(self) -> Problem | None:

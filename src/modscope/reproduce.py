@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
+from textwrap import wrap
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from modscope.analysis.answer import (
 from modscope.analysis.neurons import clusters, fve
 from modscope.analysis.tables import Table
 from modscope.analysis.weights import energy_shares, weight_table
-from modscope.display import Shown, number_text
+from modscope.display import WIDTH, Shown, details_html, number_text
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 
@@ -207,16 +209,25 @@ class Reproduction(Shown):
     differences: tuple[str, ...]
 
     def __repr__(self) -> str:
-        notes = [f"  {note}" for note in self.notes]
-        lines = [str(self.table), "", f"Published: {self.paper.of}.", *notes]
+        lines = [str(self.table), "", *wrap(f"Published: {self.paper.of}.", WIDTH), *_indented(self.notes)]
         if self.differences:
-            lines += ["", "Different:", *(f"  {text}" for text in self.differences)]
+            lines += ["", "Different:", *_indented(self.differences)]
         return "\n".join(lines)
 
     __str__ = __repr__
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_()
+        said = [f"Published: {self.paper.of}.", *self.notes]
+        different = "".join(f"<li>{escape(text)}</li>" for text in self.differences)
+        return (
+            self.table._repr_html_()
+            + "".join(f"<div>{escape(text)}</div>" for text in said)
+            + (
+                details_html(f"{len(self.differences)} differences", f"<ul>{different}</ul>")
+                if different
+                else ""
+            )
+        )
 
     def to_dict(self) -> dict[str, object]:
         """The rows and the differences as plain JSON values."""
@@ -227,6 +238,12 @@ class Reproduction(Shown):
             "notes": list(self.notes),
             "differences": list(self.differences),
         }
+
+
+def _indented(texts: Iterable[str]) -> list[str]:
+    return [
+        line for text in texts for line in wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    ]
 
 
 def reproduce(acts: Activations, paper: str) -> Reproduction:

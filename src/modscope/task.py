@@ -28,7 +28,7 @@ OPERATIONS: tuple[str, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """Which of the p*p pairs (a major) are trained on, exactly reproducible.
 
@@ -71,6 +71,13 @@ class Split:
                 f"training mask of shape {mask.shape}, dtype {mask.dtype}: expected booleans of shape (p, p)"
             )
         return cls("mask", float(mask.mean()), 0, np.packbits(mask).tobytes())
+
+    def __repr__(self) -> str:
+        if self.kind == "none":
+            return "Split('none')"
+        if self.kind == "mask":
+            return f"Split of a mask, {self.fraction:.4g} of the pairs"
+        return f"Split({self.kind!r}, {self.fraction!r}, {self.seed!r})"
 
     def train_mask(self, p: int) -> np.ndarray:
         """Training pairs as bool[a, b]."""
@@ -143,7 +150,7 @@ class _StoredTask:
     table: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModularTask:
     """All p*p pairs of residues with the label c of an operation, and a split of them.
 
@@ -197,6 +204,18 @@ class ModularTask:
         """
         formula = {"add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b"}
         return f"{formula.get(self.operation, self.operation)} mod {self.p}"
+
+    def __repr__(self) -> str:
+        """The call that makes it, what is left out being as usual.
+
+        >>> ModularTask(113), ModularTask(7, "subtract", Split("none"))
+        (ModularTask(113, 'add'), ModularTask(7, 'subtract', Split('none')))
+        """
+        told = [repr(self.p), repr(self.operation)]
+        told += [repr(self.split)] if self.split != Split() else []
+        told += [f"label_seed={self.label_seed}"] if self.label_seed else []
+        told += ["table=..."] if self.table else []
+        return f"ModularTask({', '.join(told)})"
 
     def _repr_html_(self) -> str:
         train = f"{self.split.fraction:.0%} of the pairs" if self.split.kind != "none" else "not known"

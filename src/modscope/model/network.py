@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
+from modscope.display import facts_html, facts_text
 from modscope.errors import InputError, UnknownName, public, shown
 from modscope.model.configs import Config, PairMLPConfig
 
@@ -197,7 +198,19 @@ class Network:
         return {"family": self.family, **asdict(self.config)}  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.config})"
+        return facts_text(f"{type(self).__name__} for p = {self.config.p}", self._told())
+
+    def _told(self) -> dict[str, object]:
+        shapes = {name: " x ".join(map(str, w.shape)) for name, w in self.weights.items()}
+        count = sum(w.numel() for w in self.weights.values())
+        switches = {
+            k: v for k, v in vars(self.config).items() if k != "p" and isinstance(v, bool | int | float | str)
+        }
+        said = ", ".join(f"{name} {value}" for name, value in switches.items())
+        return {"switches": said, "numbers": f"{count:,} {str(self.dtype).removeprefix('torch.')}", **shapes}
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"{type(self).__name__} for p = {self.config.p}", self._told())
 
 
 def _fan(config: Any, short: str) -> int:

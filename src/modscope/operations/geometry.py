@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.operations.expression import Expression
 from modscope.operations.groups import element_orders, is_group, named_group, orders_in_words
@@ -19,8 +20,8 @@ __all__ = ["Geometry", "geometry_of", "is_prime", "primitive_root"]
 Kind = Literal["circle", "axis", "group", "none"]
 
 
-@dataclass(frozen=True)
-class Geometry:
+@dataclass(frozen=True, repr=False)
+class Geometry(Shown):
     """Where the residues of a, of b and of the answer lie, so that the answer is simple there.
 
     kind "circle": labels[a[i], b[j]] = c[(i + sign * j) % n] for all places i and j; residues that are not among a
@@ -36,6 +37,14 @@ class Geometry:
     c: tuple[int, ...] = ()
     sign: int = 1
     name: str = ""
+
+    def _told(self) -> dict[str, object]:
+        told: dict[str, object] = {"kind": self.kind, "says": self.says}
+        if self.a:
+            told["places"] = f"{self.n}" + ("" if self.same_places else "; a and b lie in different orders")
+        if self.kind == "circle":
+            told["answer at"] = "i + j" if self.sign > 0 else "i - j"
+        return told
 
     @property
     def n(self) -> int:
@@ -83,8 +92,11 @@ def geometry_of(operation: Operation, p: int, *, seed: int = 0) -> Geometry:
     the answer are renamed, on that group, and on its circle where it is cyclic.
 
     >>> geometry_of(Operation.of("a/b"), 5)
-    Geometry(kind='circle', says='the circle of logarithms: residues as powers of 2, 0 apart', a=(1, 2, 4, 3), \
-b=(1, 2, 4, 3), c=(1, 2, 4, 3), sign=-1, name='C4')
+    Geometry
+      kind       circle
+      says       the circle of logarithms: residues as powers of 2, 0 apart
+      places     4
+      answer at  i - j
     >>> geometry_of(Operation.of("2a+3b"), 7).b, geometry_of(Operation.of("max"), 7).kind
     ((0, 5, 3, 1, 6, 4, 2), 'axis')
     >>> geometry_of(Operation.of("D3"), 6).says

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.operations.geometry import Geometry, geometry_of, is_prime, primitive_root
 from modscope.operations.interpolation import interpolated
@@ -35,13 +36,16 @@ _OFTEN_TRAINED = (
 )
 
 
-@dataclass(frozen=True)
-class Match:
+@dataclass(frozen=True, repr=False)
+class Match(Shown):
     """An operation and the share of the pairs (those for which it has an answer) on which a table agrees with it."""
 
     operation: Operation
     share: float
     geometry: Geometry
+
+    def _told(self) -> dict[str, object]:
+        return {"operation": self.text, "share": f"{self.share:.2%} of the pairs", "on": self.geometry.says}
 
     @property
     def text(self) -> str:
@@ -53,8 +57,8 @@ class Match:
         return {"operation": self.operation.name, "text": self.text, "share": self.share}
 
 
-@dataclass(frozen=True)
-class Recognition:
+@dataclass(frozen=True, repr=False)
+class Recognition(Shown):
     """The operations that come nearest to a table of answers, best first.
 
     constant: the answer that is given on at least half of the pairs, where no operation agrees with clearly more; else None.
@@ -63,6 +67,10 @@ class Recognition:
     p: int
     matches: tuple[Match, ...]
     constant: int | None = None
+
+    def _told(self) -> dict[str, object]:
+        told: dict[str, object] = {"": str(self)}
+        return told | {match.text: f"{match.share:.2%} of the pairs" for match in self.matches}
 
     @property
     def best(self) -> Match:

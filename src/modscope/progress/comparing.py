@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from modscope.display import Shown, number_text
 from modscope.errors import InputError
 from modscope.progress.columns import columns
 from modscope.progress.over_epochs import Watch, _nobody, progress
@@ -21,8 +22,8 @@ from modscope.runs import Run
 __all__ = ["Comparison", "CurveMatch", "against_curve", "compare", "read_curve"]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """Measures of several networks at their last epochs, a column each.
 
     names: of the networks. values: measure -> a number for each; NaN where a network does not have it. keys: the key
@@ -32,6 +33,14 @@ class Comparison:
     names: tuple[str, ...]
     values: Mapping[str, tuple[float, ...]]
     keys: tuple[tuple[int, ...], ...]
+
+    def _told(self) -> dict[str, object]:
+        keys = ["key frequencies " + (" ".join(map(str, ks)) or "none") for ks in self.keys]
+        told: dict[str, object] = dict(zip(self.names, keys, strict=True))
+        return told | {name: " | ".join(map(number_text, self.values[name])) for name in self.largest(12)}
+
+    def _title(self) -> str:
+        return f"{len(self.names)} networks: the measures that differ most, of {len(self.values)}"
 
     def difference(self, measure: str) -> tuple[float, ...]:
         """Each network's number minus the first one's."""

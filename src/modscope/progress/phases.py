@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from modscope.display import Shown
 from modscope.progress.columns import columns
 from modscope.runs import Run
 
@@ -39,12 +40,16 @@ class Phase:
         return RULES[self.name]
 
 
-@dataclass(frozen=True)
-class Phases:
+@dataclass(frozen=True, repr=False)
+class Phases(Shown):
     """The phases of a run in order; `why` says what cannot be told."""
 
     phases: tuple[Phase, ...]
     why: str = ""
+
+    def _told(self) -> dict[str, object]:
+        told: dict[str, object] = {p.name: f"{p.start:,} to {p.end:,}: {p.rule}" for p in self.phases}
+        return told | ({"why not": self.why} if self.why else {})
 
     def at(self, epoch: int) -> str:
         """The name of the phase of an epoch; empty where none is dated."""

@@ -9,14 +9,15 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import energy_of_lines, line_means
+from modscope.display import Shown
 from modscope.losses import Scores, accuracies, losses
 from modscope.signal import spectrum
 
 __all__ = ["SimpleNeurons", "simple_neurons"]
 
 
-@dataclass(frozen=True)
-class SimpleNeurons:
+@dataclass(frozen=True, repr=False)
+class SimpleNeurons(Shown):
     """Every neuron before its activation as c + A cos(wa + phi_a) + B cos(wb + phi_b), w = 2 pi k / p, one k a neuron.
 
     frequency int[neuron]; r2 float[neuron]: the share of its variance that the fit explains, NaN where it is constant;

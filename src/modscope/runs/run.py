@@ -17,7 +17,7 @@ from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safete
 from modscope.checkpoints.folders import anew_notes, before
 from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifest
 from modscope.checkpoints.reading import read_file, read_table
-from modscope.display import Shown, curves_svg, facts_html, number_text
+from modscope.display import Shown, Told, curves_svg, facts_html, number_text
 from modscope.errors import CheckpointError, InputError, ModscopeError, RunError, path_of
 from modscope.model import Network
 from modscope.runs.film import film, lazy_array
@@ -110,8 +110,8 @@ class Run(Shown):
             _losses(read_losses(folder / LOSSES), sorted(files)).assign_attrs(
                 begun_anew=list(manifest.begun_anew)
             ),
-            _table(folder / RECIPE),
-            _table(folder / ENVIRONMENT),
+            Told(_table(folder / RECIPE)),
+            Told(_table(folder / ENVIRONMENT)),
             manifest.finished,
             manifest.begun_anew,
             files,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from modscope.display import facts_html, facts_text
 from modscope.errors import InputError, SweepError
 from modscope.sweep.plan import Plan, Unit
 from modscope.sweep.storage import Storage
@@ -29,6 +30,19 @@ class Sweep:
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self._compacted: dict[str, frozenset[str]] = {}
+
+    def _facts(self) -> dict[str, str]:
+        try:
+            units = {unit.key for unit in self.plan.units}
+        except (InputError, SweepError) as error:
+            return {"not there": str(error)}
+        return {"units": f"{len(units & self.done())} of {len(units)} have a result"}
+
+    def __repr__(self) -> str:
+        return facts_text(f"Sweep in {self.storage.url}", self._facts())
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"Sweep in {self.storage.url}", self._facts())
 
     @cached_property
     def plan(self) -> Plan:

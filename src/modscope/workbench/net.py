@@ -170,7 +170,7 @@ class Net:
     @property
     def measures(self) -> dict[str, str]:
         """The names of the tables of measures, each with what it looks at."""
-        return {name: measure.says for name, measure in MEASURES.items()}
+        return display.Told({name: measure.says for name, measure in MEASURES.items()})
 
     def ablate(self, *names: str, controls: int = 20, seed: int = 0, **replace: Any) -> Any:
         """An ablation by its name beside random controls, or an activation replaced: `net.ablate(pattern=values)`.
@@ -282,7 +282,10 @@ class Net:
         )
 
     def __repr__(self) -> str:
-        return display.facts_text(f"{self.name}: {self.task}", self._told())
+        return display.facts_text(self._title(), self._told())
+
+    def _title(self) -> str:
+        return self.name if self.run is None else f"{self.name}: {self.task}"
 
     def _repr_html_(self) -> str:
         facts = {name: value for name, value in self._told().items() if name != "hooks"}
@@ -290,7 +293,7 @@ class Net:
         found = self.__dict__.get("_findings")
         if found is not None:
             more.append(display.details_html("findings", found._repr_html_(), opened=True))
-        return display.facts_html(f"{self.name}: {self.task}", facts, *more)
+        return display.facts_html(self._title(), facts, *more)
 
 
 _DULL = {"end_run_data", "full_run_data", "model", "final", "checkpoint", "weights"}

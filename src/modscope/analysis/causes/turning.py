@@ -19,6 +19,7 @@ import xarray as xr
 from torch import Tensor
 
 from modscope.activations import Activations
+from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network
 from modscope.networks.tokens import (
@@ -199,8 +200,8 @@ class Turning:
         return np.where(place < 0, labels, moved)
 
 
-@dataclass(frozen=True)
-class Turned:
+@dataclass(frozen=True, repr=False)
+class Turned(Shown):
     """A network whose waves have been turned, and which of its tokens read them."""
 
     network: Network
