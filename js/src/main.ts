@@ -1,6 +1,6 @@
 // Hosts: a page with blocks (mounts itself), an anywidget (render), a server (mount with its source).
 import { effect, signal, type Signal } from "@preact/signals-core";
-import { Life, h } from "./ui/dom";
+import { Life, h, measured } from "./ui/dom";
 import { card, setAll } from "./ui/card";
 import { Model, type Shared } from "./ui/model";
 import { runPage, type RunDescription } from "./ui/picker";
@@ -74,6 +74,7 @@ export function mount(el: HTMLElement, spec: PageSpec, source: Source): Mounted 
     const slot = h("div", { class: "slot" });
     if (model.spec.height) slot.style.setProperty("--tall", `${model.spec.height}px`);
     page.append(slot);
+    measured(life, slot);
     card(model, slot, { reduced, models, cycleTheme: cycle, life });
   });
   life.add(tellHeight(page));

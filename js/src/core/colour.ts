@@ -134,34 +134,66 @@ export function colourScale(lo: number, hi: number, cyclic = false): ColourScale
 /** Colours of cells that hold no number, unlike any colour of a number; masked cells are left out of the picture. */
 export const MISSING = { nan: [150, 150, 150], up: [226, 0, 190], down: [0, 158, 60] } as const;
 
+const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+const word = (r: number, g: number, b: number): number => (LITTLE ? (255 << 24) | (b << 16) | (g << 8) | r : (r << 24) | (g << 16) | (b << 8) | 255) >>> 0;
+const words = new WeakMap<Ramp, Uint32Array>();
+
+/** The colours of a ramp as whole pixels. */
+function wordsOf(table: Ramp): Uint32Array {
+  let found = words.get(table);
+  if (!found) {
+    found = Uint32Array.from({ length: 256 }, (_, i) => word(table[3 * i], table[3 * i + 1], table[3 * i + 2]));
+    words.set(table, found);
+  }
+  return found;
+}
+
+/** Colours cells from `i` on, up to the first that has no place between the ends; where that is. */
+function run(values: ArrayLike<number>, i: number, lo: number, by: number, colours: Uint32Array, out: Uint32Array): number {
+  for (; i < values.length; i++) {
+    const t = (values[i] - lo) * by;
+    if (!(t >= 0 && t <= 1)) return i;
+    out[i] = colours[(255 * t + 0.5) | 0];
+  }
+  return i;
+}
+
+const byte = (v: number): number => Math.max(0, Math.min(255, v));
+
 /** Pixels of a picture; values outside the colours are hatched, cells without a number have their own. */
 export function pixels(values: ArrayLike<number>, scale: ColourScale, table: Ramp, columns: number, mask: ArrayLike<number> | null = null): { rgba: Uint8ClampedArray; clipped: number } {
   const rgba = new Uint8ClampedArray(values.length * 4);
+  const out = new Uint32Array(rgba.buffer);
+  const colours = wordsOf(table);
   const slack = 1e-6;
+  const straight = (scale.kind ?? "linear") === "linear";
   const place = placeOf(scale);
+  const [lo, by] = [scale.lo, 1 / (scale.hi - scale.lo)];
+  const own = { nan: word(...MISSING.nan), up: word(...MISSING.up), down: word(...MISSING.down) };
   let clipped = 0;
   for (let i = 0; i < values.length; i++) {
+    // Nearly every cell of nearly every picture.
+    if (straight) i = run(values, i, lo, by, colours, out);
+    if (i === values.length) break;
     const v = values[i];
-    if (!Number.isFinite(v)) {
-      if (mask?.[i]) continue;
-      const own = Number.isNaN(v) ? MISSING.nan : v > 0 ? MISSING.up : MISSING.down;
-      rgba[4 * i] = own[0];
-      rgba[4 * i + 1] = own[1];
-      rgba[4 * i + 2] = own[2];
-      rgba[4 * i + 3] = 255;
+    const t = place(v);
+    if (t >= 0 && t <= 1) {
+      out[i] = colours[(255 * t + 0.5) | 0];
       continue;
     }
-    const t = place(v);
-    const at = 3 * (t > 0 ? (t < 1 ? Math.round(255 * t) : 255) : 0);
-    let shade = 0;
-    if (!(t >= -slack && t <= 1 + slack)) {
-      clipped++;
-      if ((i + Math.floor(i / columns)) % 2) shade = table[at] > 127 ? -70 : 90;
+    if (!Number.isFinite(v)) {
+      if (!mask?.[i]) out[i] = Number.isNaN(v) ? own.nan : v > 0 ? own.up : own.down;
+      continue;
     }
-    rgba[4 * i] = table[at] + shade;
-    rgba[4 * i + 1] = table[at + 1] + shade;
-    rgba[4 * i + 2] = table[at + 2] + shade;
-    rgba[4 * i + 3] = 255;
+    const end = t > 0 ? 255 : 0;
+    if (t >= -slack && t <= 1 + slack) {
+      out[i] = colours[end];
+      continue;
+    }
+    clipped++;
+    const at = 3 * end;
+    const shade = (i + Math.floor(i / columns)) % 2 ? (table[at] > 127 ? -70 : 90) : 0;
+    out[i] = word(byte(table[at] + shade), byte(table[at + 1] + shade), byte(table[at + 2] + shade));
   }
   return { rgba, clipped };
 }

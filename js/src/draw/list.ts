@@ -27,7 +27,8 @@ export interface TextItem {
 }
 
 export type Item =
-  | ({ t: "line"; xs: ArrayLike<number>; ys: ArrayLike<number> } & Stroke)
+  /** A dense line has several samples a pixel: it is a band. */
+  | ({ t: "line"; xs: ArrayLike<number>; ys: ArrayLike<number>; dense?: boolean } & Stroke)
   | ({ t: "segments"; points: number[] } & Stroke)
   | { t: "rect"; x: number; y: number; w: number; h: number; fill?: string; stroke?: string; width?: number; radius?: number; alpha?: number }
   | { t: "dots"; xs: ArrayLike<number>; ys: ArrayLike<number>; r: number; fill: string; stroke?: string; width?: number; alpha?: number }

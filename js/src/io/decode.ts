@@ -4,23 +4,23 @@
 import { MASK_BITS, size, type TensorMeta } from "../core/tensor";
 
 const SKIPPED = "\"&'<>\\`:,";
-const DIGITS = new Uint8Array(128);
+const DIGITS = new Uint8Array(256);
+const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 for (let code = 33, digit = 0; code < 127; code++) if (!SKIPPED.includes(String.fromCharCode(code))) DIGITS[code] = digit++;
 
 /** The bytes of "length:characters": five characters of base 85 for four bytes, high byte first. */
 export function fromText(text: string): Uint8Array {
   const start = text.indexOf(":") + 1;
   const length = Number(text.slice(0, start - 1));
-  const out = new Uint8Array(Math.ceil(length / 4) * 4);
-  for (let i = start, at = 0; at < out.length; i += 5, at += 4) {
-    let word = 0;
-    for (let j = 0; j < 5; j++) word = word * 85 + DIGITS[text.charCodeAt(i + j)];
-    out[at] = word / 0x1000000;
-    out[at + 1] = word >>> 16;
-    out[at + 2] = word >>> 8;
-    out[at + 3] = word;
+  const letters = new TextEncoder().encode(text);
+  const words = new Uint32Array(Math.ceil(length / 4));
+  for (let at = 0, i = start; at < words.length; at++, i += 5) {
+    const upper = (DIGITS[letters[i]] * 85 + DIGITS[letters[i + 1]]) * 85 + DIGITS[letters[i + 2]];
+    // The low 32 bits of the sum are the word.
+    const word = Math.imul(upper, 7225) + DIGITS[letters[i + 3]] * 85 + DIGITS[letters[i + 4]];
+    words[at] = LITTLE ? (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24) : word;
   }
-  return out.subarray(0, length);
+  return new Uint8Array(words.buffer, 0, length);
 }
 
 export async function gunzip(bytes: Uint8Array): Promise<Uint8Array> {
@@ -32,6 +32,17 @@ export async function gunzip(bytes: Uint8Array): Promise<Uint8Array> {
 export function unshuffle(bytes: Uint8Array, width: number): Uint8Array {
   const count = bytes.length / width;
   const out = new Uint8Array(bytes.length);
+  if (LITTLE && width === 2) {
+    const numbers = new Uint16Array(out.buffer);
+    for (let i = 0; i < count; i++) numbers[i] = bytes[i] | (bytes[count + i] << 8);
+    return out;
+  }
+  if (LITTLE && width === 4) {
+    const numbers = new Uint32Array(out.buffer);
+    const [two, three] = [2 * count, 3 * count];
+    for (let i = 0; i < count; i++) numbers[i] = bytes[i] | (bytes[count + i] << 8) | (bytes[two + i] << 16) | (bytes[three + i] << 24);
+    return out;
+  }
   for (let j = 0; j < width; j++) {
     for (let i = 0, from = j * count, to = j; i < count; i++, from++, to += width) out[to] = bytes[from];
   }

@@ -2,7 +2,7 @@
 import { batch } from "@preact/signals-core";
 import { exact } from "../core/scale";
 import { tableOf } from "./data";
-import { h, Life } from "./dom";
+import { h, Life, Writes, written } from "./dom";
 import { KEYS, keys } from "./keys";
 import type { Model } from "./model";
 import { Player } from "./player";
@@ -62,7 +62,8 @@ function hint(root: HTMLElement): HTMLElement {
 /** One card in the page. */
 export function card(model: Model, holder: HTMLElement, setting: CardSetting): void {
   const { life } = setting;
-  const player = new Player(model, setting.reduced);
+  const writes = new Writes();
+  const player = new Player(model, setting.reduced, writes);
   const sound = new Sound(model);
   const canvas = h("canvas", { role: "img", tabindex: "-1" });
   const tip = h("div", { class: "tip", hidden: true });
@@ -77,15 +78,15 @@ export function card(model: Model, holder: HTMLElement, setting: CardSetting): v
     timer = window.setTimeout(() => (live.textContent = text), 250);
   };
   const help = helper(root);
-  const tools: Tools = { model, player, sound, say, holder: root, models: setting.models, table: () => showTable(model, numbers), help: () => help(), cycleTheme: setting.cycleTheme };
+  const tools: Tools = { model, player, writes, sound, say, holder: root, models: setting.models, table: () => showTable(model, numbers), help: () => help(), cycleTheme: setting.cycleTheme };
   const above = [header(life, tools), bookmarks(model, say), toolbar(life, tools), legend(life, model)];
-  root.append(...above.filter((el) => el !== null), plot, notes, strip(life, model, player), hint(root), numbers, live);
+  root.append(...above.filter((el) => el !== null), plot, notes, strip(life, tools), hint(root), numbers, live);
   holder.append(root);
   printing(life, model, root);
   life.effect(() => {
     root.dataset.shape = WIDE.includes(model.state.mode.value) ? "wide" : "tall";
   });
-  const screen = new Screen(model, canvas, plot, notes, setting.reduced, (run) => life.effect(run));
+  const screen = new Screen(model, canvas, plot, notes, writes, setting.reduced, (run) => life.effect(run));
   pointer(life, canvas, model, { frame: () => screen.frame, mute: (k, solo) => mute(model, k, solo), select: (id) => select(model, id) });
   follow(life, model, tip, plot, say);
   const act = keys(model, player, { help, say: (text) => say(text ?? spoken(model)), mute: (k, solo) => mute(model, k, solo), frame: () => screen.frame });
@@ -111,14 +112,8 @@ function labelOf(model: Model, models: Model[]): string {
 
 function header(life: Life, tools: Tools): HTMLElement {
   const { model } = tools;
-  const caption = h("code", { class: "caption" });
-  const message = h("p", { class: "message" });
-  life.effect(() => {
-    caption.textContent = model.caption();
-  });
-  life.effect(() => {
-    message.textContent = model.message();
-  });
+  const caption = written(life, tools.writes, h("code", { class: "caption" }), () => model.caption());
+  const message = written(life, tools.writes, h("p", { class: "message" }), () => model.message());
   return h("div", { class: "head" }, h("div", { class: "names" }, h("h2", {}, model.spec.title || model.spec.name), caption), message, badge(model), corner(tools));
 }
 
@@ -168,9 +163,9 @@ function follow(life: Life, model: Model, tip: HTMLElement, plot: HTMLElement, s
   };
   life.effect(() => {
     const hover = model.hover.value;
-    for (const dim of model.spec.dims) void model.index[dim].value;
-    tip.hidden = !hover;
+    if (tip.hidden !== !hover) tip.hidden = !hover;
     if (!hover) return;
+    for (const dim of model.spec.dims) void model.index[dim].value;
     const lines = readout(model, hover);
     tip.replaceChildren(...lines.map((line, i) => h(i ? "div" : "strong", {}, line)));
     say(lines.join(", "));

@@ -77,3 +77,75 @@ export function toggle(life: Life, text: Child, hint: string, get: () => boolean
   life.effect(() => button.setAttribute("aria-pressed", String(get())));
   return button;
 }
+
+/** Milliseconds between two writes into the page while the picture plays: no eye reads faster, and each costs a layout. */
+const READABLE = 50;
+/** Writes of one step follow each other within this. */
+const STEP = 2;
+
+/** What the page says of the picture: written at once, but for the time it plays at most twenty times a second. */
+export class Writes {
+  private moving = false;
+  private last = -READABLE;
+  private timer = 0;
+  private readonly pending = new Map<object, () => void>();
+
+  put(key: object, write: () => void): void {
+    const since = performance.now() - this.last;
+    if (this.moving && since >= STEP && since < READABLE) {
+      this.pending.set(key, write);
+      this.timer ||= window.setTimeout(() => this.flush(), READABLE - since);
+      return;
+    }
+    this.pending.delete(key);
+    if (since >= READABLE) this.last += since;
+    write();
+  }
+
+  /** The picture begins to play, or stops. */
+  move(on: boolean): void {
+    this.moving = on;
+    if (!on) this.flush();
+  }
+
+  private flush(): void {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.last = performance.now();
+    const writes = [...this.pending.values()];
+    this.pending.clear();
+    for (const write of writes) write();
+  }
+}
+
+/** An element whose text follows: its one text node is changed, and only when the text is another. */
+export function written<E extends HTMLElement>(life: Life, writes: Writes, el: E, get: () => string): E {
+  const node = document.createTextNode("");
+  el.append(node);
+  life.effect(() => {
+    const text = get();
+    writes.put(node, () => {
+      if (node.data !== text) node.data = text;
+    });
+  });
+  return el;
+}
+
+const NARROW = 620;
+const TINY = 430;
+
+/** Writes the width of an element on it, for its style. */
+export function measured(life: Life, el: HTMLElement): void {
+  const look = () => {
+    const wide = el.clientWidth;
+    if (!wide) return;
+    el.style.setProperty("--wide", `${wide}px`);
+    el.toggleAttribute("data-narrow", wide <= NARROW);
+    el.toggleAttribute("data-tiny", wide <= TINY);
+  };
+  look();
+  if (typeof ResizeObserver === "undefined") return;
+  const sizes = new ResizeObserver(look);
+  sizes.observe(el);
+  life.add(() => sizes.disconnect());
+}

@@ -1,6 +1,7 @@
 // Playing: moves the play axis with the clock.
 import { batch, signal } from "@preact/signals-core";
 import { step2, type Place } from "../core/walk";
+import type { Writes } from "./dom";
 import type { Model } from "./model";
 
 /** Below this many steps a second no index is skipped. */
@@ -20,6 +21,7 @@ export class Player {
   constructor(
     private readonly model: Model,
     private readonly reduced: boolean,
+    private readonly writes: Writes,
   ) {}
 
   /** The reader chose a speed: the calm one for reduced motion no longer holds. */
@@ -42,6 +44,7 @@ export class Player {
     if (this.model.state.loop.value === "once" && at.value === (direction > 0 ? end : 0)) at.value = direction > 0 ? 0 : end;
     if (this.playing.value) return;
     this.playing.value = true;
+    this.writes.move(true);
     this.last = performance.now();
     this.due = 0;
     this.frames = [];
@@ -51,6 +54,7 @@ export class Player {
   stop(): void {
     cancelAnimationFrame(this.request);
     this.playing.value = false;
+    this.writes.move(false);
     this.rate.value = "";
   }
 

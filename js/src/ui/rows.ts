@@ -19,7 +19,9 @@ function withoutMean(wave: Float32Array): Float32Array {
     count++;
   }
   const mean = sum / (count || 1);
-  return wave.map((v) => v - mean);
+  const out = new Float32Array(wave.length);
+  for (let i = 0; i < wave.length; i++) out[i] = wave[i] - mean;
+  return out;
 }
 
 export interface Rows {

@@ -4,6 +4,7 @@ import { alias } from "../core/modp";
 import { paint } from "../draw/canvas";
 import type { Frame } from "../draw/list";
 import type { Mode } from "../io/spec";
+import type { Writes } from "./dom";
 import type { Model } from "./model";
 import { sceneOf } from "./scene";
 
@@ -19,6 +20,7 @@ export class Screen {
   private painted = -HURRY;
   private rest = 0;
   private mode: Mode;
+  private size: [number, number] = [0, 0];
   private morph: { from: HTMLCanvasElement; start: number; points: [number, number][] } | null = null;
   private readonly sizes: ResizeObserver;
 
@@ -27,6 +29,7 @@ export class Screen {
     private readonly canvas: HTMLCanvasElement,
     private readonly plot: HTMLElement,
     private readonly notes: HTMLElement,
+    private readonly writes: Writes,
     private readonly reduced: boolean,
     watch: (run: () => void) => void,
   ) {
@@ -68,13 +71,22 @@ export class Screen {
     paint(canvas, this.frame, ratio, model.theme.ground, hurried);
     clearTimeout(this.rest);
     if (hurried) this.rest = window.setTimeout(() => this.ask(), HURRY + 40);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const text = [model.progress.value, ...this.frame.notes].filter(Boolean).join("; ");
+    if (width !== this.size[0] || height !== this.size[1]) {
+      this.size = [width, height];
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    this.writes.put(this, () => this.tell());
+    if (this.morph) this.blend(now, ratio);
+  }
+
+  /** The notes below the picture, and what it is for those who hear the page. */
+  private tell(): void {
+    const { model, canvas } = this;
+    const text = [model.progress.peek(), ...this.frame.notes].filter(Boolean).join("; ");
     if (this.notes.textContent !== text) this.notes.textContent = text;
     const label = [model.caption(), model.message(), text].filter(Boolean).join(". ");
     if (canvas.getAttribute("aria-label") !== label) canvas.setAttribute("aria-label", label);
-    if (this.morph) this.blend(now, ratio);
   }
 
   private begin(mode: Mode, now: number): void {

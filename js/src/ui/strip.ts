@@ -1,12 +1,13 @@
 // One row an axis: its play button, name, slider and index.
 import { mod } from "../core/modp";
-import { h, icon, setIcon, type Life } from "./dom";
+import { h, icon, setIcon, written, type Life } from "./dom";
 import { losses } from "./losses";
 import type { Model } from "./model";
 import type { Player } from "./player";
+import type { Tools } from "./toolbar";
 
 /** The slider of an axis. */
-export function slider(life: Life, model: Model, dim: string): HTMLInputElement {
+export function slider(life: Life, { model, writes }: Tools, dim: string): HTMLInputElement {
   const range = h("input", { type: "range", min: "0", max: String(model.size(dim) - 1), step: "1", "aria-label": dim });
   range.addEventListener("input", () => {
     model.active.value = dim;
@@ -14,9 +15,11 @@ export function slider(life: Life, model: Model, dim: string): HTMLInputElement 
   });
   life.effect(() => {
     const at = model.index[dim].value;
-    range.value = String(at);
-    range.setAttribute("aria-valuetext", `${dim} = ${model.label(dim, at)} of ${model.size(dim)}`);
-    range.style.setProperty("--at", `${(100 * at) / Math.max(1, model.size(dim) - 1)}%`);
+    writes.put(range, () => {
+      range.value = String(at);
+      range.setAttribute("aria-valuetext", `${dim} = ${model.label(dim, at)} of ${model.size(dim)}`);
+      range.style.setProperty("--at", `${(100 * at) / Math.max(1, model.size(dim) - 1)}%`);
+    });
   });
   return range;
 }
@@ -24,7 +27,7 @@ export function slider(life: Life, model: Model, dim: string): HTMLInputElement 
 const MOST_OPTIONS = 300;
 
 /** Where an index is typed; an axis with words or coordinates has a list of them. */
-function indexOf(life: Life, model: Model, dim: string): HTMLElement {
+function indexOf(life: Life, { model, writes }: Tools, dim: string): HTMLElement {
   const set = (to: number) => {
     model.active.value = dim;
     model.set(dim, to);
@@ -34,7 +37,8 @@ function indexOf(life: Life, model: Model, dim: string): HTMLElement {
     const options = Array.from({ length: model.size(dim) }, (_, i) => h("option", { value: String(i) }, model.label(dim, i)));
     const select = h("select", { class: "index", "aria-label": `index of ${dim}`, onchange: () => set(Number(select.value)) }, ...options);
     life.effect(() => {
-      select.value = String(model.index[dim].value);
+      const at = String(model.index[dim].value);
+      writes.put(select, () => (select.value = at));
     });
     return select;
   }
@@ -44,7 +48,8 @@ function indexOf(life: Life, model: Model, dim: string): HTMLElement {
     box.value = String(model.index[dim].peek());
   });
   life.effect(() => {
-    box.value = String(model.index[dim].value);
+    const at = String(model.index[dim].value);
+    writes.put(box, () => (box.value = at));
   });
   return box;
 }
@@ -84,15 +89,14 @@ function stepper(life: Life, model: Model, dim: string): HTMLElement {
   return pair;
 }
 
-function row(life: Life, model: Model, player: Player, dim: string): HTMLElement {
+function row(life: Life, tools: Tools, dim: string): HTMLElement {
+  const { model, player, writes } = tools;
   const name = h("span", { class: "dim", draggable: "true", title: `${dim}, ${model.size(dim)} long; drag onto another axis to swap them` }, dim);
-  const role = h("span", { class: "role" });
-  const line = h("div", { class: "axis" }, playButton(life, model, player, dim), h("span", { class: "called" }, name, role), slider(life, model, dim), stepper(life, model, dim), indexOf(life, model, dim));
+  const picture = () => ["heatmap", "spectrum2d"].includes(model.state.mode.value);
+  const role = written(life, writes, h("span", { class: "role" }), () => (model.state.x.value === dim ? "→ drawn" : picture() && model.state.y.value === dim ? "↓ drawn" : ""));
+  const line = h("div", { class: "axis" }, playButton(life, model, player, dim), h("span", { class: "called" }, name, role), slider(life, tools, dim), stepper(life, model, dim), indexOf(life, tools, dim));
   life.effect(() => {
-    const { x, y, mode } = model.state;
     line.classList.toggle("active", model.active.value === dim);
-    const picture = mode.value === "heatmap" || mode.value === "spectrum2d";
-    role.textContent = x.value === dim ? "→ drawn" : picture && y.value === dim ? "↓ drawn" : "";
   });
   line.addEventListener("pointerdown", () => (model.active.value = dim));
   name.addEventListener("dragstart", (event) => event.dataTransfer?.setData("text/plain", `axis:${dim}`));
@@ -112,8 +116,9 @@ export function swap(model: Model, one: string, other: string): void {
   else if (play.value === one || play.value === other) model.assign("play", play.value === one ? other : one);
 }
 
-export function strip(life: Life, model: Model, player: Player): HTMLElement {
+export function strip(life: Life, tools: Tools): HTMLElement {
+  const { model } = tools;
   const dims = model.spec.full ? model.spec.dims : model.spec.dims.filter((dim) => dim === model.start.play);
-  const rows = dims.flatMap((dim) => [row(life, model, player, dim), model.spec.losses?.axis === dim ? h("div", { class: "axis" }, losses(life, model, dim)) : null]);
+  const rows = dims.flatMap((dim) => [row(life, tools, dim), model.spec.losses?.axis === dim ? h("div", { class: "axis" }, losses(life, model, dim)) : null]);
   return h("div", { class: "strip", role: "group", "aria-label": "axes" }, ...rows);
 }

@@ -1,5 +1,5 @@
 // Modes, the few options that a mode needs in view, and the rest behind "more".
-import { choose, h, icon, toggle, type Choice, type Life } from "./dom";
+import { choose, h, icon, toggle, type Choice, type Life, type Writes } from "./dom";
 import { callOf, copy, linkOf, saveCsv, saveNpy, savePng, saveSvg, saveWebm } from "./exports";
 import { csv, tableOf } from "./data";
 import type { Model } from "./model";
@@ -21,6 +21,7 @@ export const MODES: { value: Mode; text: string; hint: string; rank: number }[] 
 export interface Tools {
   model: Model;
   player: Player;
+  writes: Writes;
   sound: Sound;
   say: (text: string) => void;
   holder: HTMLElement;

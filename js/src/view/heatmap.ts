@@ -78,12 +78,24 @@ export function layout(scene: { width: number; height: number; rows: number; col
   return { box: { x, y: 10 + side, w, h }, side };
 }
 
-export function colourBar(box: Box, scale: ColourScale, theme: Theme, title: string): Item[] {
-  const table = rampOf(scale.ramp, theme.dark);
+const strips = new Map<string, Uint8ClampedArray>();
+
+/** A ramp from its top down, made once. */
+function stripOf(ramp: RampName, dark: boolean): Uint8ClampedArray {
+  const key = `${ramp} ${dark}`;
+  const found = strips.get(key);
+  if (found) return found;
+  const table = rampOf(ramp, dark);
   const rgba = new Uint8ClampedArray(256 * 4);
   for (let i = 0; i < 256; i++) {
     rgba.set([table[3 * (255 - i)], table[3 * (255 - i) + 1], table[3 * (255 - i) + 2], 255], 4 * i);
   }
+  strips.set(key, rgba);
+  return rgba;
+}
+
+export function colourBar(box: Box, scale: ColourScale, theme: Theme, title: string): Item[] {
+  const rgba = stripOf(scale.ramp, theme.dark);
   const kind = scale.kind ?? "linear";
   const y = scaled(kind, [scale.lo, scale.hi], [box.y + box.h, box.y], scale.knee);
   const angles = scale.ramp === "cyclic" && Math.abs(scale.hi - Math.PI) < 1e-6;
@@ -173,12 +185,13 @@ export function heatFrame(scene: HeatScene): Frame {
   const [x0, y0] = [p.x(-0.5), p.y(-0.5)];
   const picture: Item = { t: "image", x: x0, y: y0, w: p.x(made.columns * made.by - 0.5) - x0, h: p.y(made.rows * made.by - 0.5) - y0, columns: made.columns, rows: made.rows, rgba: made.rgba };
   const items: Item[] = [
-    { t: "clip", ...box, items: [picture, ...missingMarks(scene, p)] },
-    { t: "rect", ...box, stroke: theme.faint, width: 0.75 },
+    // What stays while the picture moves comes first: the canvas draws it once.
     ...xAxis(p, theme, { name: scene.xName, label: scene.xLabel, integers: true }),
     ...yAxis(p, theme, { label: scene.yLabel, integers: true }, false),
     { t: "text", x: box.x - 42, y: box.y + box.h / 2, text: scene.yName, size: 12, fill: theme.ink, anchor: "middle", turn: -90 },
     ...colourBar({ x: box.x + box.w + side + 16, y: box.y, w: 12, h: box.h }, scale, theme, scene.barTitle),
+    { t: "clip", ...box, items: [picture, ...missingMarks(scene, p)] },
+    { t: "rect", ...box, stroke: theme.faint, width: 0.75 },
   ];
   if (scene.cross && side) items.push(...cuts(scene, p, side, scale));
   const notes = [...scene.notes];

@@ -3,7 +3,7 @@ import { colourScale, type Theme } from "../core/colour";
 import { linear } from "../core/scale";
 import type { Frame, Item, Pane } from "../draw/list";
 import { coloured } from "./heatmap";
-import { plot, xAxis } from "./axes";
+import { plot, xAxis, type Plot } from "./axes";
 import { cut } from "./labels";
 import { decimated } from "../core/decimate";
 
@@ -43,11 +43,25 @@ export function columnsFor(count: number, width: number, height: number, aspect:
 
 const HEAD = 15;
 
-function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: number, h: number): { items: Item[]; pane: Pane } {
+/** The line of a wave in pixels. */
+function lineOf(values: Float32Array, { box, x, y }: Plot): { xs: ArrayLike<number>; ys: ArrayLike<number> } {
+  const n = values.length;
+  const [xs, ys] = [new Float64Array(n), new Float64Array(n)];
+  const [x0, y0] = [x(0), y(0)];
+  const [right, up] = [x(1) - x0, y(1) - y0];
+  for (let i = 0; i < n; i++) {
+    xs[i] = x0 + i * right;
+    ys[i] = y0 + values[i] * up;
+  }
+  return decimated(xs, ys, Math.round(box.w));
+}
+
+/** What stays of a cell while it moves (panel, name), and what moves. */
+function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: number, h: number): { still: Item[]; items: Item[]; pane: Pane } {
   const { theme } = scene;
   const gap = Math.min(8, w * 0.06);
   let box = { x: x + gap / 2, y: y + HEAD, w: w - gap, h: Math.max(4, h - HEAD - gap) };
-  const items: Item[] = [];
+  const [still, items]: Item[][] = [[], []];
   if (scene.picture) {
     const { rows, columns } = scene.picture;
     const side = Math.min(box.w / columns, box.h / rows);
@@ -56,15 +70,15 @@ function cellItems(cell: Cell, scene: MultiplesScene, x: number, y: number, w: n
     items.push({ t: "image", ...box, columns, rows, rgba: coloured(cell.values, columns, scale, theme.dark).rgba });
   } else {
     const p = plot(box, [-0.5, cell.values.length - 0.5], scene.y);
-    items.push({ t: "rect", ...box, fill: theme.panel, radius: 3 });
-    const thin = decimated(Float64Array.from(cell.values, (_, i) => p.x(i)), Float64Array.from(cell.values, p.y), Math.round(box.w));
+    still.push({ t: "rect", ...box, fill: theme.panel, radius: 3 });
+    const thin = lineOf(cell.values, p);
     if (scene.y[0] < 0 && scene.y[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.grid });
     items.push({ t: "line", ...thin, stroke: theme.lines[0], width: 1 });
   }
   const chosen = cell.id === scene.selected;
   if (chosen) items.push({ t: "rect", ...box, stroke: theme.mark, width: 2, radius: 3 });
-  items.push({ t: "text", x: box.x + 1, y: y + HEAD / 2, text: cut(cell.name, w - 4, 10.5), size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft });
-  return { items, pane: { kind: "cell", box, x: [-0.5, cell.values.length - 0.5], y: scene.y, id: cell.id } };
+  still.push({ t: "text", x: box.x + 1, y: y + HEAD / 2, text: cut(cell.name, w - 4, 10.5), size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft });
+  return { still, items, pane: { kind: "cell", box, x: [-0.5, cell.values.length - 0.5], y: scene.y, id: cell.id } };
 }
 
 /** Below these a small plot says nothing. */
@@ -89,14 +103,15 @@ export function multiplesFrame(scene: MultiplesScene): Frame {
   const across = scene.across || columnsFor(cells.length, width, height, aspect);
   const down = Math.max(1, Math.ceil(cells.length / across));
   const [w, h] = [width / across, height / down];
-  const items: Item[] = [];
+  const [still, items]: Item[][] = [[], []];
   const panes: Pane[] = [];
   cells.forEach((cell, i) => {
     const made = cellItems(cell, scene, (i % across) * w, Math.floor(i / across) * h, w, h);
+    still.push(...made.still);
     items.push(...made.items);
     panes.push(made.pane);
   });
-  return { width, height, items, panes, notes: [...scene.notes, ...thinNote(cells.length, scene.cells.length, by)] };
+  return { width, height, items: [...still, ...items], panes, notes: [...scene.notes, ...thinNote(cells.length, scene.cells.length, by)] };
 }
 
 export interface RidgeScene {
@@ -123,23 +138,23 @@ export function ridgeFrame(scene: RidgeScene): Frame {
   const p = plot(box, [-0.5, n - 0.5], [0, 1]);
   const pitch = box.h / cells.length;
   const tall = Math.max(pitch * 3.2, 10);
-  const items: Item[] = [...xAxis(p, theme, { name: scene.xName, integers: true })];
+  const still: Item[] = [...xAxis(p, theme, { name: scene.xName, integers: true })];
+  const items: Item[] = [];
   const panes: Pane[] = [];
-  const xs = Float64Array.from({ length: n }, (_, i) => p.x(i));
   const every = Math.max(1, Math.ceil(13 / pitch));
   cells.forEach((cell, i) => {
     const base = box.y + pitch * (i + 0.5);
     const y = linear([-scene.reach, scene.reach], [base + tall / 2, base - tall / 2]);
-    const { xs: px, ys } = decimated(xs, Float64Array.from(cell.values, y), Math.round(box.w));
+    const { xs: px, ys } = lineOf(cell.values, { box, x: p.x, y });
     const chosen = cell.id === scene.selected;
     // Many rows lie too close for one to cover another usefully, and the fills would cost most of the frame.
     if (cells.length <= 48) items.push({ t: "area", xs: px, ys, base: base + tall / 2, fill: theme.ground, alpha: 0.55 });
     items.push({ t: "line", xs: px, ys, stroke: chosen ? theme.mark : theme.lines[0], width: chosen ? 2 : 1, alpha: chosen ? 1 : 0.85 });
     if (chosen || i % every === 0) {
-      items.push({ t: "text", x: box.x - 6, y: base, text: cut(cell.name, 58, 10.5), size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft, anchor: "end", halo: chosen ? theme.ground : undefined });
+      still.push({ t: "text", x: box.x - 6, y: base, text: cut(cell.name, 58, 10.5), size: 10.5, weight: chosen ? 700 : 400, fill: chosen ? theme.mark : theme.soft, anchor: "end", halo: chosen ? theme.ground : undefined });
     }
     panes.push({ kind: "row", box: { x: box.x, y: base - pitch / 2, w: box.w, h: pitch }, x: [-0.5, n - 0.5], y: [0, 1], id: cell.id });
   });
-  items.push({ t: "text", x: 13, y: box.y + box.h / 2, text: scene.yName, size: 12, fill: theme.ink, anchor: "middle", turn: -90 });
-  return { width, height, items, panes, notes: [...scene.notes, ...thinNote(cells.length, scene.cells.length, by)] };
+  still.push({ t: "text", x: 13, y: box.y + box.h / 2, text: scene.yName, size: 12, fill: theme.ink, anchor: "middle", turn: -90 });
+  return { width, height, items: [...still, ...items], panes, notes: [...scene.notes, ...thinNote(cells.length, scene.cells.length, by)] };
 }

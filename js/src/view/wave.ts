@@ -161,7 +161,7 @@ function wave(series: Series, scene: WaveScene, p: Plot, dotted: boolean): Item[
   if (style !== "dots") {
     // Where every pixel has its smallest and largest sample the line is a band: a hair is enough.
     const dense = series.values.length > 4 * p.box.w;
-    items.push({ t: "line", ...drawn, stroke: series.colour, width: dense ? 1 : (series.width ?? 1.75), dash: series.dash, alpha: series.alpha });
+    items.push({ t: "line", ...drawn, stroke: series.colour, width: dense ? 1 : (series.width ?? 1.75), dash: series.dash, alpha: series.alpha, ...(dense ? { dense } : {}) });
   }
   if (dotted || style === "dots") {
     const d = style === "curve" ? line(series, scene, p, "joins") : drawn;
@@ -313,7 +313,9 @@ export function waveFrame(scene: WaveScene): Frame {
   const top = list.length ? 22 + 16 * Math.max(...list.map((m) => m.level)) : 12;
   const box = { ...rough.box, y: top, h: Math.max(40, height - top - 44) };
   const p = plot(box, domain, range, bends);
-  const items: Item[] = [...yAxis(p, theme, { name: scene.yName, bends })];
+  const name = centre === null ? scene.xName : `${scene.xName} − ${scene.centreName ?? centre}`;
+  // What stays while the wave moves comes first: the canvas draws it once.
+  const items: Item[] = [...yAxis(p, theme, { name: scene.yName, bends }), ...xAxis(p, theme, { name, label: centre === null && !scene.at ? scene.label : undefined, integers: !scene.at, bends })];
   if (range[0] < 0 && range[1] > 0) items.push({ t: "segments", points: [box.x, p.y(0), box.x + box.w, p.y(0)], stroke: theme.faint, width: 1 });
   const inside: Item[] = [...symmetryLines(scene, p)];
   for (const ghost of scene.ghosts) inside.push(...wave(ghost, scene, p, false));
@@ -325,8 +327,6 @@ export function waveFrame(scene: WaveScene): Frame {
   if (scene.wipe != null) items.push(...handle(p, scene));
   if (scene.cursor !== null) items.push(...cursor(scene, p, scene.cursor));
   items.push(...marks(scene, p, list), ...endLabels(scene, p));
-  const name = centre === null ? scene.xName : `${scene.xName} − ${scene.centreName ?? centre}`;
-  items.push(...xAxis(p, theme, { name, label: centre === null && !scene.at ? scene.label : undefined, integers: !scene.at, bends }));
   return { width, height, items, panes: [{ kind: "wave", box, x: domain, y: range, px: p.x, py: p.y }], notes: scene.notes };
 }
 

@@ -15,7 +15,7 @@ from modscope.viewer.inputs import Tensor
 __all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked", "with_mask"]
 
 LOSSLESS_LIMIT = 4_000_000
-WHOLE_LIMIT = 24_000_000
+WHOLE_LIMIT = 25_000_000
 _NAN, _LOW, _MASKED, _HIGH, _TOP = -32768, -32767, -32766, 32767, 32765
 MASK_BITS = 0x7FC05A5A  # a NaN that stands for a masked value
 

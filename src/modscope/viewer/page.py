@@ -140,6 +140,8 @@ def _narrowed_view(view: Mapping[str, Any], parts: Sequence[Packed]) -> dict:
         return dict(view)
     dims = [dim for dim in view["dims"] if dim not in gone]
     state = dict(view["state"])
+    if state.get("play") in gone:
+        state["play"] = next((dim for dim in reversed(dims) if dim != state["x"]), None)
     for role in ("y", "grid", "with"):
         if state.get(role) in gone:
             state[role] = state["play"] if role == "y" else None

@@ -73,12 +73,13 @@ def _narrowed(
     kept: dict[str, list[int]] = {}
     if precision == "float32":
         return tensor, kept
-    drawn = [axes.get(role) for role in ("x", "play", "y", "grid")]
+    roles = ("x", "y", "play") if axes["mode"] in ("heatmap", "spectrum2d") else ("x", "play", "y")
+    drawn = [axes.get(role) for role in (*roles, "grid")]
     spare = sorted(
         (dim for dim in tensor.dims if dim not in drawn[:2]), key=lambda d: (d in drawn, -tensor.sizes[d])
     )
     values, mask, dims = tensor.values, tensor.mask, list(tensor.dims)
-    while 2 * values.size * 4 / 3 > limit and spare:
+    while 2 * values.size * 5 / 4 > limit and spare:
         dim = spare.pop(0)
         at = int(axes["index"].get(dim, 0))
         kept[dim] = [at, tensor.sizes[dim]]
