@@ -381,3 +381,30 @@ def test_copied_code_names_the_array_as_the_caller_does() -> None:
     nameless = first_spec(ms.show(np.ones((2, 3))))
     assert "np.load('x.npy')" in nameless["setup"]
     assert nameless["call"].startswith("ms.show(x, dims=['axis0', 'axis1']")
+
+
+def test_guided_bookmarks_follow_from_the_axes() -> None:
+    p = 5
+    x = xr.DataArray(
+        np.random.default_rng(0).standard_normal((2, 3, p, p)),
+        dims=("epoch", "neuron", "c", "a"),
+        attrs={"p": p},
+    )
+    x[:, 2] *= 9
+    marks = {mark["label"]: mark["state"] for mark in first_spec(ms.show(x, bookmarks=True))["bookmarks"]}
+    assert list(marks) == ["even about c/2", "its spectrum", "one neuron", "all neurons", "over training"]
+    assert marks["one neuron"]["index"] == {"neuron": 2}, "the one that varies most"
+    assert marks["over training"]["play"] == "epoch"
+    # Rows that have no mirror line are not called even, and an array of no residues has nothing to offer.
+    square = first_spec(ms.show(x[0, 0], operation="ratio", bookmarks=True))["bookmarks"]
+    assert [mark["label"] for mark in square] == ["its spectrum"]
+    assert first_spec(ms.show(np.zeros((4, 6)), bookmarks=True))["bookmarks"] == []
+    assert first_spec(ms.show(x))["bookmarks"] == []
+
+
+def test_a_heat_map_that_is_cut_keeps_its_two_axes() -> None:
+    x = np.zeros((30, 1000, 1000), np.float32)
+    with pytest.warns(UserWarning, match="only axis0=0 of 30 is in it"):
+        spec = ms.heatmap(x).page_spec()
+    assert spec["views"][0]["state"]["play"] == "axis1"
+    assert ms.heatmap(x[:10]).page_spec()["tensors"][0].get("kept") is None, "ten million numbers have room"

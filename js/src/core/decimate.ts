@@ -45,16 +45,23 @@ export function thinned(values: Float32Array, rows: number, columns: number, mos
   if (by === 1) return { values, rows, columns, by };
   const [r, c] = [Math.ceil(rows / by), Math.ceil(columns / by)];
   const out = new Float32Array(r * c).fill(NaN);
-  for (let y = 0; y < rows; y++) {
+  const far = new Float32Array(r * c).fill(-1);
+  for (let y = 0, i = 0; y < rows; y++) {
     const base = Math.floor(y / by) * c;
-    for (let x = 0, place = 0, left = by; x < columns; x++) {
-      const v = values[y * columns + x];
-      const now = out[base + place];
-      if (Number.isNaN(now) || Math.abs(v - middle) > Math.abs(now - middle)) out[base + place] = v;
-      if (--left === 0) {
-        left = by;
-        place++;
+    for (let place = base, x = 0; x < columns; place++) {
+      let most = far[place];
+      let best = out[place];
+      const end = Math.min(x + by, columns);
+      for (; x < end; x++, i++) {
+        const v = values[i];
+        const d = Math.abs(v - middle);
+        if (d > most) {
+          most = d;
+          best = v;
+        }
       }
+      far[place] = most;
+      out[place] = best;
     }
   }
   return { values: out, rows: r, columns: c, by };

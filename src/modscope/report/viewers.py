@@ -42,7 +42,12 @@ def _viewer_pictures(look: Look, most: int) -> int:
 def _circle_options(look: Look) -> dict[str, Any]:
     circle = look.summary.circle
     turned = "add" if circle.turn > 0 else "subtract"
-    return {"p": circle.n, "operation": turned, "key_frequencies": look.summary.keys.frequencies}
+    return {
+        "p": circle.n,
+        "operation": turned,
+        "key_frequencies": look.summary.keys.frequencies,
+        "bookmarks": True,
+    }
 
 
 def neuron_viewer(look: Look) -> View | None:
@@ -131,6 +136,7 @@ def training_viewers(look: Look, story: TrainingStory) -> tuple[View, ...]:
         play="epoch",
         select={"epoch": last},
         title="the embedding's spectrum over training",
+        bookmarks=True,
     )
     film = story.neuron
     if film is None or film.size > 400_000:
@@ -144,5 +150,6 @@ def training_viewers(look: Look, story: TrainingStory) -> tuple[View, ...]:
         p=look.summary.p,
         operation=str(film.attrs["operation"]),
         key_frequencies=look.summary.keys.frequencies,
+        bookmarks=True,
     )
     return spectrum, neuron

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modscope.errors import InputError, UnknownName, public
 from modscope.viewer.choices import CHOICES
+from modscope.viewer.guide import guided
 from modscope.viewer.inputs import PART, Tensor, index_of, lines_of
 from modscope.viewer.layout import Roles, chosen_roles
 from modscope.viewer.marks import circles, marker_specs, message_spec, symmetry_specs
@@ -56,7 +57,7 @@ def show(
     offset: float | bool = 0.0,
     seconds_per_cycle: float = 10.0,
     title: str = "",
-    bookmarks: Mapping[str, Mapping[str, Any]] | None = None,
+    bookmarks: Mapping[str, Mapping[str, Any]] | bool | None = None,
     mute: Sequence[int] = (),
     hide: Sequence[int] = (),
     controls: bool = True,
@@ -78,7 +79,8 @@ def show(
     cossin or share. `markers` are expressions over axis names, p and the third of a, b, c
     (["a", "b", "c/2", "c/2 + p/2"]), or a callable of the indices; `message` a template such as
     "{a} + {b} = {c} (mod {p})" or a callable. Both are set by themselves for arrays over c and a. `bookmarks` maps a
-    text to arguments (select, mode, ...): a button each. `precision="float32"` forbids the 16-bit packing that large
+    text to arguments (select, mode, ...): a button each; True offers what to look at first (even about c/2, its spectrum, one
+    neuron, over training), by the axes. `precision="float32"` forbids the 16-bit packing that large
     arrays otherwise get, with a badge. `live=True` gives a widget instead, whose index and hover Python sees and which
     fetches large tensors slice by slice from the kernel. `periodic` names the axes that close; unless told they are
     the axes a, b, c and token that hold all p residues. Only on those are there marks, mirror lines and smooth joins.
@@ -131,6 +133,8 @@ def show(
     }
     if roles.play_with and "walk" not in state:
         state["walk"] = "odometer"
+    symmetry = symmetry_specs(numbers, modulus, operation)
+    marked = guided(first, free, bool(symmetry) and "c" in closed) if bookmarks is True else bookmarks or {}
     spec = {
         "title": str(title),
         "name": first.name if len(lines) == 1 else _common(lines),
@@ -147,7 +151,7 @@ def show(
         "markers": marker_specs(
             markers, known if markers is not None else numbers, modulus, operation, indices
         ),
-        "symmetry": symmetry_specs(numbers, modulus, operation),
+        "symmetry": symmetry,
         "message": message_spec(
             message, known if message is not None else numbers, modulus, operation, indices
         ),
@@ -156,9 +160,7 @@ def show(
         "keys": [int(k) for k in key_frequencies],
         "full": bool(controls),
         "height": height,
-        "bookmarks": [
-            _bookmark(text, dict(change), first, free) for text, change in (bookmarks or {}).items()
-        ],
+        "bookmarks": [_bookmark(text, dict(change), first, free) for text, change in marked.items()],
         "call": f"ms.show({called or 'x'}{_told(given)}",
         "state": state,
     }

@@ -203,8 +203,8 @@ class Net:
         """A view of a hook, a weight, any array, or several over each other; takes what `modscope.show` takes.
 
         order: ("c", "a") shows rows of equal answer. Axes of the view named in the arguments that are none of its options
-        are cut: `net.show("mlp_post", neuron=slice(0, 8), order=("c", "a"))`. Key frequencies are marked; marks and
-        message follow from the axes.
+        are cut: `net.show("mlp_post", neuron=slice(0, 8), order=("c", "a"))`. Key frequencies are marked; marks, message
+        and bookmarks follow from the axes.
         """
         wanted: list[Any] = list(what) if isinstance(what, list | tuple) else [what]
         arrays = [self[x] if isinstance(x, str) else x for x in wanted]
@@ -214,7 +214,7 @@ class Net:
         if len(wanted) > 1 and all(isinstance(x, str) for x in wanted):
             options.setdefault("names", wanted)
         picture = shown if isinstance(what, list | tuple) else shown[0]
-        return show(picture, **({"key_frequencies": self._keys_or_none()} | options))
+        return show(picture, **({"key_frequencies": self._keys_or_none(), "bookmarks": True} | options))
 
     def _picture(self, x: object, order: tuple[str, str] | None, cut: Mapping[str, Any]) -> object:
         if not isinstance(x, xr.DataArray):
