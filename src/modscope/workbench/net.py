@@ -214,7 +214,8 @@ class Net:
         if len(wanted) > 1 and all(isinstance(x, str) for x in wanted):
             options.setdefault("names", wanted)
         picture = shown if isinstance(what, list | tuple) else shown[0]
-        return show(picture, **({"key_frequencies": self._keys_or_none(), "bookmarks": True} | options))
+        follows: dict[str, Any] = {"key_frequencies": self._keys_or_none(), "bookmarks": True}
+        return show(picture, **(follows | options))
 
     def _picture(self, x: object, order: tuple[str, str] | None, cut: Mapping[str, Any]) -> object:
         if not isinstance(x, xr.DataArray):
