@@ -228,6 +228,8 @@ def test_a_run_reads_back_what_was_trained(tmp_path):
     assert run.epochs == (0, 20, 40, 60)
     assert Recipe.from_dict(run.recipe) == recipe.changed({"engine": "fast"})
     assert torch.__version__.startswith(run.environment["torch"])
+    assert run.environment["device"] == "cpu"
+    assert "answers in registers" in run.environment["kernel"]
     W_E = run.weights("W_E")
     assert W_E.dims == ("epoch", "token", "d_model")
     np.testing.assert_array_equal(W_E.sel(epoch=40), run.model(40).weight("W_E"))

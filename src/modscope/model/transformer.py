@@ -66,7 +66,7 @@ class Transformer(Network):
         scores = torch.einsum("bqhm,bkhm->bqhk", q, at["k"]) / self.config.head_size**0.5
         if not at.every_position:
             return scores[:, 0]
-        seen = self._seen(scores.shape[-1])
+        seen = self._seen(scores.shape[-1]).to(scores.device)
         return scores.masked_fill(~seen[:, None], -torch.inf)
 
     def _seen(self, n: int) -> Tensor:

@@ -73,4 +73,4 @@ class Brake:
             if kind == "share":
                 self._shares[weight] = float(value)
             else:
-                self._before[weight] = value.clone()
+                self._before[weight] = value.to(self._weights[weight].device, copy=True)

@@ -139,7 +139,7 @@ class Stepper:
             if kind == "muon":
                 self._muon[rest].copy_(value)
             elif kind == "slow":
-                self._slow[rest] = value.clone()
+                self._slow[rest] = value.to(self.weights[rest].device, copy=True)
             elif kind == "brake":
                 brake[rest] = value
             else:

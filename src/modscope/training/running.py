@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from modscope._version import __version__
@@ -199,6 +200,7 @@ def environment(trainer: Trainer) -> dict[str, Any]:
         "commit": source_commit(),
         "engine": trainer.engine_reason,
         "threads": trainer.threads,
+        "device": device_text(trainer.device),
         **({"kernel": trainer.engine.kernel} if trainer.engine.kernel else {}),
         "python": platform.python_version(),
         **{name: _version(name) for name in libraries},
@@ -206,6 +208,17 @@ def environment(trainer: Trainer) -> dict[str, Any]:
         "system": platform.system(),
         "command": " ".join(Path(part).name if i == 0 else part for i, part in enumerate(sys.argv)),
     }
+
+
+def device_text(device: torch.device) -> str:
+    """A device as it is written down, a card with its name and its CUDA.
+
+    >>> device_text(torch.device("cpu"))
+    'cpu'
+    """
+    if device.type != "cuda":
+        return str(device)
+    return f"{device}: {torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
 
 
 def _version(library: str) -> str:
