@@ -24,7 +24,12 @@ ARRAYS = {
 }
 
 
-CASES = [*((name, "float32") for name in ARRAYS), ("nothing finite", "int16"), ("huge and tiny", "int16")]
+CASES = [
+    *((name, "float32") for name in ARRAYS),
+    ("nothing finite", "int16"),
+    ("huge and tiny", "int16"),
+    ("five axes of different sizes", "waves"),
+]
 
 
 @pytest.mark.parametrize(("name", "precision"), CASES)

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from modscope.errors import UnknownName
 from modscope.viewer.inputs import tensor_of
 from modscope.viewer.pack import LOSSLESS_LIMIT, as_text, from_text, meta_of, packed, unpacked
+from modscope.viewer.sums_of_waves import SHARE
 
 FLOATS = hnp.arrays(
     np.float32,
@@ -45,6 +46,33 @@ def test_sixteen_bits_stay_within_the_stated_error_and_keep_gaps(values: np.ndar
     with np.errstate(all="ignore"):
         span = np.nanmax(np.where(finite.any(), rows, 0)) - np.nanmin(np.where(finite.any(), rows, 0))
     assert block.error <= 1.6e-5 * span + 2e-7 * np.abs(np.where(finite, values, 0)).max(initial=0) + 1e-30
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=1, max_dims=4, max_side=7),
+        elements=st.floats(-1e6, 1e6, width=32),
+    )
+)
+def test_sums_of_waves_stay_within_a_share_of_each_picture(values: np.ndarray) -> None:
+    block = packed(tensor_of(values), precision="waves")
+    assert block.enc == ("waves" if values.ndim > 1 else "i16")
+    off = np.abs(unpacked(block, values.shape) - values)
+    assert off.max() <= block.error * (1 + 1e-6)
+    if block.enc == "waves":
+        span = np.ptp(values, axis=(-2, -1)).astype(np.float64)
+        size = np.abs(values).max(axis=(-2, -1)) * np.sqrt(values.shape[-1] * values.shape[-2])
+        assert (off.max(axis=(-2, -1)) <= SHARE * span + 5e-7 * size).all()
+
+
+def test_few_waves_take_few_bytes_and_gaps_are_kept_in_sixteen_bits() -> None:
+    n = np.arange(113)
+    wave = np.cos(2 * np.pi * 5 * (n[:, None] + n) / 113 + np.arange(32)[:, None, None])
+    summed, sixteen = (packed(tensor_of(wave), precision=name) for name in ("waves", "int16"))
+    assert len(summed.data) < len(sixteen.data) / 40
+    wave[0, 0, 0] = np.nan
+    assert packed(tensor_of(wave), precision="waves").enc == "i16"
 
 
 @given(st.binary(max_size=200))

@@ -1,7 +1,8 @@
 // Blocks: gzip of byte planes. "f32" is a float32 tensor; "i16" is per row of the last axis a middle and a step
 // (float32 each), then int16 with -32768 for NaN, -32766 for masked, and -32767, 32767
-// for the infinities.
+// for the infinities. "waves": sums of waves (waves.ts).
 import { MASK_BITS, size, type TensorMeta } from "../core/tensor";
+import { summed } from "./waves";
 
 const SKIPPED = "\"&'<>\\`:,";
 const DIGITS = new Uint8Array(256);
@@ -52,6 +53,10 @@ export function unshuffle(bytes: Uint8Array, width: number): Uint8Array {
 export function values(bytes: Uint8Array, meta: TensorMeta): Float32Array {
   const count = size(meta.shape);
   if (meta.enc === "f32") return new Float32Array(unshuffle(bytes, 4).buffer, 0, count);
+  if (meta.enc === "waves") {
+    const pictures = size(meta.shape.slice(0, -2));
+    return summed(new Float32Array(unshuffle(bytes.subarray(0, 4 * pictures), 4).buffer), bytes.subarray(4 * pictures), meta.shape);
+  }
   const columns = meta.shape[meta.shape.length - 1];
   const rows = count / columns;
   const scales = new Float32Array(unshuffle(bytes.subarray(0, 8 * rows), 4).buffer);

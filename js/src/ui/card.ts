@@ -26,13 +26,14 @@ const WIDE = "wave spectrum";
 
 function badge(model: Model): HTMLElement {
   const metas = [...new Set(model.spec.lines.map((line) => model.reader.metas[line.t]))];
+  const waves = metas.some((m) => m.enc === "waves");
   const worst = Math.max(...metas.map((m) => m.error));
   const total = (of: (m: (typeof metas)[number]) => number) => metas.reduce((n, m) => n + of(m), 0);
   const [gaps, masked] = [total((m) => m.nan + m.inf), total((m) => m.masked ?? 0)];
   const kept = metas.flatMap((m) => Object.entries(m.kept ?? {}));
   const lost = [...new Set(metas.flatMap((m) => (m.lost ? [m.lost] : [])))];
-  const parts = [worst ? `16-bit ±${worst.toExponential(1)}` : "f32", ...lost, gaps ? `${gaps} NaN or inf` : "", masked ? `${masked} masked` : "", ...kept.map(([dim, [at, size]]) => `only ${dim}=${at} of ${size}`)];
-  const hint = worst ? "values are kept in 16 bits a row; this is the largest error" : lost.length ? "the page holds float32" : "values are the float32 given";
+  const parts = [worst ? `${waves ? "waves" : "16-bit"} ±${worst.toExponential(1)}` : "f32", ...lost, gaps ? `${gaps} NaN or inf` : "", masked ? `${masked} masked` : "", ...kept.map(([dim, [at, size]]) => `only ${dim}=${at} of ${size}`)];
+  const hint = waves ? "pictures are kept as sums of waves; this is the largest error of a value" : worst ? "values are kept in 16 bits a row; this is the largest error" : lost.length ? "the page holds float32" : "values are the float32 given";
   const loud = worst || gaps || masked || kept.length || lost.length;
   return h("span", { class: loud ? "badge loud" : "badge", title: `${hint}; counted over the whole array` }, parts.filter(Boolean).join(" · "));
 }

@@ -80,8 +80,9 @@ def show(
     (["a", "b", "c/2", "c/2 + p/2"]), or a callable of the indices; `message` a template such as
     "{a} + {b} = {c} (mod {p})" or a callable. Both are set by themselves for arrays over c and a. `bookmarks` maps a
     text to arguments (select, mode, ...): a button each; True offers what to look at first (even about c/2, its spectrum, one
-    neuron, over training), by the axes. `precision="float32"` forbids the 16-bit packing that large
-    arrays otherwise get, with a badge. `live=True` gives a widget instead, whose index and hover Python sees and which
+    neuron, over training), by the axes. `precision="float32"` forbids the 16-bit packing that large arrays otherwise get,
+    with a badge; "waves" keeps pictures as sums of waves, ten times as short, within 1/128 of their range. `live=True`
+    gives a widget instead, whose index and hover Python sees and which
     fetches large tensors slice by slice from the kernel. `periodic` names the axes that close; unless told they are
     the axes a, b, c and token that hold all p residues. Only on those are there marks, mirror lines and smooth joins.
     `offset=True` stacks lines that lie upon each other (a number moves them apart by that share of the height). Complex

@@ -1,4 +1,4 @@
-"""Tensors as blocks for a page: float32 in byte planes, or 16 bits with a scale a row; gzipped."""
+"""Tensors as blocks for a page: float32 in byte planes, 16 bits with a scale a row, or waves; gzipped."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import numpy as np
 
 from modscope.errors import InputError, UnknownName
 from modscope.viewer.inputs import Tensor
+from modscope.viewer.sums_of_waves import as_waves, from_waves, waves_fit
 
 __all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked", "with_mask"]
 
 LOSSLESS_LIMIT = 4_000_000
 WHOLE_LIMIT = 25_000_000
+PRECISIONS = ("auto", "float32", "int16", "waves")
 _NAN, _LOW, _MASKED, _HIGH, _TOP = -32768, -32767, -32766, 32767, 32765
 MASK_BITS = 0x7FC05A5A  # a NaN that stands for a masked value
 
@@ -108,14 +110,19 @@ def _fits(values: np.ndarray, limit: int) -> bytes | None:
 
 
 def packed(tensor: Tensor, *, precision: str = "auto", limit: int = LOSSLESS_LIMIT) -> Block:
-    """A tensor as a block: float32 where that stays within the limit or is asked for, else 16 bits."""
-    if precision not in ("auto", "float32", "int16"):
-        raise UnknownName.of("precision", precision, ("auto", "float32", "int16"))
+    """A tensor as a block: float32 where that stays within the limit or is asked for, else 16 bits.
+
+    "waves" keeps each picture as a sum of waves where it can be (`sums_of_waves`), else in 16 bits.
+    """
+    if precision not in PRECISIONS:
+        raise UnknownName.of("precision", precision, PRECISIONS)
     values = with_mask(tensor)
     data = _deflated(_planes(values)) if precision == "float32" else None
     if precision == "auto":
         data = _fits(values, limit)
     enc, error = "f32", 0.0
+    if precision == "waves" and waves_fit(values) and (summed := as_waves(values)):
+        enc, data, error = "waves", _deflated(summed[0]), summed[1]
     if data is None:
         raw, error = _sixteen(values)
         enc, data = "i16", _deflated(raw)
@@ -128,8 +135,10 @@ def unpacked(block: Block, shape: tuple[int, ...]) -> np.ndarray:
     raw = gzip.decompress(block.data)
     if block.enc == "f32":
         return _unplaned(raw, "<f4").reshape(shape)
+    if block.enc == "waves":
+        return from_waves(raw, shape)
     if block.enc != "i16":
-        raise InputError(f"block encoding {block.enc!r}: expected f32 or i16")
+        raise InputError(f"block encoding {block.enc!r}: expected f32, i16 or waves")
     rows = int(np.prod(shape[:-1], dtype=int))
     scales = _unplaned(raw[: 8 * rows], "<f4").reshape(2, rows, 1)
     codes = _unplaned(raw[8 * rows :], "<i2").reshape(rows, shape[-1])

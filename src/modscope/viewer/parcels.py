@@ -52,7 +52,7 @@ class Parcels:
         small, kept = _narrowed(tensor, axes, precision, share * WHOLE_LIMIT)
         known = self.made.setdefault(digest(small), [])
         for parcel in known:
-            if precision in ("auto", {"f32": "float32", "i16": "int16"}[parcel.block.enc]):
+            if precision in ("auto", {"f32": "float32", "i16": "int16", "waves": "waves"}[parcel.block.enc]):
                 return small.transposed(parcel.dims), replace(parcel, kept=kept)
         # The wave last: 16 bits have a scale for each row of the last axis.
         small = small.transposed(sorted(small.dims, key=axes["x"].__eq__))
