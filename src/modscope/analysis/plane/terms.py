@@ -87,11 +87,20 @@ def term_energy(acts: Activations, hook: str) -> xr.Dataset:
 
 def energy_of_lines(means: xr.Dataset, operation: str = "add") -> xr.Dataset:
     """`term_energy` from the `line_means` of a hook."""
-    p = means.sizes["n"]
-    energy = power(means["mean"], "n").sel(k=slice(1, None))
-    energy = energy.where(means.variance > 0, 0.0).transpose("line", "k", ...)
+    mean, variance = means["mean"].transpose("line", "n", ...), means.variance
+    p, features = means.sizes["n"], mean.dims[2:]
+    energy = power(mean.values, 1)[:, 1:]
+    energy[..., ~(variance.values > 0)] = 0.0
     if p % 2 == 0:
         opposite = "sum" if operation == "subtract" else "difference"
-        energy.loc[{"line": opposite, "k": p // 2}] = 0.0
-    cross = (means.variance - energy.sum(("line", "k"))).clip(min=0.0)
-    return xr.Dataset({"energy": energy, "cross": cross, "total": means.variance}, attrs=means.attrs)
+        energy[LINES.index(opposite), -1] = 0.0
+    cross = np.maximum(variance.values - energy.sum(axis=(0, 1)), 0.0)
+    return xr.Dataset(
+        {
+            "energy": (("line", "k", *features), energy),
+            "cross": (features, cross),
+            "total": (features, variance.values),
+        },
+        {"line": means.line, "k": np.arange(1, p // 2 + 1)},
+        means.attrs,
+    )

@@ -185,39 +185,44 @@ def map_gains(acts: Activations) -> xr.Dataset:
     of the same size would get; `relative` = gain / flat.
     """
     maps = linear_maps(_network_of(acts))
-    energies: dict[tuple[str, str | None], xr.DataArray] = {}
+    energies: dict[tuple[str, str | None], np.ndarray] = {}
 
-    def energy(hook: str, position: str | None) -> xr.DataArray:
+    def energy(hook: str, position: str | None) -> np.ndarray:
         if (hook, position) not in energies:
             energies[hook, position] = _line_energy(acts, hook, position)
         return energies[hook, position]
 
-    gains: list[xr.DataArray] = []
-    flat = []
-    for m in maps.values():
-        read, written = energy(m.reads, m.position), energy(m.writes, None)
-        floor = 1e-12 * read.max()
-        gains.append((written / read.where(read > floor)) ** 0.5)
-        flat.append(float(np.sqrt(np.sum(m.weight.values**2) / m.channels)))
-    gain = xr.concat(gains, dim=xr.DataArray(list(maps), dims="map", name="map"))
-    whole = xr.DataArray(flat, dims="map")
-    return xr.Dataset({"gain": gain, "flat": whole, "relative": gain / whole})
+    gain = np.stack([_gain(energy(m.reads, m.position), energy(m.writes, None)) for m in maps.values()])
+    flat = np.array([np.sqrt(np.sum(m.weight.values**2) / m.channels) for m in maps.values()])
+    dims, ks = ("map", "line", "k"), np.arange(1, gain.shape[-1] + 1)
+    return xr.Dataset(
+        {
+            "gain": (dims, gain),
+            "flat": (("map",), flat),
+            "relative": (dims, gain / flat[:, None, None]),
+        },
+        {"map": list(maps), "line": list(LINES), "k": ks},
+    )
 
 
-def _line_energy(acts: Activations, hook: str, position: str | None) -> xr.DataArray:
-    """Energy (line, k) at a hook over all its features."""
+def _gain(read: np.ndarray, written: np.ndarray) -> np.ndarray:
+    """sqrt(written / read), NaN where no more than rounding is read."""
+    with np.errstate(invalid="ignore"):
+        heard = read > 1e-12 * np.nanmax(read)
+    return np.sqrt(np.divide(written, read, out=np.full(read.shape, np.nan), where=heard))
+
+
+def _line_energy(acts: Activations, hook: str, position: str | None) -> np.ndarray:
+    """Energy [line, k] at a hook over all its features; NaN on lines that its waves, of one token, do not have."""
     if acts.is_joint(hook):
-        energy = term_energy(acts, hook).energy
-        return energy.sum([d for d in energy.dims if d not in ("line", "k")])
-    rows = []
-    for line in LINES:
-        on_line = line in ("a", "b") and position in (None, line)
-        waves = power(acts.at(hook, line if on_line else "a").astype(np.float64), "token").sel(
-            k=slice(1, None)
-        )
-        total = waves.sum([d for d in waves.dims if d != "k"])
-        rows.append(total if on_line else total * np.nan)
-    return xr.concat(rows, dim=xr.DataArray(list(LINES), dims="line", name="line"))
+        energy = term_energy(acts, hook).energy.values
+        return energy.reshape(*energy.shape[:2], -1).sum(axis=-1)
+    found = np.full((len(LINES), acts.task.p // 2), np.nan)
+    for i, line in enumerate(LINES):
+        if line in ("a", "b") and position in (None, line):
+            waves = power(acts.at(hook, line).transpose("token", ...).values.astype(np.float64), 0)[1:]
+            found[i] = waves.reshape(len(waves), -1).sum(axis=1)
+    return found
 
 
 def tap_coherence(

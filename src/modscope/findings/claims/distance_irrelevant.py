@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.answer.clock_and_pizza import distance_irrelevance, gradient_symmetricity
+from modscope.analysis.answer.clock_and_pizza import (
+    distance_irrelevance,
+    gradient_cosines,
+    gradient_symmetricity,
+)
 from modscope.analysis.causes.replacement import margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
@@ -13,6 +17,7 @@ from modscope.findings.finding import Picture, Rule
 __all__ = ["CLAIM"]
 
 _TRIPLES = 2000
+_PARTS = 20  # of which the spread is the error
 _EXACT = 32_768  # triples that are all taken
 _NOTHING = 0.01  # spread over mean below which there is no dependence to speak of
 
@@ -64,10 +69,10 @@ def _symmetricity(bench: Bench) -> dict[str, float]:
         triples = np.stack(np.unravel_index(np.arange(p**3), (p, p, p)), axis=1)
         return {"gradient symmetricity": gradient_symmetricity(bench.acts, triples=triples)}
     triples = bench.generator().integers(p, size=(_TRIPLES, 3))
-    parts = [gradient_symmetricity(bench.acts, triples=part) for part in np.split(triples, 20)]
+    parts = gradient_cosines(bench.acts, triples=triples).reshape(_PARTS, -1).mean(axis=1)
     return {
         "gradient symmetricity": float(np.mean(parts)),
-        "gradient symmetricity, standard error": float(np.std(parts, ddof=1) / len(parts) ** 0.5),
+        "gradient symmetricity, standard error": float(np.std(parts, ddof=1) / _PARTS**0.5),
     }
 
 
