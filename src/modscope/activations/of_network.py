@@ -18,7 +18,10 @@ from modscope.task import ModularTask
 
 __all__ = ["NetworkRecord"]
 
-_PAIRS_AT_ONCE = 16384
+_PAIRS_AT_ONCE = 16384  # of what is kept
+_PAIRS_IN_PASSING = (
+    2048  # of what is looked at and let go: it stays in the caches, and its memory is used again
+)
 
 
 class NetworkRecord(Activations):
@@ -122,7 +125,7 @@ class NetworkRecord(Activations):
             return self
         p = self.task.p
         parts: dict[str, Tensor] = {}
-        for rows, block in self._run(wanted):
+        for rows, block in self._run(wanted, self._rows_at_once()):
             for hook, x in block.items():
                 if len(rows) == p:
                     parts[hook] = x
@@ -147,7 +150,7 @@ class NetworkRecord(Activations):
 
     def blocks(self, *names: str) -> Iterator[dict[str, xr.DataArray]]:
         wanted = {name: self._joint_hook(name) for name in names}
-        for rows, block in self._run(wanted.values()):
+        for rows, block in self._run(wanted.values(), self._rows_in_passing()):
             pos = self.read_position
             yield {name: self._named_at(hook, block[hook], pos, rows) for name, hook in wanted.items()}
 
@@ -163,7 +166,7 @@ class NetworkRecord(Activations):
             given[hook] = self._as_pairs(hook, values)
         wanted = {name: self.hook_name(name) for name in keep}
         first = min((self.hooks.index(hook) for hook in given), default=len(self.hooks))
-        p, size = self.task.p, self._rows_at_once()
+        p, size = self.task.p, self._rows_in_passing()
         known = {h: x for h, x in self._joint.items() if self.hooks.index(h) < first} | given
         for start in range(0, p, size):
             rows = range(start, min(start + size, p))
@@ -176,6 +179,9 @@ class NetworkRecord(Activations):
 
     def _rows_at_once(self) -> int:
         return max(1, _PAIRS_AT_ONCE // self.task.p)
+
+    def _rows_in_passing(self) -> int:
+        return min(self._rows_at_once(), max(1, _PAIRS_IN_PASSING // self.task.p))
 
     def _joint_hook(self, name: str) -> str:
         hook = self.hook_name(name)
@@ -191,9 +197,8 @@ class NetworkRecord(Activations):
         return x.flatten(0, 1)
 
     @torch.no_grad()
-    def _run(self, hooks: Iterable[str]) -> Iterator[tuple[range, dict[str, Tensor]]]:
+    def _run(self, hooks: Iterable[str], size: int) -> Iterator[tuple[range, dict[str, Tensor]]]:
         p, wanted = self.task.p, tuple(dict.fromkeys(hooks))
-        size = self._rows_at_once()
         for start in range(0, p, size):
             rows = range(start, min(start + size, p))
             known = {h: x[rows.start * p : rows.stop * p] for h, x in self._joint.items()}

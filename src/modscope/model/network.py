@@ -114,7 +114,8 @@ class Network:
         return any(name in (full, full.split(".")[-1]) for full in self.weights)
 
     def _plus_bias(self, x: Tensor, name: str) -> Tensor:
-        return x + self.weight(name) if self.has_weight(name) else x
+        # x is always a product made for this alone: nothing else reads it
+        return x.add_(self.weight(name)) if self.has_weight(name) else x
 
     @property
     def dtype(self) -> torch.dtype:

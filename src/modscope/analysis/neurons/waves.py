@@ -60,76 +60,86 @@ def neuron_waves(
         "post": energy_of_lines(post, acts.task.operation),
     }
     score = _rule_score(acts, energies["post"], among, rule)
-    alive = ((pre.variance > 0) & (score.max("k") > 0)).values
-    frequency = np.where(alive, among[score.argmax("k").values], 0)
-    at = xr.DataArray(np.maximum(frequency, 1), dims="neuron")
-    carried = spectrum(pre["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True).where(alive)
-    both = _shared(carried, acts.task.operation)
-    waves = {"": both, "_a": carried.sel(line="a", drop=True), "_b": carried.sel(line="b", drop=True)}
-    result = xr.Dataset({"frequency": ("neuron", frequency)})
-    for name, phasor in waves.items():
-        result[f"amplitude{name}"] = abs(phasor)
-        result[f"phase{name}"] = _angle(phasor, pre.variance)
+    alive = (pre.variance.values > 0) & (score.max(axis=1) > 0)
+    frequency = np.where(alive, among[score.argmax(axis=1)], 0)
+    at = np.maximum(frequency, 1)
+    carried = np.where(alive, _phasors_at(pre["mean"].values[:2], at), np.nan)
+    both = _shared(*carried, acts.task.operation)
+    heard = {"": both, "_a": carried[0], "_b": carried[1]}
+    found: dict[str, np.ndarray] = {"frequency": frequency}
+    for name, phasor in heard.items():
+        found[f"amplitude{name}"] = np.abs(phasor)
+        found[f"phase{name}"] = _angle(phasor, pre.variance.values)
     mirror = -1 if acts.task.operation == "subtract" else 1
-    result["phase_gap"] = phase_distance(result.phase_a, mirror * result.phase_b)
-    share = xr.concat(
-        [_parts(e, at) for e in energies.values()],
-        dim=xr.DataArray(list(energies), dims="stage", name="stage"),
-    )
-    result["share"] = share.where(alive).transpose("stage", "part", "neuron")
-    result["fve"] = 1 - result.share.sel(stage="post", part="other", drop=True)
+    found["phase_gap"] = phase_distance(found["phase_a"], mirror * found["phase_b"])
+    parts = np.stack([_parts(e, at) for e in energies.values()])
+    share = np.where(alive, parts, np.nan)
+    found["fve"] = 1 - share[1, _PARTS.index("other")]
     for stage, means in (("pre", pre), ("post", post)):
-        result[f"fve_{stage}"] = _two_cosines(means, at, acts.task.operation).where(alive)
-    if rectified and acts.network is not None:
-        result["fve_rectified"] = _rectified_fve(acts, result, pre.average.values, post).where(alive)
-    return result.assign_attrs(p=p, rule=rule)
+        found[f"fve_{stage}"] = np.where(alive, _two_cosines(means, at, acts.task.operation), np.nan)
+    waves = xr.Dataset(
+        {
+            **{name: (("neuron",), values) for name, values in found.items()},
+            "share": (("stage", "part", "neuron"), share),
+        },
+        {"stage": list(energies), "part": list(_PARTS)},
+        {"p": p, "rule": rule},
+    )
+    if not rectified or acts.network is None:
+        return waves
+    fve = _rectified_fve(acts, waves, pre.average.values, post)
+    return waves.assign(fve_rectified=(("neuron",), np.where(alive, fve, np.nan)))
 
 
-def _rule_score(acts: Activations, post: xr.Dataset, among: np.ndarray, rule: str) -> xr.DataArray:
-    """(neuron, k): what is largest at the neuron's frequency."""
+def _phasors_at(x: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The phasor of each feature's wave x [line, n, feature] at its own frequency, [line, feature]."""
+    bins = spectrum(x, 1)
+    return bins[:, at, np.arange(len(at))]
+
+
+def _rule_score(acts: Activations, post: xr.Dataset, among: np.ndarray, rule: str) -> np.ndarray:
+    """[neuron, k]: what is largest at the neuron's frequency."""
     if rule == "fve":
-        return post.energy.sum("line").sel(k=among).transpose("neuron", "k")
+        return post.energy.values.sum(axis=0)[among - 1].T
     if rule != "along b":
         raise UnknownName.of("rule", rule, ("fve", "along b"))
-    total = xr.zeros_like(post.energy.sum("line").sel(k=among))
+    total = np.zeros((len(among), post.sizes["neuron"]))
     for block in acts.blocks("mlp_pre"):
-        total = total + abs(spectrum_at(block["mlp_pre"], "b", among)).sum("a", dtype=np.float64)
-    return total.transpose("neuron", "k")
+        bins = spectrum_at(block["mlp_pre"], "b", among)
+        total += abs(bins).sum("a", dtype=np.float64).transpose("k", "neuron").values
+    return total.T
 
 
-def _angle(phasor: xr.DataArray, variance: xr.DataArray) -> xr.DataArray:
+def _angle(phasor: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """The phases of waves, NaN for those that are the rounding of a signal of that variance."""
-    heard = (abs(phasor) ** 2 > CONSTANT * variance).values
-    return phasor.copy(data=np.where(heard, np.angle(phasor.values), np.nan))
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(phasor) ** 2 > CONSTANT * variance, np.angle(phasor), np.nan)
 
 
-def _parts(energy: xr.Dataset, at: xr.DataArray) -> xr.DataArray:
-    """Shares (part, neuron) of a neuron's variance by direction at its own frequency."""
-    own = energy.energy.sel(k=at, drop=True)
-    total = energy.total.where(energy.total > 0)
-    linear = own.sel(line=["a", "b"]).sum("line")
-    parts = [linear, own.sel(line="sum", drop=True), own.sel(line="difference", drop=True)]
-    parts.append((energy.total - sum(parts)).clip(min=0.0))
-    return xr.concat(
-        [part / total for part in parts], dim=xr.DataArray(list(_PARTS), dims="part", name="part")
-    )
+def _parts(energy: xr.Dataset, at: np.ndarray) -> np.ndarray:
+    """Shares [part, neuron] of a neuron's variance by direction at its own frequency; NaN where nothing varies."""
+    on_a, on_b, on_sum, on_difference = energy.energy.values[:, at - 1, np.arange(len(at))]
+    total = energy.total.values
+    named = [on_a + on_b, on_sum, on_difference]
+    parts = np.stack([*named, np.maximum(total - sum(named), 0.0)])
+    return np.divide(parts, total, out=np.full(parts.shape, np.nan), where=total > 0)
 
 
-def _shared(carried: xr.DataArray, operation: str) -> xr.DataArray:
-    """The phasor that fits the waves of a and b (line) best; for a subtraction those of a and -b."""
-    on_a, on_b = (carried.sel(line=line, drop=True) for line in ("a", "b"))
+def _shared(on_a: np.ndarray, on_b: np.ndarray, operation: str) -> np.ndarray:
+    """The phasor that fits the waves of a and b best; for a subtraction those of a and -b."""
     return (on_a + (on_b.conj() if operation == "subtract" else on_b)) / 2
 
 
-def _two_cosines(means: xr.Dataset, at: xr.DataArray, operation: str) -> xr.DataArray:
-    """Share of the variance that the shared-phase model with the best r and phi explains."""
-    both = _shared(spectrum(means["mean"].sel(line=["a", "b"]), "n").sel(k=at, drop=True), operation)
+def _two_cosines(means: xr.Dataset, at: np.ndarray, operation: str) -> np.ndarray:
+    """Share of the variance that the shared-phase model with the best r and phi explains; NaN where nothing varies."""
+    both = _shared(*_phasors_at(means["mean"].values[:2], at), operation)
     # Two orthogonal waves, each of mean square r^2 / 2, or r^2 where there is no sine.
-    weight = xr.where(2 * at == means.sizes["n"], 2.0, 1.0)
-    return weight * abs(both) ** 2 / means.variance.where(means.variance > 0)
+    weight = np.where(2 * at == means.sizes["n"], 2.0, 1.0)
+    variance = means.variance.values
+    return np.divide(weight * np.abs(both) ** 2, variance, out=np.full(len(at), np.nan), where=variance > 0)
 
 
-def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: xr.Dataset) -> xr.DataArray:
+def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: xr.Dataset) -> np.ndarray:
     """1 - |mlp_post - activation(dc + model of mlp_pre)|^2 / |mlp_post - mean|^2."""
     need_neurons(acts.model, "the model of a rectified wave")
     p, activation = acts.task.p, ACTIVATIONS[acts.model.config.activation]
@@ -144,8 +154,8 @@ def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: x
         ):
             model = activation(torch.from_numpy(dc + of_a[a] + of_b)).numpy()
             error += np.sum((row - model) ** 2, axis=0)
-    variance = post.variance.where(post.variance > 0)
-    return 1 - xr.DataArray(error / p**2, dims="neuron") / variance
+    variance = post.variance.values
+    return 1 - np.divide(error / p**2, variance, out=np.full(len(error), np.nan), where=variance > 0)
 
 
 def cluster_summary(waves: xr.Dataset, *, threshold: float = 0.85) -> xr.Dataset:
@@ -183,10 +193,9 @@ def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> x
     need_neurons(acts.model, "a matched filter")
     if "resid_mid" not in acts:
         raise InputError("matched filters are of W_in reading a residual stream; this network has none")
-    means = line_means(acts, "ln2" if "ln2" in acts else "resid_mid")["mean"].sel(line=["a", "b"])
-    at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
-    both = _shared(spectrum(means, "n").sel(k=at, drop=True), acts.task.operation)
-    R = both.transpose("d_model", "neuron").values
+    means = line_means(acts, "ln2" if "ln2" in acts else "resid_mid")["mean"].values[:2]
+    at = np.maximum(waves.frequency.values, 1)
+    R = _shared(*spectrum(means, 1)[:, at], acts.task.operation).T
     W_in = acts.weight("W_in").detach().double().numpy()
     noise = np.random.default_rng(seed).standard_normal(W_in.shape)
     alive = waves.frequency.values > 0
@@ -269,31 +278,28 @@ def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.
     W_L, p = recorded_table(acts, "neuron_logit"), acts.task.p
     if len(W_L) < p:
         raise InputError(f"{len(W_L)} answers: expected p = {p}, one for each residue")
-    alive = waves.frequency.values > 0
-    at = xr.DataArray(np.maximum(waves.frequency.values, 1), dims="neuron")
-    rows = xr.DataArray(W_L, dims=("answer", "neuron"))
-    written = spectrum(rows, "answer").sel(k=at, drop=True).where(alive)
+    alive, at = waves.frequency.values > 0, np.maximum(waves.frequency.values, 1)
+    written = np.where(alive, _phasors_at(W_L[None], at)[0], np.nan)
     sign = 1 if operation == "add" else -1
-    expected = waves.phase_a + sign * waves.phase_b
-    expected = expected.copy(data=np.angle(np.exp(1j * expected.values))).where(alive)
+    expected = np.angle(np.exp(1j * (waves.phase_a.values + sign * waves.phase_b.values)))
+    expected = np.where(alive, expected, np.nan)
     post = line_means(acts, "mlp_post")
-    means = post["mean"].sel(line="sum" if sign > 0 else "difference", drop=True)
-    measured = _angle(spectrum(means, "n").sel(k=at, drop=True).where(alive), post.variance)
-    variance = rows.var("answer")
+    means = post["mean"].values[[2 if sign > 0 else 3]]
+    measured = _angle(np.where(alive, _phasors_at(means, at)[0], np.nan), post.variance.values)
+    variance = W_L.var(axis=0)
     psi = _angle(written, variance)
-    power = abs(written) ** 2 * xr.where(2 * at == p, 1.0, 0.5)
-    return xr.Dataset(
-        {
-            "psi": psi,
-            "amplitude": abs(written),
-            "share": power / variance.where(variance > 0),
-            "expected": expected,
-            "distance": phase_distance(psi, expected),
-            "control": phase_distance(psi, expected[_others(waves.frequency.values, seed)]),
-            "measured": measured,
-            "measured_distance": phase_distance(psi, measured),
-        }
-    )
+    power = np.abs(written) ** 2 * np.where(2 * at == p, 1.0, 0.5)
+    found = {
+        "psi": psi,
+        "amplitude": np.abs(written),
+        "share": np.divide(power, variance, out=np.full(len(at), np.nan), where=variance > 0),
+        "expected": expected,
+        "distance": phase_distance(psi, expected),
+        "control": phase_distance(psi, expected[_others(waves.frequency.values, seed)]),
+        "measured": measured,
+        "measured_distance": phase_distance(psi, measured),
+    }
+    return xr.Dataset({name: (("neuron",), values) for name, values in found.items()})
 
 
 def _others(frequency: np.ndarray, seed: int) -> np.ndarray:
