@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -148,6 +149,11 @@ def parsed(text: str) -> Expression:
     """
     if len(text) > _LONGEST:
         raise InputError(f"an operation of {len(text)} characters: expected at most {_LONGEST}")
+    return _read(text)
+
+
+@lru_cache(maxsize=256)  # the same few operations are read again and again
+def _read(text: str) -> Expression:
     return _Reader(text).whole_text()
 
 

@@ -64,7 +64,7 @@ def _terms(p: int, powers: list[tuple[int, int]]) -> np.ndarray:
 
 def _solved(matrices: np.ndarray, values: np.ndarray, p: int) -> tuple[np.ndarray, np.ndarray]:
     """Solutions of many square systems mod a prime, and which of them have one: Gauss-Jordan, all at once."""
-    work = np.concatenate([matrices, values[..., None]], axis=2) % p
+    work = np.concatenate([matrices, values[..., None]], axis=2).astype(np.int64) % p
     count, size, _ = work.shape
     every = np.arange(count)
     inverse = np.array([0, *(pow(n, -1, p) for n in range(1, p))], np.int64)
@@ -78,5 +78,9 @@ def _solved(matrices: np.ndarray, values: np.ndarray, p: int) -> tuple[np.ndarra
         work[:, column] = rows
         others = work[:, :, column].copy()
         others[:, column] = 0
-        work = (work - others[..., None] * rows[:, None]) % p
+        # columns before this one are those of the identity already
+        rest = work[:, :, column:]
+        rest -= others[..., None] * rows[:, None, column:]
+        # numbers are divided by one and the same many times faster than their rest is taken
+        rest -= rest // p * p
     return work[..., -1], ok

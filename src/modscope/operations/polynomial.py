@@ -82,9 +82,10 @@ def polynomial_text(polynomial: Polynomial) -> str:
 
 def polynomial_values(polynomial: Polynomial, p: int) -> np.ndarray:
     """The residues of a polynomial at all pairs, int64[a, b]."""
-    values = np.zeros((p, p), np.int64)
+    values, n = np.zeros((p, p), np.int64), np.arange(p, dtype=np.int64)
+    powers = {0: np.ones(p, np.int64)}
+    for power in range(1, max((max(i, j) for i, j in polynomial), default=0) + 1):
+        powers[power] = powers[power - 1] * n % p
     for (i, j), c in polynomial.items():
-        of_a = np.array([pow(n, i, p) for n in range(p)], np.int64)
-        of_b = np.array([pow(n, j, p) for n in range(p)], np.int64)
-        values += c % p * (of_a[:, None] * of_b % p)
+        values += c % p * (powers[i][:, None] * powers[j] % p)
     return values % p

@@ -15,7 +15,7 @@ from modscope.errors import InputError
 from modscope.operations.geometry import Geometry, geometry_of, is_prime, primitive_root
 from modscope.operations.interpolation import interpolated
 from modscope.operations.operation import NAMED, Operation
-from modscope.operations.polynomial import Polynomial, polynomial_text
+from modscope.operations.polynomial import Polynomial, polynomial_text, polynomial_values
 from modscope.operations.repair import repaired_product
 
 __all__ = ["FITS", "Match", "Recognition", "recognise"]
@@ -129,14 +129,14 @@ def recognise(answers: np.ndarray) -> Recognition:
     ranked = _Ranking(table)
     for text in _OFTEN_TRAINED:
         ranked.add(Operation.of(text))
-    for operation in _linear(table):
-        ranked.add(operation)
+    for polynomial in _linear_parts(table, {}):
+        ranked.add_polynomial(polynomial)
     if is_prime(p):
         for operation in _monomials(table):
             ranked.add(operation)
     if ranked.share < _SURE:
         for polynomial in _polynomials(table):
-            ranked.add(Operation.of(polynomial_text(polynomial)))
+            ranked.add_polynomial(polynomial)
     if ranked.share < _SURE:
         product = repaired_product(table)
         if product is not None:
@@ -149,7 +149,7 @@ class _Ranking:
 
     def __init__(self, table: np.ndarray) -> None:
         self.table, self.p = table, len(table)
-        self.found: list[tuple[float, Operation]] = []
+        self.found: list[tuple[float, Operation | Polynomial]] = []
         self._seen: set[bytes] = set()
 
     @property
@@ -157,19 +157,30 @@ class _Ranking:
         return max((share for share, _ in self.found), default=0.0)
 
     def add(self, operation: Operation) -> None:
-        labels = operation.labels(self.p)
+        self._rank(operation.labels(self.p), operation)
+
+    def add_polynomial(self, polynomial: Polynomial) -> None:
+        """One of many: the operation that it is gets its name only if it is among the best."""
+        self._rank(polynomial_values(polynomial, self.p), polynomial)
+
+    def _rank(self, labels: np.ndarray, candidate: Operation | Polynomial) -> None:
         defined = labels >= 0
         # an operation that has an answer for few of the pairs says little of the table
-        if 2 * defined.sum() < defined.size or len(np.unique(labels[defined])) == 1:
+        if 2 * defined.sum() < defined.size or labels[defined].min() == labels[defined].max():
             return
         digest = hashlib.sha256(labels.tobytes()).digest()
         if digest not in self._seen:
             self._seen.add(digest)
-            self.found.append((float((labels == self.table)[defined].mean()), operation))
+            self.found.append((float((labels == self.table)[defined].mean()), candidate))
 
     def matches(self) -> tuple[Match, ...]:
         ranked = sorted(self.found, key=lambda found: -found[0])[:3]
-        return tuple(Match(operation, share, geometry_of(operation, self.p)) for share, operation in ranked)
+        named = [(share, _named(candidate)) for share, candidate in ranked]
+        return tuple(Match(operation, share, geometry_of(operation, self.p)) for share, operation in named)
+
+
+def _named(candidate: Operation | Polynomial) -> Operation:
+    return candidate if isinstance(candidate, Operation) else Operation.of(polynomial_text(candidate))
 
 
 def _constant(table: np.ndarray, share: float) -> int | None:
@@ -191,11 +202,6 @@ def _peaks(table: np.ndarray, n: int) -> Iterator[tuple[int, int]]:
 
 def _most_frequent(values: np.ndarray, valid: np.ndarray, n: int) -> int:
     return int(np.bincount(values[valid] % n, minlength=n).argmax())
-
-
-def _linear(table: np.ndarray, quadratic: Polynomial | None = None) -> Iterator[Operation]:
-    for polynomial in _linear_parts(table, quadratic or {}):
-        yield Operation.of(polynomial_text(polynomial))
 
 
 def _linear_parts(table: np.ndarray, quadratic: Polynomial) -> Iterator[Polynomial]:

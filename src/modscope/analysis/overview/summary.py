@@ -25,7 +25,7 @@ from modscope.analysis.answer.restriction import MASKS, Restriction, excluded_lo
 from modscope.analysis.neurons.clusters import Clusters
 from modscope.analysis.overview.cautions import cautions
 from modscope.analysis.overview.examples import examples, worst_examples
-from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, pair_energy
+from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, is_small, pair_energy
 from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights.frequencies import (
     MAPS,
@@ -191,6 +191,8 @@ def summarise(
     """
     task = acts.task
     with np.errstate(all="ignore"):  # a broken network has infinite logits; its numbers become None
+        if is_small(acts):
+            acts.load()  # one pass for all that follows
         logits = acts.at("logits").values
         evidence = evidence_of(acts)
         keys = _given(frequencies, evidence) if frequencies is not None else key_frequencies(evidence, rule)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
@@ -85,15 +86,18 @@ def pair_energy(x: xr.DataArray, circle: Circle | None = None) -> PairEnergy:
     return PairEnergy(linear, plus, minus, cross, total / features)
 
 
+def is_small(acts: Activations) -> bool:
+    """Whether everything that depends on both tokens may be kept at once: 256 MB at most, about p = 149 of the usual width."""
+    sizes = (acts.axes_of(hook).values() for hook in acts.joint_hooks)
+    return 4 * sum(math.prod(size) for size in sizes) < _KEPT_BYTES
+
+
 def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
     """Every hook that depends on both tokens with its picture (a, b, ...), in the order of the forward pass.
 
     A small network's are computed in one pass and kept; of a large one nothing is kept that was not there before.
     """
-    first = next(acts.blocks(*acts.joint_hooks))
-    rows = next(iter(first.values())).sizes["a"]
-    small = sum(x.nbytes for x in first.values()) / rows * acts.task.p < _KEPT_BYTES
-    before = acts.kept
+    small, before = is_small(acts), acts.kept
     if small:
         acts.load()
     for hook in acts.joint_hooks:
