@@ -36,7 +36,7 @@ MASKS: tuple[Mask, ...] = get_args(Mask)
 Logits = np.ndarray | xr.DataArray
 Rows = Callable[[slice], np.ndarray]
 
-_PAIRS_AT_ONCE = 8192
+_NUMBERS_AT_ONCE = 2**19  # logits looked at together: what fits the caches
 
 
 def key_part(
@@ -52,7 +52,13 @@ def key_part(
     return _rows_of_part(logits, task, frequencies, mask)(slice(None))
 
 
-def _rows_of_part(logits: Logits, task: ModularTask, frequencies: Iterable[int], mask: Mask) -> Rows:
+def _rows_of_part(
+    logits: Logits,
+    task: ModularTask,
+    frequencies: Iterable[int],
+    mask: Mask,
+    profile_of_sums: np.ndarray | None = None,
+) -> Rows:
     """A function from a slice of i to the part's rows [i, j, answer], so that nobody needs all of them at once."""
     circle = circle_of(task)
     ks = sorted({int(k) for k in frequencies})
@@ -63,16 +69,13 @@ def _rows_of_part(logits: Logits, task: ModularTask, frequencies: Iterable[int],
     if mask in ("2x2", "3x3"):
         return _block_rows(circle.pairs(np.asarray(logits)), ks, constant=mask == "3x3")
     places = circle.answer_places()
-    profile = _filtered_profile(logits, circle, ks)
     if mask == "cube":
         profile = _cube_profile(logits, task, circle, ks)
+    else:
+        whole = sum_profile(logits, circle) if profile_of_sums is None else profile_of_sums
+        rows_of_ks = fourier_basis(circle.n)[np.isin(basis_frequencies(circle.n), ks)]
+        profile = rows_of_ks.T @ (rows_of_ks @ whole)
     return lambda rows: profile[places[rows]]
-
-
-def _filtered_profile(logits: Logits, circle: Circle, ks: list[int]) -> np.ndarray:
-    """[s, answer]: the sum profile at some frequencies of s only."""
-    rows = fourier_basis(circle.n)[np.isin(basis_frequencies(circle.n), ks)]
-    return rows.T @ (rows @ sum_profile(logits, circle))
 
 
 def _cube_profile(logits: Logits, task: ModularTask, circle: Circle, ks: list[int]) -> np.ndarray:
@@ -91,7 +94,9 @@ def _block_rows(x: np.ndarray, ks: list[int], *, constant: bool) -> Rows:
     basis, frequency = fourier_basis(n), basis_frequencies(n)
     used = np.isin(frequency, [0, *ks] if constant else ks)
     waves, of = basis[used], frequency[used]
-    half = waves @ x.reshape(n, n * answers).astype(np.float64, copy=False)
+    half = np.zeros((len(of), n * answers))
+    for rows in _row_blocks(n):  # in float64 the whole would be twice the logits themselves
+        half += waves[:, rows] @ x[rows].reshape(-1, n * answers).astype(np.float64, copy=False)
     inside = np.einsum("jb,ibf->ijf", waves, half.reshape(len(of), n, answers), optimize=True)
     same = (of[:, None] == of) | (of[:, None] == 0) | (of == 0)
     same[(of[:, None] == 0) & (of == 0)] = False
@@ -163,22 +168,27 @@ def excluded_loss_by_frequency(
     logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
 ) -> dict[int, Scores]:
     """Loss by split when one frequency at a time is taken out."""
-    return {int(k): excluded_loss(logits, task, [k], mask=mask) for k in frequencies}
+    ks = [int(k) for k in frequencies]
+    circle = circle_of(task)
+    profile = sum_profile(logits, circle) if ks and mask == "directions" else None
+    parts = {k: _rows_of_part(logits, task, [k], mask, profile) for k in ks}
+    return {k: _evaluate(logits, task, part, keep=False)[0] for k, part in parts.items()}
 
 
 def _evaluate(logits: Logits, task: ModularTask, part: Rows, *, keep: bool) -> tuple[Scores, Scores]:
     """Loss and accuracy with the part alone (plus DC) or without it."""
     circle = circle_of(task)
     x, labels = circle.pairs(np.asarray(logits)), circle.pairs(task.labels)
-    mean = x.mean(axis=(0, 1), dtype=np.float64)
+    mean = x.mean(axis=(0, 1), dtype=np.float64) if keep else 0.0
     loss, right = np.empty(labels.shape), np.empty(labels.shape, bool)
     for rows in _row_blocks(circle.n):
-        changed = part(rows) + mean if keep else x[rows] - part(rows)
+        # what is taken out leaves logits of their own size, which have no more digits than they had
+        changed = part(rows) + mean if keep else x[rows] - part(rows).astype(x.dtype, copy=False)
         loss[rows] = cross_entropy(changed, labels[rows])
         right[rows] = changed.argmax(axis=-1) == labels[rows]
     return pair_scores(loss, task, circle), pair_scores(right, task, circle)
 
 
 def _row_blocks(n: int) -> Iterator[slice]:
-    size = max(1, _PAIRS_AT_ONCE // n)
+    size = max(1, _NUMBERS_AT_ONCE // n**2)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))

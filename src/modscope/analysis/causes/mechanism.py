@@ -14,13 +14,12 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.answer.clock_and_pizza import isolated_circle
 from modscope.analysis.answer.keys import given_or_found
-from modscope.analysis.causes.replacement import MarginalOf, input_hook, margins, replacements
+from modscope.analysis.causes.replacement import MarginalOf, answer_biases, input_hook, margins, replacements
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.tables import table_of
 from modscope.analysis.weights.frequencies import Map, weight_table
 from modscope.display import Shown, card_html, facts_html, shares_html
 from modscope.grounds import Grounds, grounds_of
-from modscope.model import Network
 from modscope.networks.kinds import need_plain
 from modscope.task import ModularTask
 
@@ -230,17 +229,7 @@ def circle_curve(acts: Activations, k: int) -> np.ndarray:
             for block in alone.blocks(*reads)
         ]
     )
-    return _curves(read + _biases(acts.model, p) @ waves, acts.task, ks)[0]
-
-
-def _biases(network: Network, p: int) -> np.ndarray:
-    """What b_out and b_U add to each logit, float64 [answer]."""
-    added = np.zeros(p)
-    if network.has_weight("b_out"):
-        added += weight_table(network, "unembedding") @ network.weight("b_out").detach().double().numpy()
-    if network.has_weight("b_U"):
-        added += network.weight("b_U").detach().double().numpy()[:p]
-    return added
+    return _curves(read + answer_biases(acts.model, p) @ waves, acts.task, ks)[0]
 
 
 def _memorised(acts: Activations) -> float | None:

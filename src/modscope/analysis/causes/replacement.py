@@ -13,13 +13,14 @@ import torch
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.marginals import Marginals, answer_sign, marginals
-from modscope.analysis.weights.frequencies import recorded_table
+from modscope.analysis.weights.frequencies import recorded_table, weight_table
 from modscope.losses import cross_entropy
-from modscope.model import ACTIVATIONS
+from modscope.model import ACTIVATIONS, Network
 from modscope.networks.kinds import need_plain
 
-__all__ = ["PARTS", "input_hook", "margins", "part_of", "replacements"]
+__all__ = ["PARTS", "answer_biases", "input_hook", "margins", "part_of", "replacements"]
 
 MarginalOf = Callable[[str], Marginals]
 Blocks = Iterable[tuple[range, np.ndarray]]
@@ -110,6 +111,7 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
         rows[f"{input_hook(acts)}: {part}"] = _judged(mlp.with_input(part), labels)
     for part in _OF_NEURONS:
         rows[f"mlp_post: {part}"] = _judged(mlp.with_neurons(part), labels)
+    mlp.done()
     weight = np.stack([_weights(curve) for _, curve, _, _ in rows.values()])
     margin = weight.sum(axis=1)
     # the margin of a network that knows nothing is rounding
@@ -131,28 +133,48 @@ class _Readout:
     """The logits as mlp_post W_L + skip, which are both linear in what is replaced.
 
     So the marginals of mlp_pre and of the skip are those of the MLP's input, read once: a replaced input needs
-    one pass of the nonlinearity and one product with W_L, replaced neurons a product of tables.
+    one pass of the nonlinearity and one product with W_L, replaced neurons a product of tables. The skip is resid_mid W_U
+    and biases, made block by block; in a network without a residual stream the biases alone.
     """
 
     def __init__(self, acts: Activations, marginal: MarginalOf) -> None:
-        self.pre, self.post = acts.at("mlp_pre").values, acts.at("mlp_post").values
-        self.W_L = recorded_table(acts, "neuron_logit").T.astype(self.post.dtype)
+        self.had = acts.kept
+        self.acts, self.p = acts, acts.task.p
+        self.pre = acts.at("mlp_pre").values
+        self.mid = acts.at("resid_mid").values if "resid_mid" in acts else None
+        dtype = self.pre.dtype
+        self.W_L = recorded_table(acts, "neuron_logit").T.astype(dtype)
+        self.W_U = recorded_table(acts, "unembedding").T.astype(dtype) if self.mid is not None else None
         self.activation = ACTIVATIONS[acts.model.config.activation]
-        self.skip = acts.at("logits").values[..., : acts.task.p] - self.post @ self.W_L
         self.of_pre, self.of_post = marginal("mlp_pre"), marginal("mlp_post")
-        self.of_skip = _marginals_of(self.skip, self.of_pre.sign)
+        bias = answer_biases(acts.model, self.p)
+        self.bias = bias.astype(dtype)
+        empty = np.zeros((self.p, self.p))
+        written = {"of_a": empty, "of_b": empty, "of_answer": empty}
+        mean = bias
+        if self.W_U is not None:
+            of_mid = marginal("resid_mid")
+            written = {name: getattr(of_mid, name) @ self.W_U for name in written}
+            mean = of_mid.mean @ self.W_U + bias
+        self.of_skip = _replaced(self.of_pre, mean, written)
 
     def _blocks(self) -> Iterator[range]:
-        p = len(self.pre)
-        size = max(1, _PAIRS_AT_ONCE // p)
-        return (range(start, min(start + size, p)) for start in range(0, p, size))
+        size = max(1, _PAIRS_AT_ONCE // self.p)
+        return (range(start, min(start + size, self.p)) for start in range(0, self.p, size))
+
+    def _skip(self, some: slice) -> np.ndarray:
+        if self.mid is None or self.W_U is None:
+            return np.broadcast_to(self.bias, (*self.pre[some].shape[:2], self.p))
+        return self.mid[some] @ self.W_U + self.bias
+
+    def _activated(self, pre: np.ndarray) -> np.ndarray:
+        return self.activation(torch.from_numpy(pre)).numpy()
 
     def with_input(self, part: str) -> Iterator[tuple[range, np.ndarray]]:
         for rows in self._blocks():
             some = slice(rows.start, rows.stop)
-            pre = part_of(self.pre[some], self.of_pre, part, rows)
-            post = self.activation(torch.from_numpy(pre)).numpy()
-            yield rows, post @ self.W_L + part_of(self.skip[some], self.of_skip, part, rows)
+            post = self._activated(part_of(self.pre[some], self.of_pre, part, rows))
+            yield rows, post @ self.W_L + part_of(self._skip(some), self.of_skip, part, rows)
 
     def with_neurons(self, part: str) -> Iterator[tuple[range, np.ndarray]]:
         names = PARTS[part.removeprefix("without ")]
@@ -160,11 +182,17 @@ class _Readout:
         read = _replaced(self.of_post, self.of_post.mean @ self.W_L, written)
         for rows in self._blocks():
             some = slice(rows.start, rows.stop)
-            tables = _filled(read, names, rows, self.skip.dtype)
+            skip = self._skip(some)
+            tables = _filled(read, names, rows, skip.dtype)
             if part.startswith("without "):
-                yield rows, self.skip[some] + self.post[some] @ self.W_L - tables
+                yield rows, skip + self._activated(self.pre[some]) @ self.W_L - tables
             else:
-                yield rows, self.skip[some] + tables + read.mean.astype(self.skip.dtype)
+                yield rows, skip + tables + read.mean.astype(skip.dtype)
+
+    def done(self) -> None:
+        """Lets go of what was made for this alone and is large."""
+        if not is_small(self.acts):
+            self.acts.forget(*(hook for hook in self.acts.kept if hook not in self.had))
 
 
 def _replaced(found: Marginals, mean: np.ndarray, tables: Mapping[str, np.ndarray]) -> Marginals:
@@ -174,15 +202,14 @@ def _replaced(found: Marginals, mean: np.ndarray, tables: Mapping[str, np.ndarra
     return Marginals(found.hook, found.sign, mean, a, b, answer, opposite, 0.0)
 
 
-def _marginals_of(x: np.ndarray, sign: int) -> Marginals:
-    """The marginals in a, b and the answer of x [a, b, feature]."""
-    p = len(x)
-    mean = x.mean(axis=(0, 1), dtype=np.float64)
-    of_a, of_b = x.mean(axis=1, dtype=np.float64) - mean, x.mean(axis=0, dtype=np.float64) - mean
-    of_answer, n = np.zeros_like(of_a), np.arange(p)
-    for a, row in enumerate(x):
-        of_answer[(a + sign * n) % p] += row  # each answer once in a row
-    return Marginals("skip", sign, mean, of_a, of_b, of_answer / p - mean, np.zeros((p, 0)), 0.0)
+def answer_biases(network: Network, p: int) -> np.ndarray:
+    """What b_out and b_U add to each logit, float64 [answer]."""
+    added = np.zeros(p)
+    if network.has_weight("b_out"):
+        added += weight_table(network, "unembedding") @ network.weight("b_out").detach().double().numpy()
+    if network.has_weight("b_U"):
+        added += network.weight("b_U").detach().double().numpy()[:p]
+    return added
 
 
 def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:

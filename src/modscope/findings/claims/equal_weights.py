@@ -14,20 +14,25 @@ from modscope.findings.resampling import interval_of_ratio
 __all__ = ["CLAIM"]
 
 
-def _logits_with(bench: Bench, pattern: np.ndarray) -> np.ndarray:
-    return np.concatenate([block["logits"] for _, block in bench.acts.resume({"pattern": pattern})])
+def _judged_with(bench: Bench, pattern: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The margin of each pair with another pattern, and whether its answer is right; the logits pass block by block."""
+    labels = bench.task.labels
+    kept, right = np.empty(labels.shape), np.empty(labels.shape, bool)
+    for rows, block in bench.acts.resume({"pattern": pattern}):
+        some = slice(rows.start, rows.stop)
+        kept[some] = margins(block["logits"], labels[some])
+        right[some] = block["logits"].argmax(axis=-1) == labels[some]
+    return kept, right
 
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     pattern = bench.acts.at("pattern").values
-    labels = bench.task.labels
-    whole = margins(bench.logits, labels)
-    logits = _logits_with(bench, equalised_pattern(pattern))
-    kept = margins(logits, labels)
+    whole = margins(bench.logits, bench.task.labels)
+    kept, right = _judged_with(bench, equalised_pattern(pattern))
     one_sided = pattern.copy()
     one_sided[..., 0] = pattern[..., :2].sum(axis=-1)
     one_sided[..., 1] = 0.0
-    control = margins(_logits_with(bench, one_sided), labels).mean() / whole.mean()
+    control = _judged_with(bench, one_sided)[0].mean() / whole.mean()
     mean = pattern.mean(axis=(0, 1), dtype=np.float64)
     apart = np.abs(pattern[..., 0] - pattern[..., 1]).astype(np.float64)
     imbalance = apart.mean(axis=(0, 1)) / mean[:, :2].sum(axis=1)
@@ -36,7 +41,6 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         x for x in np.moveaxis(pattern[..., :2], 2, 0) if x.std(axis=(0, 1), dtype=np.float64).min() > 1e-6
     ]
     correlations = [float(np.corrcoef(x.reshape(-1, 2).T)[0, 1]) for x in varying]
-    right = logits.argmax(axis=-1) == labels
     numbers = {
         "accuracy, equalised": float(right.mean()),
         "largest imbalance of a head's means": float(

@@ -20,8 +20,8 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     generator = bench.generator()
     noise = generator.standard_normal((*x.shape[:2], _FEATURES_OF_NOISE)).astype(np.float32)
     order = generator.permutation(bench.p)
-    permuted = [e.sum() for e in _even_energies(x[np.ix_(order, order)])]
-    wrong = bench.logits[np.ix_(order, order)].argmax(axis=-1) == bench.task.labels
+    permuted = [e.sum() for e in _even_energies(x, order)]
+    wrong = bench.logits.argmax(axis=-1)[np.ix_(order, order)] == bench.task.labels
     alive = energy > 1e-12 * max(float(energy.max()), np.finfo(float).tiny)
     shares = even[alive] / energy[alive]
     rows = np.stack([even[alive], energy[alive]], axis=1)
@@ -42,15 +42,17 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     return Outcome(*claim.of(float(effect), float(control), over), numbers, picture)
 
 
-def _even_energies(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Energy of the even part and of the whole, each row c without its mean over a; x [a, b, feature]."""
+def _even_energies(x: np.ndarray, order: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The even energy and the whole of each feature of x [a, b, feature], with the tokens in another order if given."""
     p = len(x)
     total, swapped = np.zeros(x.shape[2]), np.zeros(x.shape[2])
     on_c = np.zeros((p, x.shape[2]))
     for a in range(p):
-        total += np.einsum("bf,bf->f", x[a], x[a], dtype=np.float64)
-        swapped += np.einsum("bf,bf->f", x[a], x[:, a], dtype=np.float64)
-        on_c += np.roll(x[a], a, axis=0)
+        row, column = (x[a], x[:, a]) if order is None else (x[order[a], order], x[order, order[a]])
+        total += np.einsum("bf,bf->f", row, row, dtype=np.float64)
+        swapped += np.einsum("bf,bf->f", row, column, dtype=np.float64)
+        on_c[a:] += row[: p - a]
+        on_c[:a] += row[p - a :]
     means = np.square(on_c).sum(axis=0) / p
     energy = np.maximum(total - means, 0.0)
     # |(x + swapped)/2|^2 = (|x|^2 + <x, swapped>)/2, and the means are their own mirror image
