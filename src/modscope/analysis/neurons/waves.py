@@ -64,7 +64,7 @@ def neuron_waves(
     frequency = np.where(alive, among[score.argmax(axis=1)], 0)
     at = np.maximum(frequency, 1)
     carried = np.where(alive, _phasors_at(pre["mean"].values[:2], at), np.nan)
-    both = _shared(*carried, acts.task.operation)
+    both = _shared(carried, acts.task.operation)
     heard = {"": both, "_a": carried[0], "_b": carried[1]}
     found: dict[str, np.ndarray] = {"frequency": frequency}
     for name, phasor in heard.items():
@@ -125,14 +125,15 @@ def _parts(energy: xr.Dataset, at: np.ndarray) -> np.ndarray:
     return np.divide(parts, total, out=np.full(parts.shape, np.nan), where=total > 0)
 
 
-def _shared(on_a: np.ndarray, on_b: np.ndarray, operation: str) -> np.ndarray:
-    """The phasor that fits the waves of a and b best; for a subtraction those of a and -b."""
+def _shared(carried: np.ndarray, operation: str) -> np.ndarray:
+    """The phasor that fits the waves [line, ...] of a and b best; for a subtraction those of a and -b."""
+    on_a, on_b = carried
     return (on_a + (on_b.conj() if operation == "subtract" else on_b)) / 2
 
 
 def _two_cosines(means: xr.Dataset, at: np.ndarray, operation: str) -> np.ndarray:
     """Share of the variance that the shared-phase model with the best r and phi explains; NaN where nothing varies."""
-    both = _shared(*_phasors_at(means["mean"].values[:2], at), operation)
+    both = _shared(_phasors_at(means["mean"].values[:2], at), operation)
     # Two orthogonal waves, each of mean square r^2 / 2, or r^2 where there is no sine.
     weight = np.where(2 * at == means.sizes["n"], 2.0, 1.0)
     variance = means.variance.values
@@ -195,7 +196,7 @@ def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> x
         raise InputError("matched filters are of W_in reading a residual stream; this network has none")
     means = line_means(acts, "ln2" if "ln2" in acts else "resid_mid")["mean"].values[:2]
     at = np.maximum(waves.frequency.values, 1)
-    R = _shared(*spectrum(means, 1)[:, at], acts.task.operation).T
+    R = _shared(spectrum(means, 1)[:, at], acts.task.operation).T
     W_in = acts.weight("W_in").detach().double().numpy()
     noise = np.random.default_rng(seed).standard_normal(W_in.shape)
     alive = waves.frequency.values > 0
