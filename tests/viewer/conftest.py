@@ -41,9 +41,9 @@ def _some_chromium(playwright: Any) -> None:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _tab(_some_chromium: None, browser: Any) -> Any:
-    """One page for a module: opening a browser's page costs more than most tests."""
+    """One page for all tests: opening a browser's page costs more than most of them."""
     with browser.new_context(viewport=SIZE, accept_downloads=True) as context:
         page = context.new_page()
         page.set_default_timeout(15_000)
@@ -65,10 +65,12 @@ SIZE = {"width": 1000, "height": 760}
 
 @pytest.fixture
 def screen(_tab: Any) -> Any:
-    """The module's page, whose script errors and requests fail the test."""
+    """The tests' page, whose script errors and requests fail the test."""
     _tab.wrong.clear()
     yield _tab
     errors = list(_tab.wrong)
+    # What still plays or computes would take time from the next test.
+    _tab.goto("about:blank")
     _tab.set_viewport_size(SIZE)
     _tab.emulate_media(color_scheme="light", reduced_motion="no-preference", media="screen")
     assert errors == []

@@ -43,7 +43,9 @@ def test_every_mode_in_both_themes(opened: Any, waves: xr.DataArray) -> None:
     for theme in ("light", "dark"):
         for mode in ("Wave", "Spectrum", "Both", "Heat map", "2-D spectrum", "Multiples", "Ridge"):
             screen.get_by_role("button", name=mode, exact=True).click()
-            screen.wait_for_timeout(150)
+            screen.evaluate(
+                "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            )
             assert violations(screen) == "", f"{theme} {mode}"
         screen.get_by_role("button", name="light or dark").click()
 

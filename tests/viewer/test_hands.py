@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -136,19 +138,101 @@ def test_a_film_puts_the_index_back(opened: Any, waves: xr.DataArray) -> None:
 
 def test_long_axes_and_large_pictures_do_not_freeze(opened: Any) -> None:
     rng = np.random.default_rng(0)
-    screen = opened(ms.show(rng.standard_normal((2, 20_000)).astype(np.float32), dims=("row", "sample")))
+    x = rng.standard_normal((2, 20_000)).astype(np.float32)
+    x[1, 12_345] = 99
+    screen = opened(ms.show(x, dims=("row", "sample")))
     for mode in ("Spectrum", "Both", "Heat map", "Wave"):
         screen.get_by_role("button", name=mode, exact=True).click()
         settle(screen)
-    screen = opened(
-        ms.show(rng.standard_normal((700, 900)).astype(np.float32), dims=("row", "column"), mode="spectrum2d")
-    )
+    screen.locator(".card").focus()
+    screen.keyboard.press("ArrowRight")
+    settle(screen)
+    assert screen.locator(".caption").inner_text() == "x[row=1, :]"
+    assert height_of_the_line(screen) > 0.4, "the spike is not lost between pixels"
+    screen.mouse.move(*at(screen, 0.5))
+    settle(screen)
+    assert float(screen.locator(".tip").inner_text().splitlines()[1].replace("−", "-")) in x[1]
+
+    y = rng.standard_normal((2000, 2000)).astype(np.float32)
+    screen = opened(ms.heatmap(y, dims=("row", "column"), precision="int16"))
+    screen.mouse.move(*at(screen, 0.5))
+    settle(screen)
+    row, column = look(screen, "[m.hover.value.y, m.hover.value.x]")
+    said = float(screen.locator(".tip").inner_text().splitlines()[-1].split()[-1].replace("−", "-"))
+    assert said == pytest.approx(float(y[row, column]), abs=1e-3)
+    screen = opened(ms.show(y[:700, :900], dims=("row", "column"), mode="spectrum2d"))
     longest = screen.evaluate(
         "async () => { let worst = 0, last = performance.now(); const end = last + 20000;"
         f"while (performance.now() < end) {{ await new Promise(requestAnimationFrame); const now = performance.now(); worst = Math.max(worst, now - last); last = now;"
         f"const got = {MODEL}.jobs.known.get('plane'); if (got && got.done) return worst; }} return -1; }}"
     )
     assert longest >= 0, "the transform comes to its end"
+
+
+def height_of_the_line(screen: Any) -> float:
+    """From the lowest to the highest pixel in the colour of the line, as a share of the picture."""
+    return float(
+        screen.evaluate(
+            "() => { const c = document.querySelector('[data-modscope]').shadowRoot.querySelector('canvas');"
+            "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data, rows = [];"
+            "for (let i = 0; i < d.length; i += 4) if (d[i + 2] > 120 && d[i] < 60 && d[i + 1] < 150) rows.push(Math.floor(i / 4 / c.width));"
+            "return rows.length ? (rows.at(-1) - rows[0]) / c.height : 0; }"
+        )
+    )
+
+
+def test_a_click_on_the_losses_goes_to_their_epoch(opened: Any) -> None:
+    x = np.zeros((5, 3, 4), np.float32)
+    view = ms.show(x, dims=("epoch", "row", "k"), select={"epoch": 4})
+    losses = {"axis": "epoch", "lines": [{"name": "test loss", "values": [4.0, 3.9, 3.0, 0.1, None]}]}
+    screen = opened(dataclasses.replace(view, views=({**view.views[0], "losses": losses},)))
+    strip = screen.locator("canvas.losses")
+    box = strip.bounding_box()
+    for fraction, epoch in ((0.02, 0), (0.5, 2), (0.98, 4)):
+        strip.click(position={"x": fraction * box["width"], "y": box["height"] / 2})
+        assert look(screen, "m.index.epoch.value") == epoch
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Of two colours, by their relative luminance."""
+
+    def luminance(colour: tuple[float, ...]) -> float:
+        parts = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_bars_stand_out_three_to_one(opened: Any, waves: xr.DataArray, theme: str) -> None:
+    view = ms.show(
+        [waves, waves / 2], theme=theme, mode="spectrum", key_frequencies=[3], mute=[4], select={"c": 9}
+    )
+    screen = opened(view)
+
+    def colour(text: str) -> tuple[float, ...]:
+        found = screen.evaluate(
+            "text => { const c = document.createElement('canvas').getContext('2d'); c.fillStyle = text; c.fillRect(0, 0, 1, 1); return [...c.getImageData(0, 0, 1, 1).data]; }",
+            text,
+        )
+        return tuple(v / 255 for v in found[:3])
+
+    style = screen.locator(".page").evaluate(
+        "e => { const s = getComputedStyle(e); return ['--ground', '--accent', '--mark', '--faint'].map(n => s.getPropertyValue(n).trim()); }"
+    )
+    ground = colour(style[0])
+    assert all(contrast(colour(text), ground) >= 3 for text in style[1:])
+    seen = 0
+    for bar in re.finditer(r"<rect [^>]*>", view.svg()):
+        fill, alpha = (re.search(rf'{name}="([^"]+)"', bar[0]) for name in ("fill", "(?:fill-)?opacity"))
+        if not fill or not fill[1].startswith("#") or contrast(colour(fill[1]), ground) < 1.2:
+            continue  # the ground itself
+        share = float(alpha[1]) if alpha else 1.0
+        blended = tuple(share * v + (1 - share) * g for v, g in zip(colour(fill[1]), ground, strict=True))
+        assert contrast(blended, ground) >= 3, bar[0]
+        seen += 1
+    assert seen > 20
 
 
 def test_numbers_are_said_to_the_last_digit_and_gaps_by_name(opened: Any) -> None:

@@ -91,6 +91,7 @@ def test_at_twice_the_size_of_letters_everything_is_still_there(opened: Any, gri
 def test_the_first_picture_has_few_controls_and_tab_stops(opened: Any, grids: dict[int, View]) -> None:
     screen = opened(grids[1])
     screen.set_viewport_size({"width": 390, "height": 844})
+    screen.wait_for_selector(".slot[data-tiny]")
     seen = screen.evaluate(
         "() => [...document.querySelector('[data-modscope]').shadowRoot.querySelectorAll("
         "'button, select, input, summary')].filter(el => el.checkVisibility({ visibilityProperty: true }))"

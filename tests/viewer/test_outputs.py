@@ -54,7 +54,7 @@ class Notebook:
 runs = st.tuples(st.sampled_from(CELLS), st.lists(st.sampled_from(ARRAYS), max_size=3))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(st.one_of(runs, st.sampled_from(CELLS)), max_size=12), runs)
 def test_a_view_whose_cell_was_just_run_has_its_numbers(
     steps: list[Any], last: tuple[str, list[str]]

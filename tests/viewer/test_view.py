@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 
 from modscope.activations import record
+from modscope.cli import main
 from modscope.model import Transformer, TransformerConfig
 from modscope.orders import in_order
 from modscope.runs import Run
@@ -25,6 +25,7 @@ from modscope.runs.folder import RunFolder
 from modscope.task import ModularTask
 
 P, EPOCHS = 11, (0, 40, 90)
+AXE = Path(__file__).resolve().parents[2] / "js/node_modules/axe-core/axe.min.js"
 
 
 @pytest.fixture(scope="module")
@@ -68,26 +69,40 @@ def served(run_folder: Path) -> Iterator[str]:
     assert out.rstrip().endswith("ended")
 
 
+@pytest.fixture(scope="module")
+def served_tab(_some_chromium: None, browser: Any) -> Iterator[Any]:
+    with browser.new_context(viewport=SIZE) as context:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        yield page
+
+
+SIZE = {"width": 1000, "height": 760}
+
+
 @pytest.fixture
-def screen(_some_chromium: None, page: Any, served: str) -> Any:
+def screen(served_tab: Any, served: str) -> Any:
     """The served page; errors of its script and requests elsewhere fail the test."""
-    wrong: list[str] = []
-    home = served.split("?")[0]
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    page.on(
-        "request",
-        lambda request: (
+    page, wrong, home = served_tab, [], served.split("?")[0]
+    heard = {
+        "pageerror": lambda error: wrong.append(str(error)),
+        "console": lambda message: wrong.append(message.text) if message.type == "error" else None,
+        "request": lambda request: (
             None if request.url.startswith((home, "data:", "blob:")) else wrong.append(request.url)
         ),
-    )
-    page.set_default_timeout(20_000)
-    page.set_viewport_size({"width": 1000, "height": 760})
+    }
+    for event, listener in heard.items():
+        page.on(event, listener)
+    page.goto("about:blank")
     page.goto(served)
     values(page)
     page.allowed = "\0"
     yield page
-    assert [one for one in wrong if page.allowed not in one] == []
+    for event, listener in heard.items():
+        page.remove_listener(event, listener)
+    page.set_viewport_size(SIZE)
+    page.emulate_media(color_scheme="light")
+    assert [one for one in wrong if page.allowed not in one and one != "about:blank"] == []
 
 
 _MODEL = "document.querySelector('main').modscope.models[0]"
@@ -264,11 +279,10 @@ def test_playing_asks_for_one_pane_and_not_for_every_slice(screen: Any) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.usefixtures("_some_chromium")
-def test_an_epoch_that_cannot_be_read_is_said_and_the_others_go_on(
-    page: Any, run_folder: Path, tmp_path: Path
+def test_an_epoch_that_cannot_be_read_and_a_server_that_is_gone_are_said(
+    served_tab: Any, run_folder: Path, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "broken"
+    page, copy = served_tab, tmp_path / "broken"
     shutil.copytree(run_folder, copy)
     (copy / "checkpoints" / "epoch_000040.safetensors").write_bytes(b"cut")
     process = started(str(copy))
@@ -281,6 +295,23 @@ def test_an_epoch_that_cannot_be_read_is_said_and_the_others_go_on(
     assert len(values(page)) == P
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
+    page.get_by_label("activation or weight").select_option("activations/mlp_post")
+    page.get_by_role("alert").get_by_text("no longer answers").wait_for()
+
+
+@pytest.mark.browser
+def test_axe_finds_no_fault_in_what_is_served(screen: Any) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there: run `npm ci` in js/")
+    screen.evaluate(AXE.read_text())
+    for scheme in ("light", "dark"):
+        screen.emulate_media(color_scheme=scheme)
+        settle(screen)
+        found = screen.evaluate(
+            "() => axe.run(document, { resultTypes: ['violations'],"
+            " runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
+        )
+        assert [(v["id"], v["nodes"][0]["html"][:140]) for v in found["violations"]] == [], scheme
 
 
 def test_ctrl_c_with_requests_under_way_is_quiet(run_folder: Path) -> None:
@@ -302,32 +333,20 @@ def test_ctrl_c_with_requests_under_way_is_quiet(run_folder: Path) -> None:
     assert out.rstrip().endswith("ended")
 
 
-@pytest.mark.browser
-@pytest.mark.usefixtures("_some_chromium")
-def test_a_server_that_is_gone_is_said(page: Any, run_folder: Path) -> None:
-    process = started(str(run_folder))
-    page.goto(address_of(process))
-    values(page)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    page.get_by_label("activation or weight").select_option("activations/mlp_post")
-    page.get_by_role("alert").get_by_text("no longer answers").wait_for()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["no/such/run"], "no such file or folder"),
+def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    process = started("no/such/run")
+    out, err = process.communicate(timeout=90)
+    answers = [(process.returncode, out, err, "no such file or folder")]
+    for words, says in (
         (["--port", "70000"], "port 70000: expected 0 to 65535"),
         (["-p", "7"], "need the PATH"),
-    ],
-)
-def test_mistakes_are_one_line(arguments: list[str], says: str) -> None:
-    process = started(*arguments)
-    out, err = process.communicate(timeout=90)
-    assert process.returncode == 2
-    assert out == ""
-    assert err.startswith("modscope: ")
-    assert says in err
-    assert err.count("\n") == 1
-    assert os.linesep in err
+    ):
+        monkeypatch.setattr(sys, "argv", ["modscope", "view", *words, "--no-open"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        answers.append((ended.value.code, *capsys.readouterr(), says))
+    for code, out, err, says in answers:
+        assert (code, out) == (2, "")
+        assert err.startswith("modscope: ")
+        assert says in err
+        assert err.count("\n") == 1
