@@ -7,10 +7,16 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.training.small import small
 
+from modscope.activations import record
 from modscope.errors import InputError
 from modscope.losses import accuracies, cross_entropy, is_guessing, losses
+from modscope.model import Transformer
 from modscope.task import ModularTask, Split
+from modscope.training.engines import engine_for
+from modscope.training.many.engine import ManyEngine
+from modscope.training.tables import Pairs
 
 
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 3.0, 20.0]))
@@ -58,3 +64,18 @@ def test_guessing_is_told_from_knowing_for_every_p() -> None:
         assert is_guessing(1 / p, p)
         assert not is_guessing(1.0, p)
         assert not is_guessing(0.5 + 0.6 / p, p)
+
+
+def test_a_tie_is_not_a_right_answer_wherever_it_is_counted() -> None:
+    """A network of zeros says the same of every answer: it answers nothing, in every engine and every table."""
+    recipe = small()
+    config, task = recipe.config, recipe.modular_task
+    zeros = {name: torch.zeros_like(w) for name, w in Transformer.initialised(config).weights.items()}
+    pairs = Pairs.of(task, task.labels >= 0)
+    engines = [engine_for(config, choice=choice)[0] for choice in ("plain", "exact", "fast")]
+    for engine in (*engines, ManyEngine(config)):
+        found = engine.scores(zeros, pairs)
+        assert found.accuracy == 0.0, engine.name
+        assert found.loss == pytest.approx(np.log(task.p), rel=1e-6)
+    acts = record(Transformer(config, zeros), task)
+    assert accuracies(acts.at("logits").values, task).all == 0.0

@@ -10,7 +10,16 @@ import numpy as np
 from modscope.errors import InputError
 from modscope.task import ModularTask
 
-__all__ = ["Logits", "Scores", "StreamedLogits", "accuracies", "by_split", "cross_entropy", "losses"]
+__all__ = [
+    "Logits",
+    "Scores",
+    "StreamedLogits",
+    "accuracies",
+    "by_split",
+    "cross_entropy",
+    "losses",
+    "right_answers",
+]
 
 _NUMBERS = 131072  # logits converted to float64 at a time: what fits the second-level cache
 
@@ -53,6 +62,15 @@ class StreamedLogits:
             start += len(block)
         return found.reshape(labels.shape)
 
+    def right_answers(self, labels: np.ndarray) -> np.ndarray:
+        """Whether each pair is answered rightly, [a, b]."""
+        found, start = np.empty(labels.size, bool), 0
+        for block in self._make():
+            rows = slice(start, start + len(block))
+            found[rows] = right_answers(block, labels.reshape(-1)[rows])
+            start += len(block)
+        return found.reshape(labels.shape)
+
 
 Logits = np.ndarray | StreamedLogits
 
@@ -89,6 +107,28 @@ def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
     return loss.reshape(labels.shape)
 
 
+def right_answers(logits: Logits, labels: np.ndarray) -> np.ndarray:
+    """Whether each example is answered rightly: the logit of its label is above all others, so a tie is not right.
+
+    logits [..., answer], labels [...] -> bool [...]; False where the label is -1, as there is no answer.
+
+    >>> right_answers(np.array([[2.0, 1.0], [0.0, 0.0]]), np.array([0, 0]))
+    array([ True, False])
+    """
+    if isinstance(logits, StreamedLogits):
+        return logits.right_answers(np.asarray(labels))
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    flat, wanted = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
+    right = np.empty(len(flat), bool)
+    size = max(1, _NUMBERS // max(1, flat.shape[1]))
+    for start in range(0, len(flat), size):
+        rows = slice(start, start + size)
+        own = flat[rows][np.arange(len(wanted[rows])), wanted[rows]]
+        # A logit that is not a number is not at least itself either.
+        right[rows] = (np.count_nonzero(flat[rows] >= own[:, None], axis=1) == 1) & np.isfinite(own)
+    return (right & (wanted >= 0)).reshape(labels.shape)
+
+
 def by_split(values: np.ndarray, task: ModularTask) -> Scores:
     """The mean of values [a, b] over each split; pairs without an answer count nowhere."""
     means = {name: float(values[mask].mean()) if mask.any() else None for name, mask in task.masks().items()}
@@ -102,9 +142,8 @@ def losses(logits: Logits, task: ModularTask) -> Scores:
 
 
 def accuracies(logits: Logits, task: ModularTask) -> Scores:
-    """Share of pairs whose largest logit is the label, over each split."""
-    answers = logits if isinstance(logits, StreamedLogits) else np.asarray(logits)
-    return by_split(answers.argmax(axis=-1) == task.labels, task)
+    """Share of pairs that are answered rightly (`right_answers`), over each split."""
+    return by_split(right_answers(logits, task.labels), task)
 
 
 def is_guessing(accuracy: float, p: int) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.settings import Settings
 from modscope.errors import CheckpointError, InputError
-from modscope.losses import Logits, cross_entropy
+from modscope.losses import Logits, cross_entropy, right_answers
 from modscope.model import Network
 from modscope.operations import FITS, recognise
 
@@ -108,7 +108,7 @@ def _measured(logits: Logits, choice: Mapping[str, Any]) -> Tried:
         labels = operation.labels(p)
         defined = labels >= 0
         loss = float(cross_entropy(logits, labels)[defined].mean())
-    right = float((logits.argmax(axis=-1) == labels)[defined].mean())
+    right = float(right_answers(logits, labels)[defined].mean())
     return Tried(choice, operation.name, loss if np.isfinite(loss) else float("inf"), right)
 
 

@@ -27,6 +27,7 @@ from modscope.training.registers import (
 __all__ = ["ONE", "add_logits", "exp", "fill_activations", "fill_logits", "softmax_block", "turn_bits"]
 
 ONE = np.uint64(1)
+LOWEST = np.float32(-3.0e38)  # below every logit
 
 
 @part
@@ -101,15 +102,19 @@ def _softmax_row(logits, row, label, last_answer, share, lanes):
 
     Written without p - 1: the gradient at the label is minus the sum of the others, and the loss is log1p of
     that sum, so both keep their digits when the loss is 1e-9. The last answer has no column: its logit is 0.
+    An answer is right where its logit is above all others: one that ties is not.
     """
     columns, width = logits.shape[1], 16 * len(lanes)
-    top = np.float32(0.0)
+    top, own = LOWEST, np.float32(0.0)
+    if label < last_answer:
+        top, own = np.float32(0.0), logits[row, label]
+        logits[row, label] = LOWEST
     for chunk in range(0, columns, width):
         top = max(top, largest(load(logits, row, chunk, lanes)))
-    own = np.float32(0.0)
+    right = 1 if own > top else 0
+    top = max(top, own)
     others = np.float32(0.0)
     if label < last_answer:
-        own = logits[row, label]
         others = exp(-top)
     for chunk in range(0, columns, width):
         e = exponentials(load(logits, row, chunk, lanes), top, label - chunk)
@@ -122,8 +127,8 @@ def _softmax_row(logits, row, label, last_answer, share, lanes):
     if label < last_answer:
         logits[row, label] = -others * factor
     if own >= top:
-        return np.log1p(np.float64(others)), 1
-    return np.log(np.float64(others) + np.float64(mine)) + np.float64(top) - np.float64(own), 0
+        return np.log1p(np.float64(others)), right
+    return np.log(np.float64(others) + np.float64(mine)) + np.float64(top) - np.float64(own), right
 
 
 @part

@@ -58,7 +58,7 @@ class Settling:
         recent = [measure for measure in self.measures if measure[0] >= now - self.window]
         if accuracy < ENOUGH or self.measures[0][0] > now - self.window or len(recent) < EVALUATIONS:
             return False
-        # A pair whose answer ties with another costs log 2 at least, and some engines count it as right.
+        # A pair whose answer ties with another costs log 2 at least; so may one that is right by a hair.
         if loss >= math.log(2) or any(measure[4] != decay_time for measure in recent):
             return False
         norms = [measure[3] for measure in recent]

@@ -13,7 +13,7 @@ from modscope.analysis.answer.logits import logit_fit, pair_scores, sum_profile
 from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
-from modscope.losses import Scores, cross_entropy
+from modscope.losses import Scores, cross_entropy, right_answers
 from modscope.signal import basis_frequencies, fourier_basis
 from modscope.task import ModularTask
 
@@ -185,7 +185,7 @@ def _evaluate(logits: Logits, task: ModularTask, part: Rows, *, keep: bool) -> t
         # what is taken out leaves logits of their own size, which have no more digits than they had
         changed = part(rows) + mean if keep else x[rows] - part(rows).astype(x.dtype, copy=False)
         loss[rows] = cross_entropy(changed, labels[rows])
-        right[rows] = changed.argmax(axis=-1) == labels[rows]
+        right[rows] = right_answers(changed, labels[rows])
     return pair_scores(loss, task, circle), pair_scores(right, task, circle)
 
 

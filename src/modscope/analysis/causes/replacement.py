@@ -16,7 +16,7 @@ from modscope.activations import Activations
 from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.marginals import Marginals, answer_sign, marginals
 from modscope.analysis.weights.frequencies import recorded_table, weight_table
-from modscope.losses import cross_entropy
+from modscope.losses import cross_entropy, right_answers
 from modscope.model import ACTIVATIONS, Network
 from modscope.networks.kinds import need_plain
 
@@ -221,7 +221,7 @@ def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray,
         wanted = labels[rows.start : rows.stop]
         by_a[rows.start : rows.stop] = margins(logits, wanted).mean(axis=1)
         loss += float(cross_entropy(logits, wanted).sum())
-        right += float((logits.argmax(axis=-1) == wanted).sum())
+        right += float(right_answers(logits, wanted).sum())
         for row, label in zip(logits, wanted, strict=True):
             by_label[label] += row[:, :p]  # each label once in a row
     n = np.arange(p)

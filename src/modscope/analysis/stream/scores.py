@@ -9,7 +9,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import Marginals
-from modscope.losses import Scores, by_split, cross_entropy
+from modscope.losses import Scores, by_split, cross_entropy, right_answers
 from modscope.task import ModularTask
 
 __all__ = ["explained", "picture_of", "scores_of_blocks", "scores_of_parts"]
@@ -63,7 +63,7 @@ def scores_of_blocks(blocks: Iterable[tuple[range, np.ndarray]], task: ModularTa
     for rows, logits in blocks:
         part = slice(rows.start, rows.stop)
         loss[part] = cross_entropy(logits, labels[part])
-        right[part] = logits.argmax(axis=-1) == labels[part]
+        right[part] = right_answers(logits, labels[part])
     return by_split(loss, task), by_split(right, task)
 
 

@@ -10,6 +10,7 @@ from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import ANSWERED, Condition, Picture, Rule
 from modscope.findings.resampling import interval_of_ratio
+from modscope.losses import right_answers
 
 __all__ = ["CLAIM"]
 
@@ -21,7 +22,7 @@ def _judged_with(bench: Bench, pattern: np.ndarray) -> tuple[np.ndarray, np.ndar
     for rows, block in bench.acts.resume({"pattern": pattern}):
         some = slice(rows.start, rows.stop)
         kept[some] = margins(block["logits"], labels[some])
-        right[some] = block["logits"].argmax(axis=-1) == labels[some]
+        right[some] = right_answers(block["logits"], labels[some])
     return kept, right
 
 
