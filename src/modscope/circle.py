@@ -88,7 +88,7 @@ class Circle(Shown):
         if self.whole:
             return x
         if isinstance(x, xr.DataArray):
-            return x.isel(a=self._index, b=self._index)
+            return x.isel(a=self._index, b=self._index).drop_vars(("a", "b"), errors="ignore")
         return x[np.ix_(self._index, self._index)]
 
     def cube(self, logits: np.ndarray) -> np.ndarray:

@@ -20,8 +20,10 @@ from modscope.signal import (
     phase_distance,
     reflect,
     remove_frequencies,
+    resample,
     reversed_copies,
     shift,
+    spectrum,
     swap,
     swap_fraction,
     wave_defect,
@@ -231,3 +233,24 @@ def test_rounding_of_a_constant_is_not_taken_for_a_wave(dtype: type) -> None:
     assert (frequency_fve(x) == 0).all()
     assert (energy_by_term(x) == 0).all()
     assert wave_defect(x, x + 1, "a").max() == 0
+
+
+@pytest.mark.parametrize("change", ["part", "permuted", "stretched"])
+def test_a_part_of_a_circle_is_not_a_circle(change: str) -> None:
+    """Its size would pass for the modulus; a resampled circle and an axis beside the transformed one are let through."""
+    x = pictures(12, 0).assign_attrs(p=12)
+    wrong = {
+        "part": x.isel(a=slice(0, 10)),
+        "permuted": x.isel(a=[*range(6, 12), *range(6)]),
+        "stretched": x.isel(a=slice(None, None, 2)).assign_coords(a=range(6)),
+    }[change]
+    for f in (
+        spectrum,
+        lambda y, d: shift(y, d, 1),
+        lambda y, d: even_part(y, d, 3),
+        lambda y, d: resample(y, d, 7),
+    ):
+        with pytest.raises(InputError, match=r"axis a has the coordinates .*: expected all residues 0 to 11"):
+            f(wrong, "a")
+        f(wrong, "b")
+    assert spectrum(resample(x, "a", 24), "a").sizes["k"] == 13

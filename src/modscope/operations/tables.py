@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from modscope.errors import InputError
-from modscope.operations.operation import Operation
+from modscope.operations.operation import MOST_RESIDUES, Operation
 
 __all__ = ["operation_from", "table_from"]
 
@@ -48,9 +48,17 @@ def table_from(path: Path) -> np.ndarray:
     return whole
 
 
+def _check_size(path: Path, p: int) -> None:
+    if p > MOST_RESIDUES:
+        raise InputError(f"{path}: a table of p = {p}: expected at most {MOST_RESIDUES}")
+
+
 def _from_npy(path: Path) -> np.ndarray:
     try:
-        table = np.load(path, allow_pickle=False)
+        # A map of the file: its header may announce more than there is memory for.
+        table = np.load(path, allow_pickle=False, mmap_mode="r")
+        if table.ndim == 2:
+            _check_size(path, max(table.shape))
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a .npy array of numbers ({error})") from error
     if not isinstance(table, np.ndarray) or table.dtype.kind not in "iuf":
@@ -73,6 +81,7 @@ def _from_csv(path: Path) -> np.ndarray:
             raise InputError(
                 f"{path}, line {number}: expected whole numbers with commas between them"
             ) from None
+        _check_size(path, len(rows[-1]))
         if len(rows[-1]) != len(rows[0]):
             raise InputError(
                 f"{path}, line {number}: {len(rows[-1])} answers where the first row has {len(rows[0])}"

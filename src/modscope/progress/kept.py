@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,9 @@ import numpy as np
 import xarray as xr
 
 from modscope._version import __version__
+from modscope.errors import RunError, cause
 from modscope.runs import Run
+from modscope.writing import write_whole
 
 __all__ = ["Entry", "Kept", "Numbers"]
 
@@ -79,15 +80,14 @@ class Kept:
         }
         try:
             self.folder.mkdir(exist_ok=True)
-            path = self._path(epoch)
-            beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-            try:
-                beside.write_text(json.dumps({"checkpoint": self._open[1], "entries": entries}), "ascii")
-                os.replace(beside, path)
-            finally:
-                beside.unlink(missing_ok=True)
-        except OSError as error:
-            self.refused = f"{self.folder} cannot be written ({error.strerror or error}): nothing is kept of this measuring"
+            write_whole(
+                self._path(epoch),
+                json.dumps({"checkpoint": self._open[1], "entries": entries}),
+                refusal=RunError,
+            )
+        except (OSError, RunError) as error:
+            why = cause(error.__cause__ if isinstance(error.__cause__, OSError) else error)
+            self.refused = f"{self.folder} cannot be written ({why}): nothing is kept of this measuring"
 
     def _path(self, epoch: int) -> Path:
         assert self.folder is not None

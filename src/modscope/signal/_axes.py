@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName
+from modscope.errors import InputError, UnknownName, shown
 
 __all__ = [
     "Array",
@@ -27,6 +27,7 @@ __all__ = [
 Array = TypeVar("Array", np.ndarray, xr.DataArray)
 Axis: TypeAlias = str | int
 Axes: TypeAlias = Axis | Sequence[Axis]
+_RESIDUES = ("a", "b", "c", "token")
 
 
 def axis_list(axes: Axes) -> tuple[Axis, ...]:
@@ -39,12 +40,37 @@ def position(x: np.ndarray | xr.DataArray, axis: Axis) -> int:
     if isinstance(x, xr.DataArray):
         if axis not in x.dims:
             raise UnknownName.of("axis", axis, x.dims)
+        _check_whole_circle(x, axis)
         return x.get_axis_num(axis)
     if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
         raise InputError(f"axis {axis!r} of an ndarray: expected a number from 0 to {x.ndim - 1}")
     if not -x.ndim <= axis < x.ndim:
         raise InputError(f"axis {axis} of an ndarray of shape {x.shape}: expected 0 to {x.ndim - 1}")
     return int(axis) % x.ndim
+
+
+def _check_whole_circle(x: xr.DataArray, axis: Axis) -> None:
+    """InputError where an axis of residues is a part of its circle, or has them in another order.
+
+    Its size would then pass for the modulus, and places for residues. Even steps of another length are a circle that
+    was resampled.
+    """
+    size, p = x.sizes[axis], x.attrs.get("p")
+    if axis not in _RESIDUES or axis not in x.coords:
+        return
+    known = isinstance(p, int | np.integer) and not isinstance(p, bool)
+    at = x[axis].values
+    if at.dtype.kind not in "iuf":
+        return  # names, such as those of a basis
+    if size:
+        length = p if known else size * (float(at[1] - at[0]) if size > 1 else 1.0)
+        if length > 0 and np.allclose(at, np.arange(size) * (length / size), rtol=0, atol=1e-6 * length):
+            return
+    last = p - 1 if known else size - 1
+    raise InputError(
+        f"axis {axis} has the coordinates {shown(at.tolist())}: expected all residues 0 to {last} in their order; "
+        "take a part of it afterwards"
+    )
 
 
 def positions(x: np.ndarray | xr.DataArray, axes: Axes) -> tuple[int, ...]:

@@ -204,7 +204,9 @@ def _centres(x: np.ndarray | xr.DataArray, i: int, s: Centre) -> float | np.ndar
     """s as one number, or as an array that broadcasts with x and has size 1 along axis i."""
     if isinstance(x, xr.DataArray):
         if isinstance(s, str):
-            j = position(x, s)
+            if s not in x.dims:
+                raise UnknownName.of("axis", s, x.dims)
+            j = x.get_axis_num(s)
             s = x.coords[s] if s in x.coords else xr.DataArray(np.arange(x.shape[j]), dims=(x.dims[j],))
         if isinstance(s, xr.DataArray):
             unknown = [d for d in s.dims if d not in x.dims or x.get_axis_num(d) == i]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import html
 import os
 import shutil
@@ -14,11 +15,27 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["AtOnce", "patient_config", "redirecting"]
+__all__ = ["AtOnce", "give_back_memory", "patient_config", "redirecting"]
 
 PATIENCE = 10.0  # seconds in which a connection has to say what it wants
 AT_ONCE = 4  # answers that are made and sent at one time; one has up to 64 MB
 CONNECTIONS = 200
+# Of the C library: how many places threads allocate from, and from how many bytes on a block is one of the system's.
+_M_ARENA_MAX, _ARENAS = -8, 2
+_M_MMAP_THRESHOLD, _BLOCK = -3, 1 << 20
+
+
+def give_back_memory() -> bool:
+    """From now on every large array of this process goes back to the system when it is let go; whether that could be had.
+
+    glibc otherwise keeps what was freed, in a place for each thread, and a server that makes many large answers on
+    many threads grows to several times what it holds. Other C libraries are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _BLOCK) and mallopt(_M_ARENA_MAX, _ARENAS))
 
 
 class AtOnce:

@@ -32,7 +32,7 @@ from modscope.model import Network
 from modscope.runs import Run
 from modscope.task import ModularTask
 from modscope.viewer.api import show
-from modscope.viewer.bounds import AtOnce, patient_config
+from modscope.viewer.bounds import AtOnce, give_back_memory, patient_config
 from modscope.viewer.catalogue import ACTIVATIONS, WEIGHTS, Catalogue, Layout, Pick
 from modscope.viewer.early import LOOPBACK, listening
 from modscope.viewer.html import bundle
@@ -379,6 +379,8 @@ def serve(page: RunPage, *, on: socket.socket, token: str, waiting: Sequence[soc
     waiting: connections that were made before, and whose requests nobody has read yet (`Early.taken_over`).
     """
     import uvicorn
+
+    give_back_memory()
 
     class Server(uvicorn.Server):
         """A server that also answers those who came before it."""
