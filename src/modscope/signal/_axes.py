@@ -55,21 +55,19 @@ def _check_whole_circle(x: xr.DataArray, axis: Axis) -> None:
     Its size would then pass for the modulus, and places for residues. Even steps of another length are a circle that
     was resampled.
     """
-    size, p = x.sizes[axis], x.attrs.get("p")
     if axis not in _RESIDUES or axis not in x.coords:
         return
-    known = isinstance(p, int | np.integer) and not isinstance(p, bool)
-    at = x[axis].values
-    if at.dtype.kind not in "iuf":
+    at, size, stated = x[axis].values, x.sizes[axis], x.attrs.get("p")
+    if at.dtype.kind not in "iuf" or not size:
         return  # names, such as those of a basis
-    if size:
-        length = p if known else size * (float(at[1] - at[0]) if size > 1 else 1.0)
-        if length > 0 and np.allclose(at, np.arange(size) * (length / size), rtol=0, atol=1e-6 * length):
-            return
-    last = p - 1 if known else size - 1
+    known = isinstance(stated, int | np.integer) and not isinstance(stated, bool)
+    step = float(at[1] - at[0]) if size > 1 else 1.0
+    p = float(stated) if known and stated is not None else size * step
+    if p > 0 and np.allclose(at, np.arange(size) * (p / size), rtol=0, atol=1e-6 * p):
+        return
     raise InputError(
-        f"axis {axis} has the coordinates {shown(at.tolist())}: expected all residues 0 to {last} in their order; "
-        "take a part of it afterwards"
+        f"axis {axis} has the coordinates {shown(at.tolist())}: expected all residues 0 to {int(p if known else size) - 1} "
+        "in their order; take a part of it afterwards"
     )
 
 
