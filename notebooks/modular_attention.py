@@ -61,16 +61,16 @@ found = net.findings()
 print(found)
 
 # %% [markdown]
-# Three shorthands for what follows: views with the key frequencies marked, in 16 bits (a badge in the view gives the
-# error); an activation at "=", some features only, with the waves last; and the same in the order (c, a). Few dimensions are
-# drawn of the many there are, so that the file stays light; with a kernel, `net.show("resid_post")` has them all.
+# Three shorthands for what follows: views with the key frequencies marked; an activation at "=", all its features or
+# some, with the waves last; and the same in the order (c, a). Pictures are kept in this file as sums of waves, so that it holds all
+# dimensions of an activation and stays light; a badge in the view gives the largest error, which is less than a line is thick.
 
 # %%
-show = partial(net.show, precision="int16")
+show = partial(net.show, precision="waves")
 
 
 def at(hook, **some):
-    return acts.at(hook).isel(some or {"d_model": range(2)}).transpose(..., "a", "b")
+    return acts.at(hook).isel(some).transpose(..., "a", "b")
 
 
 def rows_of_c(hook, **some):
@@ -81,7 +81,7 @@ def rows_of_c(hook, **some):
 # A wave viewer takes any array: here noise, of three axes, without its controls.
 
 # %%
-noise = np.random.default_rng(0).normal(size=(3, 4, p))
+noise = np.random.default_rng(0).normal(size=(2, 3, p))
 ms.show(noise, dims=("x", "y", "n"), controls=False, title="noise")
 
 # %% [markdown]
@@ -91,9 +91,7 @@ ms.show(noise, dims=("x", "y", "n"), controls=False, title="noise")
 # but a few frequencies. (A checkpoint without its history shows its last state.)
 
 # %%
-history = (
-    net.run.weights("W_E").isel(token=slice(0, p), d_model=range(8)).transpose("d_model", "epoch", "token")
-)
+history = net.run.weights("W_E").isel(token=slice(0, p)).transpose("d_model", "epoch", "token")
 show(history, x="token", play="epoch", mode="both", title="W_E over training")
 
 # %%
@@ -115,7 +113,7 @@ table_of(pairs, "Pairs with c = 8", rows="a", only=["b", "label", "guess", "spli
 
 # %%
 show(
-    rows_of_c("resid_post", d_model=range(4)),
+    rows_of_c("resid_post"),
     x="a",
     play="c",
     select={"c": 8, "a": 3},
@@ -137,38 +135,44 @@ net.measure("symmetry")
 parts = analysis.inputs.reversed_sums(analysis.inputs.hand_made_wave(p))
 centres = ["shift/2", "shift/2 + p/2"]
 ms.show(
-    parts, p=p, x="n", play="shift", overlay="part", markers=centres, select={"shift": 30}, precision="int16"
+    parts, p=p, x="n", play="shift", overlay="part", markers=centres, select={"shift": 30}, precision="waves"
 )
 
 # %% [markdown]
-# The idealised stream: unit cosines about c/2 of each key frequency, and (frequency 0) their sum. a and b lie at equal
-# distances from c/2, on either side, whatever a and c are.
+# The idealised stream: unit cosines about c/2 of each key frequency, and (frequency 0) their sum. Play c, or a: the marks
+# a and b lie at equal distances from c/2, on either side, and the wave has one value at both, whatever a and c are.
 
 # %%
-ideal = analysis.inputs.ideal_stream(p, keys).isel(a=0, drop=True).rename(b="a")
+ideal = analysis.inputs.ideal_stream(p, keys).rename(b="n")
 show(
-    ideal, x="a", play="c", select={"frequency": -1, "c": 8, "a": 3}, title="cosines about c/2, and their sum"
+    ideal,
+    x="n",
+    play="c",
+    markers=["a", "b", "c/2", "c/2 + p/2"],
+    periodic=["c", "a", "n"],
+    select={"frequency": -1, "c": 8, "a": 3},
+    message="{a} + {b} = {c} (mod {p})",
+    title="cosines about c/2, and their sum",
 )
 
 # %% [markdown]
 # ## The MLP: neurons
 #
-# Neurons of one key frequency before the ReLU, in the order of their phase, four of those that it explains to more than
-# 85 %. Each is close to cos(wa + phi) + cos(wb + phi). Play a, or the neurons.
+# The neurons of one key frequency before the ReLU, in the order of their phase: all that it explains to more than
+# 85 % after the ReLU, of the key frequency that has most of them. Each is close to cos(wa + phi) + cos(wb + phi). Play a, or the
+# neurons. Beside them as many ideal ones.
 
 # %%
-k = keys[0]
-waves = analysis.neurons.waves(acts, keys)
-own = np.flatnonzero((waves.frequency.values == k) & (waves.fve.values > 0.85))
-own = own[np.argsort(waves.phase.values[own])]
-spread = own[np.linspace(0, len(own) - 1, min(4, len(own))).astype(int)]
+clusters = analysis.neurons.clusters(analysis.neurons.fve(acts.at("mlp_post"), acts.circle))
+k = max(keys, key=lambda key: len(clusters.members(key)))
+sums = analysis.neurons.cluster_running_sum(acts, k, output=0)
+own = sums.number.values
+best = int(own[clusters.fve[own].argmax()])
 
 # %%
-pre, ideal_pre = (
-    at("mlp_pre", neuron=spread),
-    analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(4)),
-)
-real = show(pre, x="b", play="a", title=f"mlp_pre, neurons of frequency {k}")
+pre = at("mlp_pre", neuron=own)
+ideal_pre = analysis.neurons.ideal_neurons(p, k, analysis.neurons.even_phases(len(own)))
+real = show(pre, x="b", play="a", title=f"mlp_pre, the {len(own)} neurons of frequency {k}")
 real | show(ideal_pre, x="b", play="a", title="ideal neurons, phases evenly spread")
 
 # %%
@@ -178,24 +182,44 @@ print(found["phases-agree"], found["one-frequency"], sep="\n\n")
 net.measure("clusters")
 
 # %% [markdown]
-# The running sum over ideal neurons with the ReLU and without, each neuron weighted by cos(2 phi). Play the neurons:
-# the rectified sum turns into cos w(a + b), the linear one vanishes. Without the weights, the rectified
-# sum is a function of a - b: it is the weights that choose the answer, not the rectifier alone.
+# The running sum over the ideal neurons, step by step, each weighted by cos(2 phi): with the ReLU, without it, and under them
+# the neuron that is added, after and before it. Play the neurons: the rectified sum turns into cos w(a + b), the linear one
+# vanishes. Sums are scaled to the size of a neuron, and lines are stacked. Without the weights (on the right), the rectified sum is a function
+# of a - b: it is the weights that choose the answer, not the rectifier alone.
 
 # %%
-total = analysis.neurons.ideal_running_sum(p, k, number=6)
-plain = analysis.neurons.ideal_running_sum(p, k, number=8, weighted=False).isel(neuron=[-1])
-summed = partial(show, names=["with ReLU", "without"], x="b", select={"a": 43})
-steps = summed([total.rectified, total.linear], play="neuron", title="running sum, neuron by neuron")
-steps | summed([plain.rectified, plain.linear], play="a", title="not weighted, all neurons")
+traces = partial(
+    show, names=["sum with ReLU", "sum without", "neuron after", "neuron before"], x="b", offset=True
+)
+
+
+def stacked(total, before):
+    sums = [total.rectified, total.linear]
+    return [*(x * (before.std() / total.rectified.std()) for x in sums), np.maximum(before, 0), before]
+
+
+# %%
+total = analysis.neurons.ideal_running_sum(p, k, number=len(own))
+plain = analysis.neurons.ideal_running_sum(p, k, number=len(own), weighted=False)
+steps = traces(
+    stacked(total, ideal_pre),
+    play="neuron",
+    select={"neuron": 20, "a": 43},
+    title="running sum, neuron by neuron",
+)
+steps | show(
+    [plain.rectified.isel(neuron=[-1]), plain.linear.isel(neuron=[-1])],
+    names=["with ReLU", "without"], x="b", play="a", title="not weighted, all neurons",
+)  # fmt: skip
 
 # %% [markdown]
 # The same over the real neurons of that frequency, weighted as W_out weighs them for one dimension.
 
 # %%
-real = analysis.neurons.cluster_running_sum(acts, k, output=0)
-real = real.isel(neuron=np.unique(np.linspace(0, real.sizes["neuron"] - 1, 3).astype(int)))
-summed([real.rectified, real.linear], play="neuron", scale="all", title="running sum, real neurons")
+traces(
+    stacked(sums, pre.assign_coords(neuron=sums.neuron)), play="neuron", select={"neuron": 20, "a": 43},
+    title=f"running sum, the neurons of {k}",
+)  # fmt: skip
 
 # %%
 print(found["phases-tile"], found["output-phase"], sep="\n\n")
@@ -206,8 +230,8 @@ print(found["phases-tile"], found["output-phase"], sep="\n\n")
 
 # %%
 W_out = analysis.weights.linear_maps(acts.model)["W_out"].weight
-every = np.flatnonzero(waves.frequency.values == k)
-written = xr.dot(at("mlp_post", neuron=every), W_out.isel(neuron=every, d_model=range(2)), dim="neuron")
+every = np.flatnonzero(clusters.frequency == k)
+written = xr.dot(at("mlp_post", neuron=every), W_out.isel(neuron=every, d_model=range(16)), dim="neuron")
 written = show(
     written.transpose("d_model", "a", "b"), x="b", play="a", select={"a": 43}, title=f"written at {k}"
 )
@@ -256,7 +280,7 @@ show(at("mlp_out"), x="b", play="a", mode="both", title="mlp_out") | filtered
 # and shifted by c. What differs is the positional embedding, a constant.
 
 # %%
-v = acts.expand("v").sel(pos=["a", "b"]).isel(d_head=0).transpose("head", "pos", "a", "b")
+v = acts.expand("v").sel(pos=["a", "b"]).transpose("head", "d_head", "pos", "a", "b")
 rows = show(v.ms.in_order("c", "a"), x="a", play="c", overlay="pos", select={"c": 8}, title="v, order (c, a)")
 rows | show(v, x="b", play="a", overlay="pos", title="v, order (a, b)")
 
@@ -269,23 +293,24 @@ net.measure("reversal")
 # %% [markdown]
 # ## The unembedding beside the residual stream
 #
-# W_U of one dimension as a wave over the answer, beside the same dimension at resid_mid, attn_out and resid_post, each
-# scaled to unit spread. At a = 0 the answer is b; play a, and the wave of an answer has to move along, to the left, while
+# W_U of each dimension as a wave over the answer, beside the same dimension at resid_mid, attn_out and resid_post, scaled
+# to its size. At a = 0 the answer is b; play a, and the wave of an answer has to move along, to the left, while
 # a wave of b alone stays where it is. The finding asks this of the phases, of all dimensions at once.
 
 # %%
-W_U = analysis.weights.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p), d_model=range(2))
+W_U = analysis.weights.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0, p))
 still = W_U.rename(answer="b").expand_dims(a=p).transpose("d_model", "a", "b")
 
 
-def beside(hook):
-    lines = [at(hook) / acts.at(hook).std(), still / W_U.std()]
+def beside(hook, **some):
+    x = at(hook, **some)
+    lines = [x, still.isel(some) * (x.std() / W_U.std())]
     return show(lines, names=[hook, "W_U"], x="b", play="a", scale="all", title=f"{hook} and W_U")
 
 
 # %%
-z = show(at("z", d_head=0, head=range(2)), x="b", play="a", title="z, dimension 0 of two heads")
-ms.grid([beside("resid_mid"), beside("attn_out")], [z, beside("resid_post")])
+z = show(at("z"), x="b", play="a", title="z of all heads")
+ms.grid([beside("resid_mid"), beside("attn_out", d_model=range(16))], [z, beside("resid_post")])
 
 # %%
 print(found["shared-phases"])
@@ -298,8 +323,9 @@ print(found["shared-phases"])
 
 # %%
 post = rows_of_c("mlp_post", neuron=slice(None))
-product = analysis.weights.spectral_matmul(post, W_out.isel(d_model=[0]), "a")
-filtered = analysis.weights.spectral_matmul(post, W_out.isel(d_model=[0]), "a", frequencies=[0, *keys])
+some = W_out.isel(d_model=range(4))
+product = analysis.weights.spectral_matmul(post, some, "a")
+filtered = analysis.weights.spectral_matmul(post, some, "a", frequencies=[0, *keys])
 show([product, filtered], names=["product", "key frequencies"], x="a", play="c", title="mlp_post W_out")
 
 # %%
@@ -312,7 +338,7 @@ net.measure("gains")
 # ReLU in the order (a, b), over each other. The cut bottoms are the harmonics and the terms on a + b and a - b.
 
 # %%
-few = spread[:1]
+few = own[np.linspace(0, len(own) - 1, 8).astype(int)]
 after = show(rows_of_c("mlp_post", neuron=few), x="a", play="c", mode="both", title="mlp_post, order (c, a)")
 show(rows_of_c("mlp_out"), x="a", play="c", mode="both", title="mlp_out, order (c, a)") | after
 
@@ -321,16 +347,12 @@ both = [at("mlp_pre", neuron=few), at("mlp_post", neuron=few)]
 show(both, names=["before", "after"], x="b", play="a", mode="both", title="before and after the ReLU")
 
 # %% [markdown]
-# One neuron over training, of the run behind this network: play the epochs. (A checkpoint without its history shows its last
+# The neuron that its frequency explains best, over training, of the run behind this network: play the epochs. (A checkpoint without its history shows its last
 # state.)
 
 # %%
-film = (
-    net.run.record("mlp_post", neuron=int(spread[0]), order=("c", "a"))
-    .isel(epoch=slice(None, None, 3))
-    .load()
-)
-show(film, x="a", play="epoch", select={"epoch": -1, "c": 40}, title=f"neuron {spread[0]} over training")
+film = net.run.record("mlp_post", neuron=best, order=("c", "a")).load()
+show(film, x="a", play="epoch", select={"epoch": -1, "c": 40}, title=f"neuron {best} over training")
 
 # %% [markdown]
 # ## Attention
@@ -338,7 +360,7 @@ show(film, x="a", play="epoch", select={"epoch": -1, "c": 40}, title=f"neuron {s
 # The scores from "=" to a and to b, head by head. A score is one wave of one token; only the softmax lets the two meet.
 
 # %%
-scores = rows_of_c("attn_scores", head=slice(None)).sel(key_pos=["a", "b"])
+scores = rows_of_c("attn_scores").sel(key_pos=["a", "b"])
 show(scores, x="a", play="c", overlay="key_pos", mode="both", select={"c": 8}, title="attn_scores")
 
 # %%
@@ -349,10 +371,10 @@ net.measure("scores")
 # pair by pair another: the view and the table show both, and the findings say what the answer owes to them.
 
 # %%
-pattern = rows_of_c("pattern", head=[0, 1]).sel(key_pos=["a", "b"])
+pattern = rows_of_c("pattern").sel(key_pos=["a", "b"])
 drawn = show(pattern, x="a", play="c", overlay="key_pos", select={"c": 8}, scale="all", title="pattern")
-weight = at("pattern", head=[0, 1]).sel(key_pos="a")
-drawn | ms.heatmap(weight, x="b", y="a", precision="int16", title="weight on a")
+weight = at("pattern").sel(key_pos="a")
+drawn | ms.heatmap(weight, x="b", y="a", precision="waves", title="weight on a")
 
 # %%
 net.measure("pattern")
@@ -386,10 +408,8 @@ show(both, names=["W_U", "a = 0", "c = 0"], x="b", play="d_model", mode="both", 
 # to scale and sign, which shows as phases that agree up to pi.
 
 # %%
-q = acts.expand("q").sel(pos=["a", "b"]).isel(head=0, d_head=[0, 1]).transpose("d_head", "pos", "a", "b")
-show(
-    ms.in_order(q, "c", "a"), x="a", play="c", overlay="pos", mode="both", select={"c": 8}, title="q, head 0"
-)
+q = acts.expand("q").sel(pos=["a", "b"]).transpose("head", "d_head", "pos", "a", "b")
+show(ms.in_order(q, "c", "a"), x="a", play="c", overlay="pos", mode="both", select={"c": 8}, title="q")
 
 # %%
 table = analysis.inputs.waves(acts, "q", keys).sel(pos="a", harmonic=1).isel(head=0, d_head=slice(0, 8))
@@ -406,15 +426,9 @@ net.measure("heads")
 # frequencies.
 
 # %%
-own_q = acts.at("q", "a").isel(head=0, d_head=range(4)).transpose("d_head", "token")
-made_q = (
-    analysis.inputs.rebuilt_from(acts.at("q", "a"), keys)
-    .isel(head=0, d_head=range(4))
-    .transpose("d_head", "token")
-)
-show(
-    [own_q, made_q], names=["q", "rebuilt"], x="token", play="d_head", mode="both", title="q, head 0, rebuilt"
-)
+own_q = acts.at("q", "a").transpose("head", "d_head", "token")
+made_q = analysis.inputs.rebuilt_from(acts.at("q", "a"), keys).transpose("head", "d_head", "token")
+show([own_q, made_q], names=["q", "rebuilt"], x="token", play="d_head", mode="both", title="q, rebuilt")
 
 # %%
 net.measure("rebuilt")
@@ -427,10 +441,7 @@ net.measure("rebuilt")
 
 # %%
 model = analysis.stream.stream_model(acts, keys)
-rebuilt, cosines = (
-    model.picture(*part).isel(d_model=range(2)).transpose("d_model", "a", "b")
-    for part in ((), (model.cosines(),))
-)
+rebuilt, cosines = (model.picture(*part).transpose("d_model", "a", "b") for part in ((), (model.cosines(),)))
 alone = [at("resid_post"), cosines]
 whole = [rows_of_c("resid_post"), rebuilt.ms.in_order("c", "a")]
 
@@ -469,9 +480,13 @@ wave = (
     .isel(answer=answer)
     .assign_attrs(p=p, operation=task.operation)
 )
-scaled = [wave / W_U.std(), at("resid_post") / acts.at("resid_post").std()]
-scaled = [x.assign_attrs(wave.attrs).drop_vars("answer", errors="ignore") for x in scaled]
-turned = [x.ms.in_order("c", "a") for x in scaled]
+made = (
+    (wave * (acts.at("resid_post").std() / W_U.std()))
+    .assign_attrs(wave.attrs)
+    .drop_vars("answer", errors="ignore")
+)
+scaled = [made, at("resid_post")]
+turned = [made.ms.in_order("c", "a"), rows_of_c("resid_post")]
 
 # %%
 stream = partial(show, names=["from W_U", "resid_post"], scale="all")
@@ -489,19 +504,19 @@ table_of(
 # %% [markdown]
 # ## Attention with a constant pattern
 #
-# z of one head as it is, and as it would be if the pattern were its mean over all pairs. The finding "Attention is a
+# z as it is, and as it would be if the pattern were its mean over all pairs. The finding "Attention is a
 # constant average" above says what this costs the answer; the table says which share of z and of attn_out it keeps.
 
 # %%
-averaged = net.with_(pattern="mean")["z"].isel(d_head=0, head=range(2)).transpose("head", "a", "b")
-lines = [at("z", d_head=0, head=range(2)).ms.in_order("c", "a"), averaged.ms.in_order("c", "a")]
+averaged = net.with_(pattern="mean")["z"].transpose("head", "d_head", "a", "b")
+lines = [rows_of_c("z", d_head=range(8)), averaged.isel(d_head=range(8)).ms.in_order("c", "a")]
 show(
     lines,
     names=["z", "z, constant pattern"],
     x="a",
     play="c",
     mode="both",
-    title="z of two heads, dimension 0",
+    title="z of all heads",
 )
 
 # %%
@@ -517,14 +532,14 @@ show(passed, x="a", play="c", mode="both", title="attn_out, key frequencies")
 # %% [markdown]
 # ## Two-dimensional spectra
 #
-# One neuron of the largest key frequency before and after the ReLU in the basis const, cos k, sin k of a and b, size of each coefficient; then the
+# The best explained neuron before and after the ReLU in the basis const, cos k, sin k of a and b, size of each coefficient; then the
 # root mean square over all dimensions of attn_out and mlp_out. The first column and row are waves of one token; the
 # blocks off them are products, which is where a + b and a - b live.
 
 # %%
-n = int(np.flatnonzero(waves.frequency.values == keys[-1])[0])
+n = best
 pre, post = (abs(analysis.plane.coefficient_plane(acts, hook, n)) for hook in ("mlp_pre", "mlp_post"))
-heat = partial(ms.heatmap, x="b", y="a", precision="int16", height=660)
+heat = partial(ms.heatmap, x="b", y="a", precision="waves", height=660)
 heat(pre, title="mlp_pre") | heat(post, title="mlp_post")
 
 # %%

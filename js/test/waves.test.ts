@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { summed } from "../src/io/waves";
+import { overC, summed } from "../src/io/waves";
 
 /** Bytes of whole numbers [coefficient, picture], as the page carries them. */
 function planesOf(codes: number[]): Uint8Array {
@@ -26,4 +26,9 @@ test("one wave of each of two pictures, with a step and a sign of its own", () =
 
 test("no code, no wave", () => {
   assert.deepEqual([...summed(Float32Array.of(1), planesOf([0, 0, 0, 0]), [2, 2])], [0, 0, 0, 0]);
+});
+
+test("rows of c from pictures over a and b", () => {
+  // b = c - a: the row of c = 1 is (a, b) = (0, 1), (1, 0), (2, 2)
+  assert.deepEqual([...overC(Float32Array.of(0, 1, 2, 10, 11, 12, 20, 21, 22), 3)], [0, 12, 21, 1, 10, 22, 2, 11, 20]);
 });

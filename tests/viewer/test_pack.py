@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import modscope
 from modscope.errors import UnknownName
 from modscope.viewer.inputs import tensor_of
 from modscope.viewer.pack import LOSSLESS_LIMIT, as_text, from_text, meta_of, packed, unpacked
+from modscope.viewer.parcels import Parcels
 from modscope.viewer.sums_of_waves import SHARE
 
 FLOATS = hnp.arrays(
@@ -64,6 +67,18 @@ def test_sums_of_waves_stay_within_a_share_of_each_picture(values: np.ndarray) -
         span = np.ptp(values, axis=(-2, -1)).astype(np.float64)
         size = np.abs(values).max(axis=(-2, -1)) * np.sqrt(values.shape[-1] * values.shape[-2])
         assert (off.max(axis=(-2, -1)) <= SHARE * span + 5e-7 * size).all()
+
+
+def test_rows_of_c_are_the_block_of_their_pictures() -> None:
+    x = xr.DataArray(np.random.default_rng(0).normal(size=(2, 5, 5)), dims=("d", "a", "b"), attrs={"p": 5})
+    y = modscope.in_order(x, "c", "a")
+    views = [modscope.show(one, x=along, precision="waves") for one, along in ((x, "b"), (y, "a"))]
+    parcels = Parcels()
+    (pairs,), (rows,) = (view.blocks(parcels=parcels) for view in views)
+    assert (pairs.id, pairs.enc, rows.enc) == (rows.id, "waves", "sheared")
+    assert np.abs(unpacked(rows, (2, 5, 5)) - y.values).max() <= rows.error * 1.001
+    (turned,) = modscope.show(y, x="c", precision="waves").blocks(parcels=parcels)
+    assert turned.enc == "waves"
 
 
 def test_few_waves_take_few_bytes_and_gaps_are_kept_in_sixteen_bits() -> None:

@@ -4,7 +4,7 @@ export interface TensorMeta {
   name: string;
   dims: string[];
   shape: number[];
-  enc: "f32" | "i16" | "waves";
+  enc: "f32" | "i16" | "waves" | "sheared";
   /** Largest error of a value against the array given in Python; 0 where the float32 is kept. */
   error: number;
   /** Null where the whole was never computed. */

@@ -1,8 +1,8 @@
 // Blocks: gzip of byte planes. "f32" is a float32 tensor; "i16" is per row of the last axis a middle and a step
 // (float32 each), then int16 with -32768 for NaN, -32766 for masked, and -32767, 32767
-// for the infinities. "waves": sums of waves (waves.ts).
+// for the infinities. "waves": sums of waves (waves.ts); "sheared": of them, over (a, b), the rows of c = a + b.
 import { MASK_BITS, size, type TensorMeta } from "../core/tensor";
-import { summed } from "./waves";
+import { overC, summed } from "./waves";
 
 const SKIPPED = "\"&'<>\\`:,";
 const DIGITS = new Uint8Array(256);
@@ -53,9 +53,11 @@ export function unshuffle(bytes: Uint8Array, width: number): Uint8Array {
 export function values(bytes: Uint8Array, meta: TensorMeta): Float32Array {
   const count = size(meta.shape);
   if (meta.enc === "f32") return new Float32Array(unshuffle(bytes, 4).buffer, 0, count);
-  if (meta.enc === "waves") {
+  if (meta.enc === "waves" || meta.enc === "sheared") {
     const pictures = size(meta.shape.slice(0, -2));
-    return summed(new Float32Array(unshuffle(bytes.subarray(0, 4 * pictures), 4).buffer), bytes.subarray(4 * pictures), meta.shape);
+    const steps = new Float32Array(unshuffle(bytes.subarray(0, 4 * pictures), 4).buffer);
+    const pairs = summed(steps, bytes.subarray(4 * pictures), meta.shape);
+    return meta.enc === "waves" ? pairs : overC(pairs, meta.shape[meta.shape.length - 1]);
   }
   const columns = meta.shape[meta.shape.length - 1];
   const rows = count / columns;

@@ -13,6 +13,15 @@ function basis(n: number): Float64Array[] {
   return out;
 }
 
+/** Pictures [a, b] as [c, a] with c = a + b mod p. */
+export function overC(pairs: Float32Array, p: number): Float32Array {
+  const out = new Float32Array(pairs.length);
+  for (let base = 0; base < pairs.length; base += p * p) {
+    for (let a = 0; a < p; a++) for (let b = 0; b < p; b++) out[base + ((a + b) % p) * p + a] = pairs[base + a * p + b];
+  }
+  return out;
+}
+
 /** The values; `planes` are the low, middle and high bytes of the numbers [coefficient, picture], signs lowest. */
 export function summed(steps: Float32Array, planes: Uint8Array, shape: readonly number[]): Float32Array {
   const [rows, columns] = shape.slice(-2);

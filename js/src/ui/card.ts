@@ -26,7 +26,7 @@ const WIDE = "wave spectrum";
 
 function badge(model: Model): HTMLElement {
   const metas = [...new Set(model.spec.lines.map((line) => model.reader.metas[line.t]))];
-  const waves = metas.some((m) => m.enc === "waves");
+  const waves = metas.some((m) => m.enc === "waves" || m.enc === "sheared");
   const worst = Math.max(...metas.map((m) => m.error));
   const total = (of: (m: (typeof metas)[number]) => number) => metas.reduce((n, m) => n + of(m), 0);
   const [gaps, masked] = [total((m) => m.nan + m.inf), total((m) => m.masked ?? 0)];

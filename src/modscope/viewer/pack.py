@@ -11,7 +11,7 @@ import numpy as np
 
 from modscope.errors import InputError, UnknownName
 from modscope.viewer.inputs import Tensor
-from modscope.viewer.sums_of_waves import as_waves, from_waves, waves_fit
+from modscope.viewer.sums_of_waves import as_waves, from_waves, over_c, waves_fit
 
 __all__ = ["Block", "as_text", "from_text", "meta_of", "packed", "unpacked", "with_mask"]
 
@@ -135,10 +135,11 @@ def unpacked(block: Block, shape: tuple[int, ...]) -> np.ndarray:
     raw = gzip.decompress(block.data)
     if block.enc == "f32":
         return _unplaned(raw, "<f4").reshape(shape)
-    if block.enc == "waves":
-        return from_waves(raw, shape)
+    if block.enc in ("waves", "sheared"):
+        pictures = from_waves(raw, shape)
+        return pictures if block.enc == "waves" else over_c(pictures)
     if block.enc != "i16":
-        raise InputError(f"block encoding {block.enc!r}: expected f32, i16 or waves")
+        raise InputError(f"block encoding {block.enc!r}: expected f32, i16, waves or sheared")
     rows = int(np.prod(shape[:-1], dtype=int))
     scales = _unplaned(raw[: 8 * rows], "<f4").reshape(2, rows, 1)
     codes = _unplaned(raw[8 * rows :], "<i2").reshape(rows, shape[-1])

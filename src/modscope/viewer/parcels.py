@@ -12,8 +12,12 @@ import numpy as np
 
 from modscope.viewer.inputs import Tensor
 from modscope.viewer.pack import LOSSLESS_LIMIT, WHOLE_LIMIT, Block, packed
+from modscope.viewer.sums_of_waves import over_pairs
 
 __all__ = ["Parcel", "Parcels", "digest", "distinct_numbers"]
+
+
+_WAVES_TAKE = 0.5  # bytes a number, of activations
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,37 @@ class Parcels:
     ) -> tuple[Tensor, Parcel]:
         """What a page carries of a tensor that is drawn over `axes`, with the tensor cut and turned to it."""
         small, kept = _narrowed(tensor, axes, precision, share * WHOLE_LIMIT)
+        # The wave last: 16 bits have a scale for each row of the last axis.
+        turned = small.transposed(sorted(small.dims, key=axes["x"].__eq__))
+        if precision == "waves" and _is_over_c(turned):
+            return turned, self._sheared(turned, kept, share)
         known = self.made.setdefault(digest(small), [])
         for parcel in known:
             if precision in ("auto", {"f32": "float32", "i16": "int16", "waves": "waves"}[parcel.block.enc]):
                 return small.transposed(parcel.dims), replace(parcel, kept=kept)
-        # The wave last: 16 bits have a scale for each row of the last axis.
-        small = small.transposed(sorted(small.dims, key=axes["x"].__eq__))
         limit = max(1, round(share * LOSSLESS_LIMIT))
-        known.append(Parcel(packed(small, precision=precision, limit=limit), small.dims, kept))
-        return small, known[-1]
+        known.append(Parcel(packed(turned, precision=precision, limit=limit), turned.dims, kept))
+        return turned, known[-1]
+
+    def _sheared(self, tensor: Tensor, kept: dict[str, list[int]], share: float) -> Parcel:
+        """Rows of c as the pictures over (a, b) that they are, which other views show."""
+        pairs = replace(tensor, values=over_pairs(tensor.values), dims=(*tensor.dims[:-2], "a", "b"))
+        known = self.made.setdefault(digest(pairs), [])
+        for parcel in known:
+            if parcel.block.enc == "waves" and parcel.dims == pairs.dims:
+                return Parcel(replace(parcel.block, enc="sheared"), tensor.dims, kept)
+        limit = max(1, round(share * LOSSLESS_LIMIT))
+        block = packed(pairs, precision="waves", limit=limit)
+        if block.enc != "waves":
+            return Parcel(packed(tensor, precision="waves", limit=limit), tensor.dims, kept)
+        known.append(Parcel(block, pairs.dims, {}))
+        return Parcel(replace(block, enc="sheared"), tensor.dims, kept)
+
+
+def _is_over_c(tensor: Tensor) -> bool:
+    """Whether the last two axes are c and a, of one size, with a value for every pair."""
+    square = tensor.dims[-2:] == ("c", "a") and len(set(tensor.values.shape[-2:])) == 1
+    return square and tensor.mask is None
 
 
 def distinct_numbers(pages: Sequence[Sequence[Tensor]]) -> int:
@@ -79,7 +105,8 @@ def _narrowed(
         (dim for dim in tensor.dims if dim not in drawn[:2]), key=lambda d: (d in drawn, -tensor.sizes[d])
     )
     values, mask, dims = tensor.values, tensor.mask, list(tensor.dims)
-    while 2 * values.size * 5 / 4 > limit and spare:
+    bytes_each = _WAVES_TAKE if precision == "waves" else 2
+    while bytes_each * values.size * 5 / 4 > limit and spare:
         dim = spare.pop(0)
         at = int(axes["index"].get(dim, 0))
         kept[dim] = [at, tensor.sizes[dim]]

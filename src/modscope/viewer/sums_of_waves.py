@@ -10,19 +10,36 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["SHARE", "as_waves", "from_waves", "waves_fit"]
+__all__ = ["SHARE", "as_waves", "from_waves", "over_c", "over_pairs", "waves_fit"]
 
 SHARE = 1 / 128  # of a picture's range, that a value may be off at most
 _LARGEST = 512  # samples an axis, beyond which the page would take long to sum the waves
 _CODES = 1 << 23
-# A value's error is a sum of many roundings, normal with a twelfth of the step's square: 4.5 of its deviations are the largest
-# of a picture of 113 x 113 as a rule.
-_STEP = 12**0.5 / 4.5 / 1.7
+# A value's error is a sum of many roundings, and normal, with a twelfth of the step's square where every coefficient is
+# rounded: this is as coarse a step as pictures of 113 x 113 often allow. Where they do not, it is made smaller.
+_STEP = 0.6
+_TOWARDS_ZERO = 0.2  # of a step: what is that little over a half is rounded down, for shorter codes
 
 
 def waves_fit(values: np.ndarray) -> bool:
     """Whether an array can be kept as waves: finite pictures of a size that a page sums in no time."""
     return values.ndim >= 2 and max(values.shape[-2:]) <= _LARGEST and bool(np.isfinite(values).all())
+
+
+def over_pairs(x: np.ndarray) -> np.ndarray:
+    """The picture [..., c, a] as [..., a, c - a mod p].
+
+    >>> over_c(over_pairs(np.arange(9).reshape(3, 3))).tolist()
+    [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    """
+    n = np.arange(x.shape[-1])
+    return x[..., (n[:, None] + n) % len(n), n[:, None]]
+
+
+def over_c(x: np.ndarray) -> np.ndarray:
+    """The picture [..., a, b] as [..., a + b mod p, a], the inverse of `over_pairs`."""
+    n = np.arange(x.shape[-1])
+    return x[..., n, (n[:, None] - n) % len(n)]
 
 
 def _basis(n: int) -> np.ndarray:
@@ -50,14 +67,15 @@ def as_waves(values: np.ndarray) -> tuple[bytes, float] | None:
     span = pictures.max((1, 2)) - pictures.min((1, 2))
     step = np.maximum(_STEP * SHARE * span, size / _CODES * 2.5)
     step = np.where(step > 0, step, 1.0).astype(np.float32)
-    for _ in range(8):
-        codes = np.rint(coefficients / step[:, None, None])
+    for _ in range(16):
+        codes = coefficients / step[:, None, None]
+        codes = np.copysign(np.floor(np.abs(codes) + (0.5 - _TOWARDS_ZERO)), codes)
         again = (down.T @ (codes * step[:, None, None]) @ across).astype(np.float32)
         off = np.abs(again - pictures).max((1, 2), initial=0.0)
         wide = off > np.maximum(SHARE * span, 4e-7 * size)
         if not wide.any():
             break
-        step = np.where(wide, step * np.float32(0.75), step)
+        step = np.where(wide, step * np.float32(0.85), step)
     if wide.any() or np.abs(codes).max(initial=0.0) >= _CODES:
         return None
     signed = codes.astype(np.int64).reshape(len(pictures), -1).T
