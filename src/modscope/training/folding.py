@@ -2,14 +2,13 @@
 
 The same formulas as `modscope.training.tables`, for "=", attention rate 1 and no biases in attention. By hand
 because the matrix products here take 1 ms of a step and what automatic differentiation adds to them
-(intermediate arrays, first touched in every step) would take 4 ms more.
+(intermediate arrays, first touched in every step) would take 4 ms more. In one thread: threads that ask PyTorch for so
+small products wait at the interpreter's lock for longer than they gain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import pairwise
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -19,22 +18,15 @@ from modscope.model import PairMLPConfig, TransformerConfig
 __all__ = ["Folding"]
 
 
-Together = Callable[[Sequence[Callable[[], object]]], object]
-
-
 class Folding:
     """Buffers for one network; `forward` fills them from the weights, `backward` turns them into gradients.
-
-    together: runs functions that may run at once; heads are shared out over as many as `slices`.
 
     After `forward`: base [column], left and right [head, token, column] as in `PairTables`, C, and the scores
     of each token relative to that of "=", to_left and to_right [token, head].
     """
 
-    def __init__(self, config: TransformerConfig, *, slices: int, together: Together) -> None:
-        self.config, self._together = config, together
-        edges = [config.n_heads * i // slices for i in range(slices + 1)]
-        self._slices = [slice(a, b) for a, b in pairwise(edges) if b > a]
+    def __init__(self, config: TransformerConfig) -> None:
+        self.config = config
         p, heads, size, d = config.p, config.n_heads, config.head_size, config.d_model
         columns, rows = config.d_mlp + config.answers - 1, config.vocabulary + 3
         self.base = torch.empty(columns)
@@ -42,7 +34,7 @@ class Folding:
         self.C = torch.empty(config.d_mlp, config.answers - 1)
         self._linear, self._grad_C = torch.empty_like(self.C), torch.empty_like(self.C)
         self._read = torch.empty(d, columns)
-        self._grad_reads = [torch.empty(d, columns) for _ in self._slices]
+        self._grad_read = torch.empty(d, columns)
         self._through, self._grad_through = (torch.empty(heads, size, columns) for _ in range(2))
         self._carried, self._grad_carried = (torch.empty(heads, rows, columns) for _ in range(2))
         self._values, self._grad_values = (torch.empty(heads, rows, size) for _ in range(2))
@@ -67,28 +59,20 @@ class Folding:
         p = self.config.p
         self._tokens = torch.cat((short["W_E"], short["W_pos"]))
         self._stream = self._tokens[p] + self._tokens[-1]
-        self._over_heads(self._fold_heads)
+        self._fold_heads()
         last = self._carried[:, p].sum(0) + self._carried[:, -1].sum(0)
         torch.mv(self._read.T, self._stream, out=self.base)
         self.base.add_(last).add_(self._bias)
         self._fold_scores(short)
 
-    def _over_heads(self, task: Callable[[int, slice], None]) -> None:
-        self._together([partial(self._without_grad, task, i, heads) for i, heads in enumerate(self._slices)])
-
-    @staticmethod
-    @torch.no_grad()  # holds for one thread only
-    def _without_grad(task: Callable[[int, slice], None], i: int, heads: slice) -> None:
-        task(i, heads)
-
-    def _fold_heads(self, _: int, heads: slice) -> None:
+    def _fold_heads(self) -> None:
         p, short = self.config.p, self._short
-        torch.matmul(self._tokens, short["W_V"][heads], out=self._values[heads])
-        torch.mm(short["W_O"][heads].flatten(0, 1), self._read, out=self._through[heads].flatten(0, 1))
-        carried = torch.bmm(self._values[heads], self._through[heads], out=self._carried[heads])
+        torch.matmul(self._tokens, short["W_V"], out=self._values)
+        torch.mm(short["W_O"].flatten(0, 1), self._read, out=self._through.flatten(0, 1))
+        carried = torch.bmm(self._values, self._through, out=self._carried)
         last = carried[:, p] + carried[:, -1]
-        torch.add(carried[:, :p], (carried[:, p + 1] - last)[:, None], out=self.left[heads])
-        torch.add(carried[:, :p], (carried[:, p + 2] - last)[:, None], out=self.right[heads])
+        torch.add(carried[:, :p], (carried[:, p + 1] - last)[:, None], out=self.left)
+        torch.add(carried[:, :p], (carried[:, p + 2] - last)[:, None], out=self.right)
 
     def _fold_output(self, short: Mapping[str, Tensor]) -> None:
         """C, and what multiplies the residual stream: W_in with signs, and the skip path with turned neurons."""
@@ -125,17 +109,8 @@ class Folding:
         """Gradients of the weights by short name, from those of the tables (shapes as after `forward`)."""
         p = self.config.p
         grads = {name: torch.empty_like(self._short[name]) for name in ("W_V", "W_O")}
-        tokens = torch.zeros(len(self._slices), *self._tokens.shape)
-
-        def unfold_heads(i: int, heads: slice) -> None:
-            self._unfold_heads(i, heads, base, left[heads], right[heads], grads, tokens[i])
-
-        self._over_heads(unfold_heads)
-        self._grad_read = self._grad_reads[0]
-        for other in self._grad_reads[1:]:
-            self._grad_read.add_(other)
+        of_tokens = self._unfold_heads(base, left, right, grads)
         self._grad_read.addr_(self._stream, base)
-        of_tokens = tokens.sum(0)
         stream = self._read @ base
         stream = stream + self._unfold_scores(of_tokens, to_left, to_right, grads)
         of_tokens[p] += stream
@@ -144,32 +119,21 @@ class Folding:
         self._unfold_output(base, C, grads)
         return grads
 
-    def _unfold_heads(
-        self,
-        i: int,
-        heads: slice,
-        base: Tensor,
-        left: Tensor,
-        right: Tensor,
-        grads: dict[str, Tensor],
-        tokens: Tensor,
-    ) -> None:
+    def _unfold_heads(self, base: Tensor, left: Tensor, right: Tensor, grads: dict[str, Tensor]) -> Tensor:
+        """Fill in the gradients of W_V, of W_O and of what reads the stream; returns the heads' part of the tokens'."""
         p, short = self.config.p, self._short
-        carried, values, through = (
-            buffer[heads] for buffer in (self._grad_carried, self._grad_values, self._grad_through)
-        )
+        carried, values, through = self._grad_carried, self._grad_values, self._grad_through
         torch.add(left, right, out=carried[:, :p])
         at_left, at_right = left.sum(1), right.sum(1)
         at_last = base - at_left - at_right
         for row, sums in ((p, at_last), (p + 1, at_left), (p + 2, at_right), (p + 3, at_last)):
             carried[:, row] = sums
-        torch.bmm(carried, self._through[heads].mT, out=values)
-        torch.bmm(self._values[heads].mT, carried, out=through)
-        torch.matmul(self._tokens.T, values, out=grads["W_V"][heads])
-        torch.mm(through.flatten(0, 1), self._read.T, out=grads["W_O"][heads].flatten(0, 1))
-        torch.mm(short["W_O"][heads].flatten(0, 1).T, through.flatten(0, 1), out=self._grad_reads[i])
-        W_V = short["W_V"][heads].transpose(0, 1).flatten(1)
-        torch.mm(values.transpose(0, 1).flatten(1), W_V.T, out=tokens)
+        torch.bmm(carried, self._through.mT, out=values)
+        torch.bmm(self._values.mT, carried, out=through)
+        torch.matmul(self._tokens.T, values, out=grads["W_V"])
+        torch.mm(through.flatten(0, 1), self._read.T, out=grads["W_O"].flatten(0, 1))
+        torch.mm(short["W_O"].flatten(0, 1).T, through.flatten(0, 1), out=self._grad_read)
+        return values.transpose(0, 1).flatten(1) @ short["W_V"].transpose(0, 1).flatten(1).T
 
     def _unfold_scores(
         self, tokens: Tensor, to_left: Tensor, to_right: Tensor, grads: dict[str, Tensor]
@@ -189,27 +153,18 @@ class Folding:
         neurons, short = self.config.d_mlp, self._short
         skip, logits = self._grad_read[:, neurons:], base[neurons:]
 
-        def unfold_input(*_: object) -> None:
-            torch.mul(self._grad_read[:, :neurons], self._sign, out=self._grad_in)
-            grads["W_in"] = self._grad_in.addmm_(skip, self._linear.T)
-            if "b_in" in short:
-                grads["b_in"] = base[:neurons] * self._sign + self._linear @ logits
-
-        def unfold_output(*_: object) -> None:
-            linear = torch.mm(short["W_in"].T, skip, out=self._grad_C)
-            if "b_in" in short:
-                linear.addr_(short["b_in"], logits)
-            torch.addcmul(C, linear, self._turned, out=self._grad_C)  # linear is the same memory
-            relative = torch.addmm(skip, short["W_out"].T, self._grad_C)
-            if "b_out" in short:
-                grads["b_out"] = self._relative @ logits
-                relative.addr_(short["b_out"], logits)
-            grads["W_U"] = torch.cat((relative, -relative.sum(1, keepdim=True)), 1)
-            grads["W_out"] = torch.mm(self._grad_C, self._relative.T, out=self._grad_out)
-
+        torch.mul(self._grad_read[:, :neurons], self._sign, out=self._grad_in)
+        grads["W_in"] = self._grad_in.addmm_(skip, self._linear.T)
+        linear = torch.mm(short["W_in"].T, skip, out=self._grad_C)
+        if "b_in" in short:
+            grads["b_in"] = base[:neurons] * self._sign + self._linear @ logits
+            linear.addr_(short["b_in"], logits)
+        torch.addcmul(C, linear, self._turned, out=self._grad_C)  # linear is the same memory
+        relative = torch.addmm(skip, short["W_out"].T, self._grad_C)
+        if "b_out" in short:
+            grads["b_out"] = self._relative @ logits
+            relative.addr_(short["b_out"], logits)
+        grads["W_U"] = torch.cat((relative, -relative.sum(1, keepdim=True)), 1)
+        grads["W_out"] = torch.mm(self._grad_C, self._relative.T, out=self._grad_out)
         if "b_U" in short:
             grads["b_U"] = torch.cat((logits, -logits.sum()[None]))
-        whole = slice(None)
-        self._together(
-            [partial(self._without_grad, task, 0, whole) for task in (unfold_input, unfold_output)]
-        )

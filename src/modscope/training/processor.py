@@ -47,7 +47,7 @@ class Processor:
             return cls(4, 32, cache or 64 * 1024)
         if "+avx512f" in has:
             return cls(16, 32, cache or 32 * 1024)
-        return cls(8 if "+avx" in has else 4, 16, cache or 32 * 1024)
+        return cls(8 if {"+avx", "+avx2"} & has else 4, 16, cache or 32 * 1024)
 
     @staticmethod
     def _first_cache() -> int:
