@@ -19,6 +19,7 @@ from modscope.task import ModularTask
 __all__ = ["NetworkRecord"]
 
 _PAIRS_AT_ONCE = 16384  # of what is kept
+_ROWS_IN_PASSING = 16  # at least: sums over a take as many at a time
 _PAIRS_IN_PASSING = (
     2048  # of what is looked at and let go: it stays in the caches, and its memory is used again
 )
@@ -181,7 +182,7 @@ class NetworkRecord(Activations):
         return max(1, _PAIRS_AT_ONCE // self.task.p)
 
     def _rows_in_passing(self) -> int:
-        return min(self._rows_at_once(), max(1, _PAIRS_IN_PASSING // self.task.p))
+        return min(self._rows_at_once(), max(_ROWS_IN_PASSING, _PAIRS_IN_PASSING // self.task.p))
 
     def _joint_hook(self, name: str) -> str:
         hook = self.hook_name(name)

@@ -10,7 +10,8 @@ import torch
 from modscope import memory
 from modscope.errors import CheckpointError
 from modscope.losses import Logits, StreamedLogits
-from modscope.model import Network
+from modscope.model import Network, Transformer
+from modscope.networks.tokens import pair_logits
 
 __all__ = ["LARGEST_P", "answers_of"]
 
@@ -42,7 +43,9 @@ def _blocks(network: Network, source: object) -> Iterator[np.ndarray]:
     size = max(network.config.p, min(16384, 2**24 // network.config.answers))
     for tokens in network.token_blocks(size):
         with torch.no_grad():
-            block = network(tokens).numpy()
+            # what one token alone decides is computed once a token in the network where pairs are all there is
+            plain = isinstance(network, Transformer)
+            block = (pair_logits(network, tokens[:, 0], tokens[:, 1]) if plain else network(tokens)).numpy()
         if not np.isfinite(block).all():
             wrong = int((~np.isfinite(block).all(axis=-1)).sum())
             raise CheckpointError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modscope.activations import Activations, record
+from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.exponents import as_addition, renamed_to_places
 from modscope.errors import InputError, UnknownName
 from modscope.findings.claim import Claim
@@ -66,7 +67,9 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 
+# what most claims look at, and of a large network what several do: the rest passes by where it is asked for
 _HOOKS = ("pattern", "resid_mid", "mlp_pre", "mlp_post", "resid_post", "logits")
+_HOOKS_OF_MANY = ("pattern", "mlp_post", "logits")
 
 
 def findings(
@@ -102,7 +105,8 @@ def findings(
     acts, own = _record_and_grounds(source, grounds)
     grounds = grounds or own
     if only is None and not (grounds and grounds.problems):
-        acts.load(*(hook for hook in _HOOKS if hook in acts))  # in one pass
+        hooks = _HOOKS if is_small(acts) else _HOOKS_OF_MANY
+        acts.load(*(hook for hook in hooks if hook in acts))  # in one pass
     bench = Bench(acts, key_frequencies=key_frequencies, seed=seed, grounds=grounds)
     return Findings(CLAIMS[name].finding(bench) for name in wanted)
 

@@ -192,7 +192,8 @@ class _Readout:
     def done(self) -> None:
         """Lets go of what was made for this alone and is large."""
         if not is_small(self.acts):
-            self.acts.forget(*(hook for hook in self.acts.kept if hook not in self.had))
+            for hook in set(self.acts.kept) - set(self.had):
+                self.acts.forget(hook)
 
 
 def _replaced(found: Marginals, mean: np.ndarray, tables: Mapping[str, np.ndarray]) -> Marginals:

@@ -191,7 +191,7 @@ def axis_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
         parts = np.matmul(turned, rows)
         along_b += np.hypot(parts[:, :size], parts[:, size:]).sum(axis=(0, 2), dtype=np.float64)
         part = turned[:, block[hook].a.values] @ rows.reshape(len(rows), -1)
-        sums = part if sums is None else sums + part
+        sums = part if sums is None else np.add(sums, part, out=sums)
         count += rows.shape[0] * rows.shape[2]
     assert sums is not None
     along_a = np.hypot(sums[:size], sums[size:]).mean(axis=1, dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from modscope.analysis.plane.energy import is_small
 from modscope.errors import InputError
 from modscope.report.look import Look
 from modscope.report.sections.answer import logits_section, losses_section
@@ -45,7 +46,11 @@ SECTIONS: tuple[Callable[[Look], Section | None], ...] = (
 def made_sections(look: Look) -> tuple[list[Section], dict[str, str]]:
     """The sections of a look, and why the others do not apply: title of the section -> reason."""
     made, left_out = [], {}
+    had, small = look.acts.kept, is_small(look.acts)
     for make in SECTIONS:
+        if not small:  # what one section made is not held while the next is made
+            for hook in set(look.acts.kept) - set(had):
+                look.acts.forget(hook)
         try:
             section = make(look)
         except InputError as reason:
