@@ -124,12 +124,12 @@ def public_functions() -> dict[str, Callable[..., Any]]:
 
 
 def seconds(function: Callable[[], object], runs: int) -> float:
-    """The median time of a few runs."""
+    """The median of the CPU time of a few runs: on one thread what an idle machine takes, however busy this one is."""
     times = []
     for _ in range(runs):
-        start = time.perf_counter()
+        start = time.process_time()
         function()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return statistics.median(times)
 
 
@@ -166,8 +166,9 @@ def main() -> None:
     forward = forward_pass(checkpoint)
     forward()
     passes, found, refused = [], {}, {}
-    for name, job in jobs.items():
-        passes.append(seconds(forward, 1))
+    for number, (name, job) in enumerate(jobs.items()):
+        if number % 8 == 0:
+            passes.append(seconds(forward, 1))
         acts.derived.clear()
         try:
             found[name] = seconds(job, runs)

@@ -11,10 +11,18 @@ from modscope.errors import InputError, UnknownName, public
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axis, negligible, position, real_values, without
 
-__all__ = ["SAMENESS", "cosine_wave", "noise_defects", "wave_defect", "wave_defects", "wave_groups"]
+__all__ = [
+    "SAMENESS",
+    "cosine_wave",
+    "defects_with_and_without_scale",
+    "noise_defects",
+    "wave_defect",
+    "wave_defects",
+    "wave_groups",
+]
 
 SAMENESS = ("mean", "scale", "sign", "reversal", "shift", "phases")
-_FINER = 8
+_FINER = 16
 _PAIRS_AT_ONCE = 4096
 
 
@@ -149,12 +157,33 @@ def _orthonormal(waves: np.ndarray, changes: frozenset[str]) -> np.ndarray:
 
 
 def _defect(X: np.ndarray, Y: np.ndarray, p: int, changes: frozenset[str]) -> np.ndarray:
+    return _defect_of(_largest_product(X, Y, p, changes), X, Y, scale="scale" in changes)
+
+
+def _defect_of(product: np.ndarray, X: np.ndarray, Y: np.ndarray, *, scale: bool) -> np.ndarray:
+    """The defect of two waves whose largest product is known, up to a factor or not."""
     energies = [(B.real**2 + B.imag**2).sum(axis=-1) for B in (X, Y)]
-    whole = np.sqrt(energies[0] * energies[1]) if "scale" in changes else (energies[0] + energies[1]) / 2
-    common = _largest_product(X, Y, p, changes).clip(min=0)
+    whole = np.sqrt(energies[0] * energies[1]) if scale else (energies[0] + energies[1]) / 2
     both_zero = (energies[0] == 0) & (energies[1] == 0)
+    common = product.clip(min=0)
     r = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
     return np.where(both_zero, 0.0, 1 - np.minimum(r, 1) ** 2)
+
+
+def defects_with_and_without_scale(
+    first: np.ndarray, second: np.ndarray, *, up_to: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """`wave_defect` of the waves along the last axis with their sizes kept, and up to a positive factor: at one price.
+
+    >>> kept, removed = defects_with_and_without_scale(np.array([[1.0, 0.0]]), np.array([[2.0, 0.0]]), up_to=[])
+    >>> kept.round(2).tolist(), removed.round(2).tolist()
+    ([0.36], [0.0])
+    """
+    changes, p = _changes(up_to), first.shape[-1]
+    X, Y = _orthonormal(first, changes), _orthonormal(second, changes)
+    product = _largest_product(X, Y, p, changes)
+    kept, removed = (_defect_of(product, X, Y, scale=scale) for scale in (False, True))
+    return kept, removed
 
 
 def _largest_product(X: np.ndarray, Y: np.ndarray, p: int, changes: frozenset[str]) -> np.ndarray:
@@ -174,10 +203,10 @@ def _largest_product(X: np.ndarray, Y: np.ndarray, p: int, changes: frozenset[st
 def _largest_over_shifts(cross: np.ndarray, p: int) -> np.ndarray:
     """The maximum over real s of R(s) = sum of Re(cross_k e^(i w_k s)): a fine grid, then Newton's steps."""
     w = 2 * np.pi * np.arange(cross.shape[-1]) / p
-    size = _FINER * p
+    size = 1 << (_FINER * p - 1).bit_length()  # a power of two, whatever primes are in p
     halved = cross * np.where(w == 0, 1, 0.5)
     on_grid = np.fft.irfft(halved, n=size, axis=-1) * size
-    s = on_grid.argmax(axis=-1) / _FINER
+    s = on_grid.argmax(axis=-1) * (p / size)
     best = on_grid.max(axis=-1)
     for _ in range(3):
         turned = cross * np.exp(1j * w * s[..., None])

@@ -12,7 +12,7 @@ from modscope.analysis.controls import white_noise_like
 from modscope.analysis.plane.terms import CONSTANT
 from modscope.errors import InputError, UnknownName
 from modscope.orders import in_order
-from modscope.signal import wave_defect
+from modscope.signal.waves import defects_with_and_without_scale
 
 __all__ = ["RELATIONS", "group_defects", "relation_defects"]
 
@@ -70,10 +70,11 @@ def _defects(x: xr.DataArray, axis: str, across: str, seed: int) -> xr.DataArray
         sounding = _has_wave(u, v) if dc else np.any(u, axis=1) & np.any(v, axis=1)
         s, t = u[sounding], v[sounding]
         for r, allowed in enumerate(RELATIONS.values()):
-            for j, scale in enumerate(((), ("scale",))):
-                weight = np.ones(len(s)) if scale else _energy(s, dc) + _energy(t, dc)
-                defect = wave_defect(s, t, 1, up_to=(*allowed, *dc, *scale))
-                out[r, i, j] = np.average(defect, weights=weight) if len(s) else np.nan
+            if not len(s):
+                out[r, i] = np.nan
+                continue
+            kept, removed = defects_with_and_without_scale(s, t, up_to=(*allowed, *dc))
+            out[r, i] = np.average(kept, weights=_energy(s, dc) + _energy(t, dc)), removed.mean()
     coords = {"relation": list(RELATIONS), "dc": ["kept", "removed"], "scale": ["kept", "removed"]}
     return xr.DataArray(out, dims=("relation", "dc", "scale"), coords=coords)
 
