@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import xarray as xr
 
 from modscope.activations import record
 from modscope.errors import InputError, RunError, UnknownName
-from modscope.model import Network
+from modscope.model import Network, Transformer
 from modscope.orders import in_order
 from modscope.task import ModularTask
 
@@ -72,6 +73,10 @@ class _Picture:
     def of(self, network: Network) -> xr.DataArray:
         """The picture of one network, with nothing else of its record kept."""
         hook = network.hook_name(self.hook)
+        alone = _one_neuron(network, hook, self.select.get("neuron"))
+        if alone is not None:
+            select = {**self.select, "neuron": 0}
+            return _Picture(self.task, self.hook, self.position, self.order, select).of(alone)
         joint = network.hooks.index(hook) >= network.hooks.index(network.first_joint_hook)
         read = network.config.positions[-1]
         if joint and self.position in (None, read):
@@ -97,6 +102,21 @@ class _Picture:
                 raise UnknownName.of("axis", name, [d for d in x.dims if d not in ("a", "b")])
             x = x.isel({name: _indices(x, name, wanted)})
         return x
+
+
+def _one_neuron(network: Network, hook: str, neuron: object) -> Network | None:
+    """The network with one neuron alone, where nothing else is looked at: all others would be computed for nothing."""
+    if not isinstance(network, Transformer) or hook not in ("mlp_pre", "mlp_post"):
+        return None
+    size = network.config.d_mlp
+    if type(neuron) is not int or size == 1 or not -size <= neuron < size:
+        return None
+    weights = dict(network.weights)
+    for name, axis in (("W_in", 1), ("b_in", 0), ("W_out", 0)):
+        if network.has_weight(name):
+            full = f"blocks.0.mlp.{name}"
+            weights[full] = weights[full].select(axis, neuron).unsqueeze(axis)
+    return Transformer(replace(network.config, d_mlp=1), weights)
 
 
 def _indices(x: xr.DataArray, name: str, wanted: object) -> Any:
