@@ -37,7 +37,8 @@ def test_each_epoch_is_the_record_of_its_network(run: Run, hook: str) -> None:
 def test_features_are_chosen_by_name(run: Run) -> None:
     one = run.record("mlp_post", neuron=3)
     assert one.dims == ("epoch", "a", "b")
-    np.testing.assert_array_equal(one.values, run.record("mlp_post").isel(neuron=3).values)
+    # one neuron is computed alone: the same but for the last digit of float32
+    np.testing.assert_allclose(one.values, run.record("mlp_post").isel(neuron=3).values, rtol=2e-6, atol=1e-6)
     some = run.record("pattern", head=1, key_pos="b")
     np.testing.assert_array_equal(some.values, run.record("pattern").isel(head=1, key_pos=1).values)
     two = run.record("mlp_post", neuron=[5, 2])
