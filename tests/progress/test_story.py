@@ -43,7 +43,9 @@ def test_the_story_ends_at_the_network() -> None:
     p = run.task.p
     a = np.arange(p)
     for c in (0, 40):
-        np.testing.assert_allclose(story.neuron.sel(epoch=run.epochs[-1], c=c).values, at[a, (c - a) % p])
+        # one neuron is computed alone: the same but for the last digits of float32
+        row = story.neuron.sel(epoch=run.epochs[-1], c=c).values
+        np.testing.assert_allclose(row, at[a, (c - a) % p], rtol=1e-5, atol=2e-6)
     assert story.spectrum.sel(epoch=run.epochs[-1]).sum().item() == pytest.approx(1.0)
     assert [phase.name for phase in story.phases.phases][-1] == "settled"
 
