@@ -1,6 +1,6 @@
 """Steps per second of exact full-batch training: modscope against a TransformerLens training step.
 
-    python benchmarks/training.py [--quick] [--threads N]
+    python benchmarks/training.py [--quick | --brief] [--threads N]
 
 Train step against train step, five in a row on each side in turn (forward, float64 loss, backward, AdamW) on the published task: addition mod
 113, 3830 pairs, d_model 128, 4 heads, d_mlp 512, on the trained network that ships with modscope (and, for
@@ -8,6 +8,9 @@ information, on fresh weights: there fewer neurons are active). Theirs is Hooked
 it is installed beside modscope (pip install -e . -r benchmarks/requirements.txt, in an environment of its own),
 otherwise the same network written in plain PyTorch: all positions, one autograd graph. The last line is
 `training ratio R`.
+--brief: trained weights and the fast engine alone, six pairs, a quarter of a minute. AVX2 on a machine that has more is
+asked for on both sides by NUMBA_CPU_NAME=haswell, NUMBA_CPU_FEATURES (the name alone leaves AVX-512 on; a list is in
+tests/training/test_processor.py), ATEN_CPU_CAPABILITY=avx2 and MKL_ENABLE_INSTRUCTIONS=AVX2.
 Without --quick also: from nothing to test loss < .01 and to a settled network, `--seeds 0:8`, steps against p and
 d_mlp, and the memory that training takes on both sides.
 """
@@ -253,6 +256,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="the main comparison only")
+    parser.add_argument("--brief", action="store_true", help="the fast engine on trained weights only")
     parser.add_argument("--threads", type=int, default=0, help="threads of both sides; all if not said")
     parser.add_argument("--memory", choices=("ours", "theirs"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -260,13 +264,17 @@ def main() -> None:
     if arguments.memory:
         print(memory_of_steps(arguments.memory, threads))
         return
-    pairs = 20 if arguments.quick else 60
+    pairs = 6 if arguments.brief else 20 if arguments.quick else 60
     trained = shipped_network().model.weights
     print(f"threads, both sides: {threads}; torch {torch.__version__}")
     trainer = trainer_of({}, threads, trained)
     name, theirs = their_step(trainer)
     result = in_turn(trainer, theirs, threads, pairs)
     ours = sorted(result.ours)[len(result.ours) // 2]
+    if arguments.brief:
+        print(f"kernel: {trainer.engine.kernel}")
+        print(result.lines("training step, trained weights", "modscope, fast engine", name, name="training"))
+        return
     peak = peak_gflops(threads)
     dense = dense_flops(trainer) / peak / 1e6
     print(f"matrix product peak {peak:.0f} GFLOP/s; the three products alone, dense at peak: {dense:.1f} ms")

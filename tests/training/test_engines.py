@@ -163,4 +163,9 @@ def test_trained_gradients_are_near_float64_beside_plain_float32(epoch):
     for exact, times in ((True, 20), (False, 50)):
         found = gradients(FastEngine(network.config, exact=exact), network.weights)
         for name, grad in true.items():
-            assert (found[name] - grad).norm() < times * (plain[name] - grad).norm(), (exact, name)
+            near = times * (plain[name] - grad).norm()
+            if (
+                not exact
+            ):  # one pre-activation's sign, decided by rounding, moves a gradient by a few per cent
+                near = max(near, 0.04 * grad.norm())
+            assert (found[name] - grad).norm() < near, (exact, name)
