@@ -31,7 +31,7 @@ PARTS = ("all", "memory", "pairs", "plain_findings")  # no benchmarks: parts of 
 AGAINST = {
     "accelerations": "seeds of one way of training against another; hours",
     "compiled": "the kernel in C",
-    "cuda": "the plain engine on CUDA against this processor",
+    "cuda": "a stack of networks on CUDA against one after another",
     "findings": "the same quantities as a notebook computes them",
     "gradients": "float64",
     "kinds": "networks of `quick` and of the published recipe; hours",
@@ -47,6 +47,8 @@ AGAINST = {
     "training": "TransformerLens, where installed; else plain PyTorch",
     "viewer": "plotly, hvplot",
 }
+# benchmarks that are another's file with other words
+FILES = {"cuda": ("many", ("--device", "cuda"))}
 NEEDS = {
     "compiled": ("command cc",),
     "cuda": ("cuda",),
@@ -86,14 +88,13 @@ def lacking(name: str) -> str | None:
 
 def run(name: str, *, quick: bool, seconds: float) -> Row:
     """One benchmark in a process group of its own, so that nothing of it outlives its time."""
-    file = HERE / f"{name}.py"
+    stem, more = FILES.get(name, (name, ()))
+    file = HERE / f"{stem}.py"
     if (missing := lacking(name)) is not None:
         return Row(name, missing)
-    if not file.exists():
-        return Row(name, "is not there")
     if quick and '"--quick"' not in file.read_text():
         return Row(name, "has no short form")
-    command = [sys.executable, str(file), *(["--quick"] if quick else [])]
+    command = [sys.executable, str(file), *more, *(["--quick"] if quick else [])]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -123,7 +124,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these alone")
     parser.add_argument("--seconds", type=float, default=600.0, help="the longest that one may take")
     arguments = parser.parse_args()
-    every = sorted({file.stem for file in HERE.glob("*.py")} - set(PARTS) | {"cuda"})
+    every = sorted({file.stem for file in HERE.glob("*.py")} - set(PARTS) | set(FILES))
     unknown = set(arguments.only or ()) - set(every)
     if unknown:
         raise SystemExit(f"no benchmark {', '.join(sorted(unknown))}: expected some of {', '.join(every)}")

@@ -66,6 +66,20 @@ def test_residues_without_a_place_keep_their_rows() -> None:
     assert np.allclose(turned[[1, 3, 2, 6, 4, 5]], table[[2, 6, 4, 5, 1, 3]])
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "no equals"])
+@pytest.mark.parametrize("reader", ["both", "a", "b"])
+def test_several_turns_in_one_pass_answer_as_each_alone(kind: str, reader: str) -> None:
+    plain = TransformerConfig(8, d_model=8, n_heads=2, d_mlp=12, equals=False, causal=False)
+    net = Transformer.initialised(plain) if kind == "no equals" else network(kind, 8)
+    turning = turning_of(record(net.to(torch.float64), ModularTask(8)))
+    a, b = np.divmod(np.random.default_rng(0).permutation(64)[:23], 8)
+    shifts = [0, 1, -3, 2.5]
+    found = turning.answers([1, 3, 4], shifts, a, b, reader)  # type: ignore[arg-type]
+    alone = [turning.turned([1, 3, 4], s, reader).run(a, b).argmax(-1) for s in shifts]  # type: ignore[arg-type]
+    assert np.array_equal(found, alone)
+    assert turning.answers([1], [], a, b).shape == (0, 23)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("reader", ["both", "a", "b"])

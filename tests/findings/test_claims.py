@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -278,6 +279,12 @@ def test_a_dead_mlp_does_not_crash() -> None:
     assert found["one-frequency"].verdict == "does not hold"
     assert found["phases-agree"].verdict == "not applicable"
     assert found["which-mechanism"].summary == "product in attention (clock) 100 %"
+
+
+def test_weights_that_do_not_vary_have_no_correlation() -> None:
+    number = "largest correlation of A_a and A_b"
+    assert math.isnan(one(pizza, "equal-weights").numbers[number])
+    assert one(clock, "equal-weights").numbers[number] <= 1
 
 
 def test_the_same_seed_gives_the_same_findings() -> None:

@@ -21,6 +21,7 @@ from modscope.signal import (
     wave_defects,
     wave_groups,
 )
+from modscope.signal.waves import defects_with_and_without_scale
 
 MODULI = st.sampled_from([5, 8, 9, 12, 13, 59])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -78,6 +79,15 @@ def test_defects_are_symmetric_and_fall_with_more_changes(
         assert float(wave_defect(y, x, 0, up_to=sorted(changes))) == pytest.approx(defect, abs=1e-9)
     if more in ("sign", "reversal", "shift", "phases"):
         assert float(wave_defect(x, y, 0, up_to=[*changes, more])) <= defect + 1e-9
+
+
+@given(p=MODULI, seed=SEEDS, changes=st.sets(st.sampled_from(SAMENESS)))
+def test_both_scales_at_one_price_are_the_two_defects(p: int, seed: int, changes: set[str]) -> None:
+    x, y = np.random.default_rng(seed).normal(size=(2, 3, p))
+    rest = sorted(changes - {"scale"})
+    kept, removed = defects_with_and_without_scale(x, y, up_to=rest)
+    np.testing.assert_array_equal(kept, wave_defect(x, y, 1, up_to=rest))
+    np.testing.assert_array_equal(removed, wave_defect(x, y, 1, up_to=[*rest, "scale"]))
 
 
 @given(p=MODULI, seed=SEEDS)
