@@ -65,10 +65,10 @@ def test_a_live_view_in_jupyterlab_tells_its_kernel(screen: Any, tmp_path: Path)
         card.focus()
         for _ in range(3):
             page.keyboard.press("ArrowRight")
-        assert page.locator(".caption").inner_text() == "x[neuron=2, c=3, :]"
+        assert page.locator(".caption").inner_text() == "x[neuron=2, c=13, :]"
         page.wait_for_timeout(1000)
         run(page, 1)
-        page.get_by_text("told {'neuron': 2, 'c': 3, 'a': 0} True").wait_for()
+        page.get_by_text("told {'neuron': 2, 'c': 13, 'a': 0} True").wait_for()
         run(page, 2)
         page.locator(".caption", has_text="x[neuron=2, c=9, :]").wait_for()
     page.close()
@@ -94,7 +94,7 @@ def test_a_live_view_in_marimo_comes_slice_by_slice(screen: Any, tmp_path: Path)
         card.wait_for(timeout=120_000)
         card.focus()
         page.keyboard.press("ArrowRight")
-        assert page.locator(".caption").inner_text() == "x[neuron=2, c=1, :]"
+        assert page.locator(".caption").inner_text() == "x[neuron=2, c=11, :]"
         box = page.locator("canvas").bounding_box()
         page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
         page.locator(".tip div").first.wait_for()

@@ -134,10 +134,11 @@ def _small_still(view: Page) -> str:
     return base64.b64encode(picture.in_few_colours(drawn)).decode()
 
 
-def frame(view: Page, outputs: Outputs | None = None) -> str:
+def frame(view: Page, outputs: Outputs | None = None, *, broker: bool = True) -> str:
     """A sandboxed frame that holds the page; inside it a still picture for where frames are not shown.
 
-    With `outputs` it leaves out what another output of the same notebook carries, and asks the page for it.
+    With `outputs` it leaves out what another output of the same notebook carries, and asks the page for it. Without
+    `broker` there is no script beside the frame: the frame stays as high as it was made.
     """
     parcels = None if outputs is None else outputs.parcels
     name, module = _packed_module()
@@ -153,7 +154,8 @@ def frame(view: Page, outputs: Outputs | None = None) -> str:
     inner = _document(view, "".join(scripts), told=told)
     told = f'data-carries="{" ".join(carried)}" data-needs="{" ".join(needs)}"'
     note = f'<p class="modscope-lost" hidden>{_LOST.format(where=where)}</p>' if needs else ""
-    return _framed(view, inner, told) + f"{note}<script>{bundle('broker.js')}</script></div>"
+    script = f"<script>{bundle('broker.js')}</script>" if broker else ""
+    return f"{_framed(view, inner, told)}{note}{script}</div>"
 
 
 def _framed(view: Page, inner: str, told: str) -> str:

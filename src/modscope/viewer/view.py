@@ -52,6 +52,10 @@ class View(Page):
     def _repr_html_(self) -> str:
         return html.frame(self)
 
+    def _mime_(self) -> tuple[str, str]:
+        # marimo puts what has a script into a frame of a fixed height, which would cut the view.
+        return "text/html", html.frame(self, broker=False)
+
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
         # In the outputs of a notebook an array that several of them show is stored once; the HTML alone is always whole.
         return {"text/html": html.frame(self, outputs_here()), "text/plain": repr(self)}
