@@ -236,3 +236,15 @@ def test_a_part_of_a_picture_or_another_order_of_it_is_not_reordered() -> None:
     np.testing.assert_array_equal(in_order(units, "a", "b", operation="multiply"), x[1:, 1:])
     with pytest.raises(InputError, match=r"xarray\.DataArray"):
         in_order(np.zeros((7, 7)), "c", "a")  # type: ignore[arg-type]
+
+
+def test_what_does_not_fit_is_refused_with_how_much_it_would_take(monkeypatch) -> None:
+    task = ModularTask(300)
+    acts = record(Transformer.initialised(TransformerConfig(300, d_model=8, n_heads=2, d_mlp=16)), task)
+    monkeypatch.setattr("modscope.memory.free_bytes", lambda: 10**6)
+    with pytest.raises(
+        InputError, match=r"mlp_post of all 300 \* 300 pairs would take 5.8 MB of memory, and"
+    ):
+        _ = acts["mlp_post"]
+    with pytest.raises(InputError, match=r"p = 300: the answers of all 300 \* 300 pairs would take 2.2 MB"):
+        _ = ModularTask(300).labels

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from modscope import memory
 from modscope.display import facts_html
 from modscope.errors import InputError, UnknownName, public, shown
 from modscope.operations import Geometry, Operation, geometry_of
@@ -17,6 +18,8 @@ from modscope.residues import modulus
 from modscope.schema import built, whole_number
 
 __all__ = ["OPERATIONS", "ModularTask", "Split"]
+
+_LARGE = 256  # a modulus from which on a table of all pairs is weighed before it is made
 
 SplitKind = Literal["python", "torch", "mask", "none"]
 SPLIT_KINDS: tuple[SplitKind, ...] = ("python", "torch", "mask", "none")
@@ -235,6 +238,8 @@ class ModularTask:
 
     @cached_property
     def _labels(self) -> np.ndarray:
+        if self.p > _LARGE:
+            memory.require(24 * self.p**2, f"p = {self.p}: the answers of all {self.p} * {self.p} pairs")
         return self.what.labels(self.p, seed=self.label_seed)
 
     @property

@@ -278,3 +278,16 @@ def test_a_network_whose_answers_all_tie_is_not_settled():
         tied.add(epoch, Batch(math.log(7), 1.0), weight_norm=30.0, decay_time=100)
         sure.add(epoch, Batch(1e-3, 1.0), weight_norm=30.0, decay_time=100)
     assert (tied.settled, sure.settled) == (False, True)
+
+
+def test_a_manifest_that_names_what_no_file_can_be_called_is_refused_before_anything_is_done(tmp_path):
+    train(small(engine="plain", stop__steps=10), tmp_path / "run")
+    path = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["checkpoints"][0]["file"] = "x" * 3000
+    path.write_text(json.dumps(manifest))
+    before = path.read_bytes()
+    for act in (Run.open, lambda folder: resume(folder, steps=12)):
+        with pytest.raises(CheckpointError, match="names a file that cannot be"):
+            act(tmp_path / "run")
+    assert path.read_bytes() == before

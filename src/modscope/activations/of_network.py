@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -10,6 +11,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from modscope import memory
 from modscope.activations.axes import coordinates, feature_axes, layer_of
 from modscope.activations.face import Activations
 from modscope.errors import InputError, UnknownName
@@ -18,6 +20,7 @@ from modscope.task import ModularTask
 
 __all__ = ["NetworkRecord"]
 
+_LARGE = 256  # a modulus from which on a record is weighed before it is made
 _PAIRS_AT_ONCE = 16384  # of what is kept
 _ROWS_IN_PASSING = 16  # at least: sums over a take as many at a time
 _PAIRS_IN_PASSING = (
@@ -125,6 +128,7 @@ class NetworkRecord(Activations):
         if not wanted:
             return self
         p = self.task.p
+        self._require_room(wanted)
         parts: dict[str, Tensor] = {}
         for rows, block in self._run(wanted, self._rows_at_once()):
             for hook, x in block.items():
@@ -136,6 +140,17 @@ class NetworkRecord(Activations):
                 parts[hook][rows.start * p : rows.stop * p] = x
         self._joint |= parts
         return self
+
+    def _require_room(self, hooks: Iterable[str]) -> None:
+        """InputError, with how much they would take, where these hooks of all pairs do not fit into the memory that is free."""
+        if self.task.p < _LARGE:
+            return
+        numbers = sum(math.prod(self.axes_of(hook).values()) for hook in hooks)
+        positions = len(self.input_positions) if self.positions == "all" else 1
+        size = torch.finfo(self._network.dtype).bits // 8
+        memory.require(
+            numbers * positions * size, f"{', '.join(hooks)} of all {self.task.p} * {self.task.p} pairs"
+        )
 
     def forget(self, *names: str) -> None:
         for hook in [self.hook_name(name) for name in names] or list(self._joint):

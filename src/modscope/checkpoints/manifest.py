@@ -89,6 +89,9 @@ def read_manifest(folder: Path) -> Manifest:
     }.items():
         if any(epoch < 0 for epoch in epochs) or len(set(epochs)) < len(epochs):
             raise CheckpointError(f"{path}: {name}: expected epochs from 0, each once")
+    for one in manifest.checkpoints:
+        with turned_into(CheckpointError, f"{folder}: {MANIFEST} names a file that cannot be"):
+            (folder / one.file).is_file()  # a name that the system cannot take, such as one of 300 letters
     return Manifest(
         tuple(sorted(manifest.checkpoints, key=lambda one: one.epoch)), manifest.begun_anew, manifest.finished
     )
