@@ -13,17 +13,23 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-__all__ = ["exit_code_of"]
+__all__ = ["exit_code_of", "started"]
 
 
-def exit_code_of(work: Callable[..., object], *arguments: Any, seconds: float = 120) -> int:
-    """How a process that does this work and nothing else has ended."""
+def started(work: Callable[..., object], *arguments: Any) -> multiprocessing.process.BaseProcess:
+    """A process that does this work and nothing else."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.fuzz.warm"])
     process = context.Process(target=work, args=arguments)
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))):
         process.start()
+    return process
+
+
+def exit_code_of(work: Callable[..., object], *arguments: Any, seconds: float = 120) -> int:
+    """How a process that does this work and nothing else has ended."""
+    process = started(work, *arguments)
     process.join(seconds)
     if process.is_alive():
         process.kill()

@@ -8,6 +8,8 @@ from pathlib import Path
 import tests.fuzz.targets  # noqa: F401
 from tests.training.small import small
 
+import modscope.cli
+import modscope.cli.train  # noqa: F401
 from modscope.training.running import resume, train
 
 with tempfile.TemporaryDirectory() as _folder:
