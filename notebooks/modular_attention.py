@@ -37,6 +37,7 @@ import xarray as xr
 import modscope as ms
 from modscope import analysis, signal
 from modscope.analysis import table_of
+from modscope.citing import works_of
 
 # %% [markdown]
 # ## The network
@@ -46,7 +47,7 @@ from modscope.analysis import table_of
 # %%
 net = ms.open(os.environ.get("MODSCOPE_NETWORK") or None)
 acts, task, p = net.acts, net.task, net.task.p
-print(*(f"{name:15} {value:.3g}" for name, value in net.checkpoint.measured.items()), sep="\n")
+net.checkpoint
 
 # %%
 keys, related = net.keys, analysis.relations(net.keys, p)
@@ -63,7 +64,7 @@ print(found)
 # %% [markdown]
 # Three shorthands for what follows: views with the key frequencies marked; an activation at "=", all its features or
 # some, with the waves last; and the same in the order (c, a). Pictures are kept in this file as sums of waves, so that it holds all
-# dimensions of an activation and stays light; a badge in the view gives the largest error, which is less than a line is thick.
+# dimensions of an activation and stays light; no value is off by more than 1/128 of its picture's range (the badge has the largest error).
 
 # %%
 show = partial(net.show, precision="waves")
@@ -302,6 +303,7 @@ W_U = analysis.weights.linear_maps(acts.model)["W_U"].weight.isel(answer=slice(0
 still = W_U.rename(answer="b").expand_dims(a=p).transpose("d_model", "a", "b")
 
 
+# %%
 def beside(hook, **some):
     x = at(hook, **some)
     lines = [x, still.isel(some) * (x.std() / W_U.std())]
@@ -561,3 +563,9 @@ spectrum(at("mlp_pre", neuron=n), title="mlp_pre") | spectrum(at("mlp_post", neu
 # %%
 shown = ("which-mechanism", "products-not-needed", "logits-are-cosines", "distance-irrelevant")
 print(*(found[name] for name in (*shown, "key-frequencies-suffice", "key-frequencies-needed")), sep="\n\n")
+
+# %% [markdown]
+# What to cite: modscope, the network's own paper where its file tells which that is, and the papers behind the measures.
+
+# %%
+print(*works_of(net.checkpoint), sep="\n\n")

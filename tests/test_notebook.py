@@ -14,6 +14,8 @@ jupytext = pytest.importorskip("jupytext", reason="the notebook needs jupytext: 
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT, NOTEBOOK = ROOT / "notebooks/modular_attention.py", ROOT / "notebooks/modular_attention.ipynb"
+# of the shipped network, and of a published one
+STORED = [NOTEBOOK, ROOT / "notebooks/pizza_A.ipynb"]
 LIMIT = 6_000_000  # bytes, outputs and all
 STATEMENTS = 5  # in one cell, beside imports
 
@@ -22,16 +24,19 @@ def text_cells() -> list:
     return jupytext.read(TEXT).cells
 
 
-def stored() -> dict:
-    return json.loads(NOTEBOOK.read_text("utf-8"))
+def stored(notebook: Path = NOTEBOOK) -> dict:
+    return json.loads(notebook.read_text("utf-8"))
+
+
+every_notebook = pytest.mark.parametrize("notebook", STORED, ids=lambda path: path.stem)
 
 
 def joined(text: str | list[str]) -> str:
     return text if isinstance(text, str) else "".join(text)
 
 
-def outputs() -> list[dict]:
-    return [output for cell in stored()["cells"] for output in cell.get("outputs", [])]
+def outputs(notebook: Path = NOTEBOOK) -> list[dict]:
+    return [output for cell in stored(notebook)["cells"] for output in cell.get("outputs", [])]
 
 
 def shown(source: str, names: dict) -> object:
@@ -63,26 +68,31 @@ def test_every_cell_of_the_text_runs_on_the_shipped_network(
     assert verdicts.findall(said) == verdicts.findall(capsys.readouterr().out) != []
 
 
-def test_the_stored_notebook_is_in_step_with_its_text() -> None:
-    cells = [(cell["cell_type"], joined(cell["source"])) for cell in stored()["cells"]]
+@every_notebook
+def test_the_stored_notebook_is_in_step_with_its_text(notebook: Path) -> None:
+    cells = [(cell["cell_type"], joined(cell["source"])) for cell in stored(notebook)["cells"]]
     assert cells == [(cell.cell_type, cell.source) for cell in text_cells()]
 
 
-def test_the_stored_notebook_ran_from_top_to_bottom_without_an_error() -> None:
-    code = [cell for cell in stored()["cells"] if cell["cell_type"] == "code"]
+@every_notebook
+def test_the_stored_notebook_ran_from_top_to_bottom_without_an_error(notebook: Path) -> None:
+    code = [cell for cell in stored(notebook)["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
-    assert {output["output_type"] for output in outputs()} <= {"stream", "execute_result", "display_data"}
-    assert not any(output.get("name") == "stderr" for output in outputs())
+    made = outputs(notebook)
+    assert {output["output_type"] for output in made} <= {"stream", "execute_result", "display_data"}
+    assert not any(output.get("name") == "stderr" for output in made)
 
 
-def test_no_output_needs_a_widget_manager() -> None:
-    kinds = {kind for output in outputs() for kind in output.get("data", {})}
+@every_notebook
+def test_no_output_needs_a_widget_manager(notebook: Path) -> None:
+    kinds = {kind for output in outputs(notebook) for kind in output.get("data", {})}
     assert kinds <= {"text/plain", "text/html"}
-    assert "widgets" not in stored()["metadata"]
+    assert "widgets" not in stored(notebook)["metadata"]
 
 
-def test_outputs_name_no_path_and_no_machine() -> None:
-    for output in outputs():
+@every_notebook
+def test_outputs_name_no_path_and_no_machine(notebook: Path) -> None:
+    for output in outputs(notebook):
         said = joined(output.get("text", "")) + joined(output.get("data", {}).get("text/plain", ""))
         page = joined(output.get("data", {}).get("text/html", ""))
         assert not re.search(r"(?<![\w.])/(?:home|root|tmp|usr|Users|work|var)/|[A-Z]:\\", said)
@@ -90,8 +100,23 @@ def test_outputs_name_no_path_and_no_machine() -> None:
         assert len(socket.gethostname()) < 4 or socket.gethostname() not in said
 
 
-def test_the_stored_notebook_is_light() -> None:
-    assert NOTEBOOK.stat().st_size < LIMIT
+@every_notebook
+def test_the_stored_notebook_is_light_and_whole(notebook: Path) -> None:
+    """No picture was cut to one of its dimensions to fit."""
+    assert notebook.stat().st_size < LIMIT
+    pages = [
+        page
+        for output in outputs(notebook)
+        if "srcdoc" in (page := joined(output.get("data", {}).get("text/html", "")))
+    ]
+    assert len(pages) > 25
+    assert not any("kept&quot;:{" in page or '"kept":{' in page for page in pages)
+
+
+def test_the_published_network_is_named_with_its_paper() -> None:
+    said = "".join(joined(output.get("text", "")) for output in outputs(STORED[1]))
+    assert "The Clock and the Pizza" in said
+    assert "rectified sum" in said
 
 
 def test_cells_are_short() -> None:
