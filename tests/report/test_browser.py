@@ -47,6 +47,8 @@ def test_findings_are_open_in_print_and_viewers_are_left_out(opened: Any) -> Non
     opened.emulate_media(media="print")
     assert body.evaluate("e => e.getBoundingClientRect().height") > 5
     assert not opened.locator(".viewer").first.is_visible()
+    drawn = "e => e.shadowRoot.querySelectorAll('.printed svg').length"
+    assert [one.evaluate(drawn) for one in opened.locator(".viewer [data-mounted]").all()].count(0) >= 2
     assert opened.locator("#findings").evaluate("e => e.getBoundingClientRect().width") > 300
 
 

@@ -1,4 +1,5 @@
-// On paper: the picture drawn anew as vectors, without controls.
+// On paper: the picture drawn anew as vectors, without controls; not at all within an element with data-print="no", as in a
+// report, which prints pictures of its own instead.
 import { svg } from "../draw/svg";
 import { h, type Life } from "./dom";
 import { exported } from "./exports";
@@ -10,7 +11,9 @@ export function printing(life: Life, model: Model, card: HTMLElement): void {
   const paper = h("div", { class: "printed", "aria-hidden": "true" });
   const prefix = `print${count++}-`;
   card.append(paper);
+  const leftOut = () => (card.getRootNode() as ShadowRoot).host?.closest('[data-print="no"]') != null;
   const fill = () => {
+    if (leftOut()) return;
     const { frame, ground } = exported(model);
     paper.innerHTML = svg(frame, ground, model.caption(), prefix);
   };

@@ -195,11 +195,14 @@ def map_gains(acts: Activations) -> xr.Dataset:
     gain = np.stack([_gain(energy(m.reads, m.position), energy(m.writes, None)) for m in maps.values()])
     flat = np.array([np.sqrt(np.sum(m.weight.values**2) / m.channels) for m in maps.values()])
     dims, ks = ("map", "line", "k"), np.arange(1, gain.shape[-1] + 1)
+    # A map without a weight has no gain to be relative to.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = gain / flat[:, None, None]
     return xr.Dataset(
         {
             "gain": (dims, gain),
             "flat": (("map",), flat),
-            "relative": (dims, gain / flat[:, None, None]),
+            "relative": (dims, relative),
         },
         {"map": list(maps), "line": list(LINES), "k": ks},
     )
