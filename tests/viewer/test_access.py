@@ -22,6 +22,12 @@ def _axe_is_there() -> None:
         pytest.skip("axe-core is not there: run `npm ci` in js/")
 
 
+@pytest.fixture(autouse=True)
+def _nothing_fades(screen: Any) -> None:
+    # axe would read a colour on its way to another.
+    screen.emulate_media(reduced_motion="reduce")
+
+
 def violations(screen: Any, *, covered: bool = False) -> str:
     """What axe finds; under an open menu controls are covered, and so too small for it."""
     if not screen.evaluate("() => !!window.axe"):

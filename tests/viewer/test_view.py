@@ -101,7 +101,7 @@ def screen(served_tab: Any, served: str) -> Any:
     for event, listener in heard.items():
         page.remove_listener(event, listener)
     page.set_viewport_size(SIZE)
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light", reduced_motion="no-preference")
     assert [one for one in wrong if page.allowed not in one and one != "about:blank"] == []
 
 
@@ -303,9 +303,11 @@ def test_an_epoch_that_cannot_be_read_and_a_server_that_is_gone_are_said(
 def test_axe_finds_no_fault_in_what_is_served(screen: Any) -> None:
     if not AXE.is_file():
         pytest.skip("axe-core is not there: run `npm ci` in js/")
+    screen.emulate_media(reduced_motion="reduce")
     screen.evaluate(AXE.read_text())
     for scheme in ("light", "dark"):
-        screen.emulate_media(color_scheme=scheme)
+        # Without motion colours do not fade into each other while axe reads them.
+        screen.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         settle(screen)
         found = screen.evaluate(
             "() => axe.run(document, { resultTypes: ['violations'],"
