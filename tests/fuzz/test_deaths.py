@@ -131,6 +131,19 @@ def test_a_signal_to_all_in_the_first_seconds_is_one_sentence_and_130(
         time.sleep(0.1)
 
 
+def test_processes_are_started_deaf_to_the_terminal() -> None:
+    script = """
+import multiprocessing, signal
+from modscope.training.seeds import _signals_held
+with _signals_held():
+    process = multiprocessing.get_context("spawn").Process(target=print)
+    process.start()
+    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert said.stdout.split() == ["True"], said.stderr
+
+
 def _members(group: int) -> list[str]:
     """The processes of a group that are still there."""
     found = []
