@@ -132,7 +132,7 @@ def _for_good(holds: np.ndarray) -> int | None:
     return int(fails[-1]) + 1 if len(fails) else 0
 
 
-TENTH, STILL, HALF, ROUNDING = 0.1, 0.02, 0.5, 1e-6
+TENTH, STILL, HALF, ROUNDING, NOTHING = 0.1, 0.02, 0.5, 1e-6, 1e-12
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _movement(name: str, epochs: np.ndarray, values: np.ndarray) -> Movement:
         return Movement("cannot be told", float(x[-1]), why=why)
     scale = np.log(np.maximum(x, 1e-12)) if "loss" in name else x
     width, moved = np.ptp(scale), np.ptp(scale[since:])
-    # what is constant up to the rounding of float32 does not move
-    share = float(moved / width) if width > ROUNDING * np.abs(scale).max() else 0.0
+    # What is constant up to the rounding of float32 does not move, nor does a share that is zero but for rounding.
+    share = float(moved / width) if width > max(ROUNDING * np.abs(scale).max(), NOTHING) else 0.0
     verdict = "settled" if share <= STILL else "still moves"
     return Movement(verdict, float(x[-1]), float(np.ptp(x[since:])), share, int(at[since]))
