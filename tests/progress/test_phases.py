@@ -90,7 +90,7 @@ def test_what_still_moves_is_told_from_what_rests() -> None:
     assert (still.verdict, still.moved, still.since) == ("still moves", 100.0, 900)
     assert still.share == pytest.approx(0.1)
     assert movements(dataset(0.5 + 1e-15 * n, n))["x"].verdict == "settled"
-    assert movements(dataset(1e-27 * n, n, "sum_share"))["sum_share"].verdict == "settled"
+    assert movements(dataset(8e-12 * n, n, "sum_share"))["sum_share"].verdict == "settled"
     assert movements(dataset(1e-9 * n, n, "sum_share"))["sum_share"].verdict == "still moves"
     # a loss that falls by a factor of ten over the last tenth moves, however small it is
     assert movements(dataset(10.0 ** (-n / 100), n, "loss"))["loss"].verdict == "still moves"

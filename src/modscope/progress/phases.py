@@ -132,7 +132,7 @@ def _for_good(holds: np.ndarray) -> int | None:
     return int(fails[-1]) + 1 if len(fails) else 0
 
 
-TENTH, STILL, HALF, ROUNDING, NOTHING = 0.1, 0.02, 0.5, 1e-6, 1e-12
+TENTH, STILL, HALF, ROUNDING, NOTHING = 0.1, 0.02, 0.5, 1e-6, 1e-7
 
 
 @dataclass(frozen=True)
