@@ -17,7 +17,7 @@ from tests.checkpoints.written import lens_state, random_transformer, same_logit
 from modscope.checkpoints import moments, open_checkpoint, opening, save_safetensors
 from modscope.checkpoints.reading import Contents, read_file
 from modscope.checkpoints.series import series_of
-from modscope.checkpoints.stated import histories
+from modscope.checkpoints.stated import histories, stated_by
 from modscope.errors import CheckpointError, InputError
 from modscope.model import Transformer
 from modscope.runs import Run
@@ -190,6 +190,13 @@ def test_losses_listed_for_each_checkpoint(tmp_path: Path) -> None:
     for epoch, loss in zip(EPOCHS, (3.0, 2.0, 1.0), strict=True):
         assert open_checkpoint(path, epoch=epoch).stated["test_loss"] == loss
     assert Run.open(path).losses.test_loss.sel(epoch=list(EPOCHS)).values.tolist() == [3, 2, 1]
+
+
+@pytest.mark.parametrize("epoch", [-1, -3, -(2**63)])
+def test_a_negative_epoch_has_no_entry_in_a_list_of_losses(epoch: int, tmp_path: Path) -> None:
+    contents = Contents(tmp_path / "x.pt", {"train_losses": [3.0, 2.0, 1.0]})
+    assert stated_by(contents, epoch) == {}
+    assert stated_by(contents, 0) == {"train_loss": 2.0}
 
 
 def test_histories_by_their_axes() -> None:

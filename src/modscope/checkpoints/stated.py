@@ -81,6 +81,8 @@ def _from_lists(values: Mapping[str, Any], epoch: int | None) -> dict[str, float
             if epoch not in epochs:
                 continue
             index = epochs.index(epoch)
+        elif epoch < 0:  # no list of losses has entries for it
+            continue
         else:
             # Training loops save after the step, so the loss of what they saved is the next one written.
             every = epochs[1] - epochs[0] if len(epochs) > 1 else 1
