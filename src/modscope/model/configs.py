@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
-from modscope.errors import InputError, UnknownName, shown
+from modscope.model.switches import (
+    ACTIVATIONS,
+    TwoTokens,
+    WithHeads,
+    check_activation,
+    check_rate,
+    check_whole,
+    checked_names,
+    freeze,
+    head_width,
+)
 from modscope.residues import modulus
 
 __all__ = ["ACTIVATIONS", "Config", "PairMLPConfig", "TransformerConfig"]
 
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "gelu": torch.nn.functional.gelu,
-    "quadratic": torch.square,
-    "silu": torch.nn.functional.silu,
-    "tanh": torch.tanh,
-    "gelu_tanh": lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
-    "identity": lambda x: x,
-}
-
-
-def _check_sizes(config: object, **sizes: int) -> None:
-    for name, size in sizes.items():
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InputError(f"{type(config).__name__}: {name} = {size!r}: expected a positive integer")
-
-
-def _names(given: object) -> tuple[str, ...]:
-    if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in given):
-        raise InputError(f"biases {shown(given)}: expected names such as ('b_in', 'b_out')")
-    return tuple(given)
-
-
-def _check_activation(name: str) -> None:
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise UnknownName.of("activation function", name, ACTIVATIONS)
-
 
 @dataclass(frozen=True)
-class TransformerConfig:
+class TransformerConfig(WithHeads):
     """The switches of the one-layer transformer.
 
     equals: the input is (a, b, "=") and the answer is read at "="; otherwise (a, b), read at b.
@@ -68,36 +47,18 @@ class TransformerConfig:
     biases: tuple[str, ...] = ("b_in", "b_out")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", modulus(self.p))
-        _check_sizes(self, d_model=self.d_model, n_heads=self.n_heads, d_mlp=self.d_mlp)
-        if self.d_head is None:
-            if self.d_model % self.n_heads:
-                raise InputError(
-                    f"d_model = {self.d_model} is not divisible by n_heads = {self.n_heads}: give d_head, or change one"
-                )
-            object.__setattr__(self, "d_head", self.d_model // self.n_heads)
+        check_whole(self, d_model=self.d_model, n_heads=self.n_heads, d_mlp=self.d_mlp)
+        freeze(
+            self,
+            p=modulus(self.p),
+            d_head=head_width(self.d_model, self.n_heads, self.d_head),
+            biases=checked_names("bias", self.biases, _BIASES),
+        )
         if self.d_vocab_out is None:
-            object.__setattr__(self, "d_vocab_out", self.p)
-        _check_sizes(self, d_head=self.head_size, d_vocab_out=self.answers)
-        if not isinstance(self.attention_rate, int | float) or not 0.0 <= self.attention_rate <= 1.0:
-            raise InputError(f"attention rate {shown(self.attention_rate)}: expected a number from 0 to 1")
-        _check_activation(self.activation)
-        object.__setattr__(self, "biases", _names(self.biases))
-        for name in self.biases:
-            if name not in _BIASES:
-                raise UnknownName.of("bias", name, _BIASES)
-
-    @property
-    def head_size(self) -> int:
-        """d_head as an int."""
-        assert self.d_head is not None
-        return self.d_head
-
-    @property
-    def answers(self) -> int:
-        """The number of logits."""
-        assert self.d_vocab_out is not None
-        return self.d_vocab_out
+            freeze(self, d_vocab_out=self.p)
+        check_whole(self, d_head=self.head_size, d_vocab_out=self.answers)
+        check_rate(self.attention_rate)
+        check_activation(self.activation)
 
     @property
     def vocabulary(self) -> int:
@@ -141,7 +102,7 @@ _BIASES = ("b_Q", "b_K", "b_V", "b_O", "b_in", "b_out", "b_U")
 
 
 @dataclass(frozen=True)
-class PairMLPConfig:
+class PairMLPConfig(TwoTokens):
     """The switches of the MLP-only family: two tokens -> hidden -> logits, no attention.
 
     d_embed None: each token is one-hot, so the hidden layer reads one row of W_in per position.
@@ -159,33 +120,13 @@ class PairMLPConfig:
     biases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "p", modulus(self.p))
+        freeze(self, p=modulus(self.p), biases=checked_names("bias", self.biases, ("b_in", "b_U")))
         if self.d_vocab_out is None:
-            object.__setattr__(self, "d_vocab_out", self.p)
-        _check_sizes(self, d_hidden=self.d_hidden, d_vocab_out=self.answers)
+            freeze(self, d_vocab_out=self.p)
+        check_whole(self, d_hidden=self.d_hidden, d_vocab_out=self.answers)
         if self.d_embed is not None:
-            _check_sizes(self, d_embed=self.d_embed)
-        _check_activation(self.activation)
-        object.__setattr__(self, "biases", _names(self.biases))
-        for name in self.biases:
-            if name not in ("b_in", "b_U"):
-                raise UnknownName.of("bias", name, ("b_in", "b_U"))
-
-    @property
-    def answers(self) -> int:
-        """The number of logits."""
-        assert self.d_vocab_out is not None
-        return self.d_vocab_out
-
-    @property
-    def equals(self) -> bool:
-        """There is no token "="."""
-        return False
-
-    @property
-    def positions(self) -> tuple[str, ...]:
-        """The names of the input positions."""
-        return ("a", "b")
+            check_whole(self, d_embed=self.d_embed)
+        check_activation(self.activation)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every weight, by its full name."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from modscope.errors import InputError, MissingHook, UnknownName
 from modscope.model import ACTIVATIONS, SHORT_NAMES, Network
 from modscope.model.network import Pull
+from modscope.model.switches import TwoTokens, check_activation, check_whole, checked_names, freeze
 from modscope.residues import modulus
 
 __all__ = ["DeepMLP", "DeepMLPConfig"]
@@ -23,7 +24,7 @@ _OF_TRANSFORMERS = (
 
 
 @dataclass(frozen=True)
-class DeepMLPConfig:
+class DeepMLPConfig(TwoTokens):
     """The switches of MLPs of several hidden layers.
 
     hidden: the widths of the hidden layers, one to three, or none for a linear map. d_embed None: tokens are
@@ -44,17 +45,18 @@ class DeepMLPConfig:
     biases: tuple[str, ...] = ("b_in", "b_U")
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("p", modulus(self.p)),
-            ("hidden", tuple(self.hidden)),
-            ("biases", tuple(self.biases)),
-            ("d_vocab_out", self.d_vocab_out or self.p),
-        ):
-            object.__setattr__(self, name, value)
+        freeze(
+            self,
+            p=modulus(self.p),
+            hidden=tuple(self.hidden),
+            biases=checked_names("bias", self.biases, ("b_in", "b_U")),
+        )
+        if self.d_vocab_out is None:
+            freeze(self, d_vocab_out=self.p)
         widths = {f"hidden[{i}]": width for i, width in enumerate(self.hidden)}
-        for name, width in {**widths, "d_embed": self.d_embed or 1, "d_vocab_out": self.answers}.items():
-            if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-                raise InputError(f"{name} = {width!r}: expected a whole number from 1")
+        check_whole(self, **widths, d_vocab_out=self.answers)
+        if self.d_embed is not None:
+            check_whole(self, d_embed=self.d_embed)
         if len(self.hidden) > 3:
             raise InputError(f"{len(self.hidden)} hidden layers: expected at most 3")
         if not self.hidden and not self.summed:
@@ -63,27 +65,7 @@ class DeepMLPConfig:
             )
         if self.shared and self.d_embed is None:
             raise InputError("shared: one-hot tokens have no table to share; give d_embed")
-        if self.activation not in ACTIVATIONS:
-            raise UnknownName.of("activation function", self.activation, ACTIVATIONS)
-        for bias in self.biases:
-            if bias not in ("b_in", "b_U"):
-                raise UnknownName.of("bias", bias, ("b_in", "b_U"))
-
-    @property
-    def answers(self) -> int:
-        """The number of logits."""
-        assert self.d_vocab_out is not None
-        return self.d_vocab_out
-
-    @property
-    def equals(self) -> bool:
-        """There is no token "="."""
-        return False
-
-    @property
-    def positions(self) -> tuple[str, ...]:
-        """The names of the input positions."""
-        return ("a", "b")
+        check_activation(self.activation)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every weight, by its full name."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from modscope.errors import InputError, UnknownName
-from modscope.model import ACTIVATIONS
+from modscope.model.switches import (
+    WithHeads,
+    check_activation,
+    check_rate,
+    check_whole,
+    checked_names,
+    freeze,
+    head_width,
+)
 from modscope.networks.parts import NORMS
 from modscope.networks.templates import checked_sequence, position_names
 from modscope.residues import modulus
@@ -17,7 +25,7 @@ _MOST_LAYERS = 16
 
 
 @dataclass(frozen=True)
-class LayeredConfig:
+class LayeredConfig(WithHeads):
     """The switches of a transformer of any depth, norm and sequence of tokens.
 
     sequence: what the network reads: "a", "b" and names of constants, such as ("a", "+", "b", "="); read: the
@@ -64,42 +72,42 @@ class LayeredConfig:
     biases: tuple[str, ...] = ("b_in", "b_out")
 
     def __post_init__(self) -> None:
-        _freeze(self, p=modulus(self.p), constants=tuple(map(str, self.constants)), biases=tuple(self.biases))
-        _freeze(self, norm_weights=tuple(self.norm_weights))
-        _freeze(self, sequence=checked_sequence(self.sequence, self.constants))
-        _freeze(self, read=self.read or self.positions[-1])
+        freeze(
+            self,
+            p=modulus(self.p),
+            constants=tuple(map(str, self.constants)),
+            biases=checked_names("bias", self.biases, _BIASES),
+            norm_weights=checked_names("weight of norms", self.norm_weights, ("w", "b")),
+        )
+        freeze(self, sequence=checked_sequence(self.sequence, self.constants))
+        freeze(self, read=self.read or self.positions[-1])
         if self.read not in self.positions:
             raise UnknownName.of("position to read the answer at", self.read, self.positions)
         self._check_sizes()
+        check_rate(self.attention_rate)
+        check_activation(self.activation)
         for kind, name, choices in (
-            ("activation function", self.activation, ACTIVATIONS),
             ("norm", self.norm or NORMS[0], NORMS),
             ("way of pairing rotary features", self.rotary or "halves", ("halves", "neighbours")),
-            *(("bias", name, _BIASES) for name in self.biases),
-            *(("weight of norms", name, ("w", "b")) for name in self.norm_weights),
         ):
             if name not in choices:
                 raise UnknownName.of(kind, name, choices)
 
     def _check_sizes(self) -> None:
-        for name in ("n_layers", "d_model", "n_heads"):
-            _check_whole(name, getattr(self, name), 1)
-        _check_whole("d_mlp", self.d_mlp, 0)
+        check_whole(self, n_layers=self.n_layers, d_model=self.d_model, n_heads=self.n_heads)
+        check_whole(self, 0, d_mlp=self.d_mlp)
         if self.n_layers > _MOST_LAYERS:
             raise InputError(f"n_layers = {self.n_layers}: expected at most {_MOST_LAYERS}")
-        if self.d_head is None:
-            if self.d_model % self.n_heads:
-                raise InputError(
-                    f"d_model = {self.d_model} is not divisible by n_heads = {self.n_heads}: give d_head, or change one"
-                )
-            _freeze(self, d_head=self.d_model // self.n_heads)
-        _freeze(self, n_kv_heads=self.n_kv_heads or self.n_heads, d_vocab_out=self.d_vocab_out or self.p)
-        for name in ("d_head", "n_kv_heads", "d_vocab_out"):
-            _check_whole(name, getattr(self, name), 1)
+        freeze(self, d_head=head_width(self.d_model, self.n_heads, self.d_head))
+        if self.n_kv_heads is None:
+            freeze(self, n_kv_heads=self.n_heads)
+        if self.d_vocab_out is None:
+            freeze(self, d_vocab_out=self.p)
+        check_whole(self, d_head=self.d_head, n_kv_heads=self.n_kv_heads, d_vocab_out=self.d_vocab_out)
         if self.n_heads % self.kv_heads:
             raise InputError(f"n_heads = {self.n_heads} is not divisible by n_kv_heads = {self.kv_heads}")
         if self.rotary:
-            _freeze(self, rotary_width=self.rotary_width or self.head_size)
+            freeze(self, rotary_width=self.rotary_width or self.head_size)
             if self.rotary_width % 2 or not 0 < self.rotary_width <= self.head_size:
                 raise InputError(
                     f"rotary positions turn {self.rotary_width} of d_head = {self.head_size} features: "
@@ -109,22 +117,10 @@ class LayeredConfig:
             raise InputError(f"{self.answers} answers of {self.vocabulary} tokens: tied, there are no more")
 
     @property
-    def head_size(self) -> int:
-        """d_head as an int."""
-        assert self.d_head is not None
-        return self.d_head
-
-    @property
     def kv_heads(self) -> int:
         """n_kv_heads as an int."""
         assert self.n_kv_heads is not None
         return self.n_kv_heads
-
-    @property
-    def answers(self) -> int:
-        """The number of logits."""
-        assert self.d_vocab_out is not None
-        return self.d_vocab_out
 
     @property
     def equals(self) -> bool:
@@ -185,13 +181,3 @@ class LayeredConfig:
         if self.gated:
             shapes |= {"mlp.W_gate": (d, f), "mlp.b_gate": (f,)}
         return shapes | {"mlp.W_in": (d, f), "mlp.b_in": (f,), "mlp.W_out": (f, d), "mlp.b_out": (d,)}
-
-
-def _freeze(config: LayeredConfig, **values: object) -> None:
-    for name, value in values.items():
-        object.__setattr__(config, name, value)
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{name} = {value!r}: expected a whole number from {least}")
