@@ -136,7 +136,14 @@ net.measure("symmetry")
 parts = analysis.inputs.reversed_sums(analysis.inputs.hand_made_wave(p))
 centres = ["shift/2", "shift/2 + p/2"]
 ms.show(
-    parts, p=p, x="n", play="shift", overlay="part", markers=centres, select={"shift": 30}, precision="waves"
+    parts,
+    p=p,
+    x="n",
+    play="shift",
+    overlay="part",
+    markers=centres,
+    select={"shift": p // 4},
+    precision="waves",
 )
 
 # %% [markdown]
@@ -200,12 +207,21 @@ def stacked(total, before):
 
 
 # %%
+# Of the middle half of the neurons the one that varies most after the ReLU, and the a where it does.
+def start(before):
+    n = len(before) // 4
+    spread = np.maximum(before, 0).std("b").transpose("neuron", "a").values[n : 3 * n]
+    i, a = np.unravel_index(spread.argmax(), spread.shape)
+    return {"neuron": n + int(i), "a": int(a)}
+
+
+# %%
 total = analysis.neurons.ideal_running_sum(p, k, number=len(own))
 plain = analysis.neurons.ideal_running_sum(p, k, number=len(own), weighted=False)
 steps = traces(
     stacked(total, ideal_pre),
     play="neuron",
-    select={"neuron": 20, "a": 43},
+    select=start(ideal_pre),
     title="running sum, neuron by neuron",
 )
 steps | show(
@@ -218,7 +234,7 @@ steps | show(
 
 # %%
 traces(
-    stacked(sums, pre.assign_coords(neuron=sums.neuron)), play="neuron", select={"neuron": 20, "a": 43},
+    stacked(sums, pre.assign_coords(neuron=sums.neuron)), play="neuron", select=start(pre),
     title=f"running sum, the neurons of {k}",
 )  # fmt: skip
 
@@ -234,7 +250,7 @@ W_out = analysis.weights.linear_maps(acts.model)["W_out"].weight
 every = np.flatnonzero(clusters.frequency == k)
 written = xr.dot(at("mlp_post", neuron=every), W_out.isel(neuron=every, d_model=range(16)), dim="neuron")
 written = show(
-    written.transpose("d_model", "a", "b"), x="b", play="a", select={"a": 43}, title=f"written at {k}"
+    written.transpose("d_model", "a", "b"), x="b", play="a", select={"a": p // 3}, title=f"written at {k}"
 )
 written | show(at("mlp_out").ms.keep([k]), x="b", play="a", title=f"mlp_out, frequency {k} alone")
 
@@ -354,7 +370,7 @@ show(both, names=["before", "after"], x="b", play="a", mode="both", title="befor
 
 # %%
 film = net.run.record("mlp_post", neuron=best, order=("c", "a")).load()
-show(film, x="a", play="epoch", select={"epoch": -1, "c": 40}, title=f"neuron {best} over training")
+show(film, x="a", play="epoch", select={"epoch": -1, "c": p // 3}, title=f"neuron {best} over training")
 
 # %% [markdown]
 # ## Attention

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from modscope import planted
+from modscope.checkpoints.own import save_safetensors
+
 jupytext = pytest.importorskip("jupytext", reason="the notebook needs jupytext: pip install modscope[test]")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,6 +69,17 @@ def test_every_cell_of_the_text_runs_on_the_shipped_network(
     # The verdicts that are stored are those of a run today; digits may differ from machine to machine.
     verdicts = re.compile(r"^.+: (?:HOLDS(?: IN PART)?|DOES NOT HOLD)$", re.M)
     assert verdicts.findall(said) == verdicts.findall(capsys.readouterr().out) != []
+
+
+@pytest.mark.slow
+def test_every_cell_runs_on_a_small_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small = save_safetensors(tmp_path / "small.safetensors", *planted.rectified_sum(23, [2, 5, 7, 9]))
+    monkeypatch.setenv("MODSCOPE_NETWORK", str(small))
+    names: dict = {}
+    for cell in text_cells():
+        if cell.cell_type == "code":
+            shown(cell.source, names)
+    assert names["p"] == 23
 
 
 @every_notebook

@@ -395,6 +395,12 @@ def test_guided_bookmarks_follow_from_the_axes() -> None:
     assert list(marks) == ["even about c/2", "its spectrum", "one neuron", "all neurons", "over training"]
     assert marks["one neuron"]["index"] == {"neuron": 2}, "the one that varies most"
     assert marks["over training"]["play"] == "epoch"
+    # A neuron that was not measured is not the one that varies most, and nothing is said of it.
+    gap = x.copy()
+    gap[:, 0] = np.nan
+    gap[0, 2] = np.inf
+    marks = {mark["label"]: mark["state"] for mark in first_spec(ms.show(gap, bookmarks=True))["bookmarks"]}
+    assert marks["one neuron"]["index"] == {"neuron": 2}
     # Rows that have no mirror line are not called even, and an array of no residues has nothing to offer.
     square = first_spec(ms.show(x[0, 0], operation="ratio", bookmarks=True))["bookmarks"]
     assert [mark["label"] for mark in square] == ["its spectrum"]

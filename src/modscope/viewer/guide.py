@@ -48,6 +48,8 @@ def guided(tensor: Tensor, free: Sequence[str], symmetric: bool) -> dict[str, Ma
 def _strongest(tensor: Tensor, dim: str) -> int:
     """The index along an axis whose values vary most."""
     rows = np.moveaxis(tensor.values, tensor.dims.index(dim), 0).reshape(tensor.sizes[dim], -1)
-    with np.errstate(invalid="ignore"):
-        spread = np.nanvar(rows.astype(np.float64), axis=1)
-    return int(np.nanargmax(spread)) if np.isfinite(spread).any() else 0
+    rows = np.where(np.isfinite(rows), rows, np.nan).astype(np.float64)
+    measured = ~np.isnan(rows).all(axis=1)
+    spread = np.full(len(rows), -1.0)
+    spread[measured] = np.nanvar(rows[measured], axis=1)
+    return int(spread.argmax())

@@ -43,8 +43,9 @@ class WaveSpecimen(Shown):
 
 
 def wave_specimen(acts: Activations, hook: str = "resid_post") -> WaveSpecimen:
-    """The feature of a hook that changes most with a at fixed c, at the c where it changes most.
+    """The feature of a hook that changes most with a at fixed c, at the c where it changes most of those apart from 0.
 
+    Near c = 0 the places of a = 0, b = c and c/2 fall together, so rows within an eighth of the circle of it are left out.
     Raises InputError where the answer does not turn on a circle.
 
     >>> from modscope.activations import record
@@ -58,7 +59,8 @@ def wave_specimen(acts: Activations, hook: str = "resid_post") -> WaveSpecimen:
     pictures = wave_pictures(acts, hook, count=1)
     picture = pictures.isel(feature=0)
     n = picture.sizes["a"]
-    c = int(picture.var("a").values.argmax())
+    apart = np.minimum(np.arange(n), n - np.arange(n)) >= n / 8
+    c = int(np.where(apart, picture.var("a").values, -np.inf).argmax())
     row = picture.sel(c=c).values
     first = c / 2 % (n / 2)
     feature = int(pictures.feature.values[0])

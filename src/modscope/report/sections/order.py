@@ -32,7 +32,7 @@ def wave_section(look: Look) -> Section | None:
         "when a network generalises, not how.",
         (
             "Row c holds the pairs with answer c, column a the first number. The thin line is the band-limited wave through the dots. Even part about c/2: (x(c, a) + x(c, c − a))/2 after the mean of each row is taken away. "
-            f"The feature shown changes most with a at fixed c; the row shown is its strongest ({hook}, feature {specimen.feature}, c = {specimen.c}).",
+            f"The feature shown changes most with a at fixed c; the row shown is its strongest of those not near c = 0 ({hook}, feature {specimen.feature}, c = {specimen.c}).",
         ),
         figures.draw_wave(specimen),
         "Heat map of a feature over c and a; one of its rows with its mirror image.",
