@@ -10,6 +10,7 @@ import pytest
 from modscope.activations import Activations, record
 from modscope.analysis.answer.keys import RULES
 from modscope.analysis.overview.summary import Summary, summarise
+from modscope.analysis.plane.symmetry import swap_shares
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
 from modscope.checkpoints import open_checkpoint
 
@@ -116,6 +117,25 @@ def test_flat_end_and_memorised(first_look: Callable[[str], Summary]) -> None:
     assert close(memorised.accuracy.all, 0.304, 5e-4)
     assert any("no key frequencies" in text for text in memorised.cautions)
     assert memorised.to_dict()["restricted_loss"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [("flat_memorised", 0.64, 0.75), ("flat", 0.999, 1.0), ("nanda", 0.999, 1.0)],
+)
+def test_swap_symmetry_tells_memorised_from_grokked(
+    published: Path, name: str, low: float, high: float
+) -> None:
+    checkpoint = open_checkpoint(published / CHECKPOINTS[name])
+    acts = record(checkpoint.model, checkpoint.task)
+    shares = swap_shares(acts, ["z", "mlp_post", "logits"]).symmetric
+    logits = acts.at("logits").transpose("answer", "a", "b").values.astype(float)
+    logits -= logits.mean(axis=(1, 2), keepdims=True)
+    even = (logits + logits.swapaxes(1, 2)) / 2
+    assert float(shares.sel(hook="logits")) == pytest.approx((even**2).sum() / (logits**2).sum(), rel=1e-5)
+    # one digit past the two that are published
+    assert float(shares.min()) > low - 0.0005, shares
+    assert float(shares.max()) <= high, shares
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)
