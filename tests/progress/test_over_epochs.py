@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -138,6 +139,33 @@ def test_where_the_last_checkpoint_is_torn_the_keys_are_of_the_one_before(copy: 
     found = Run.open(copy).progress(measures=SOME)
     assert found.attrs["key_epoch"] == run.epochs[-2]
     assert list(found.attrs["gaps"]) == [run.epochs[-1]]
+
+
+def test_keys_are_of_an_epoch_that_answers_and_can_be_read(copy: Path) -> None:
+    # The losses say that the last checkpoint that can be read does not answer, the one before is gone.
+    *before, last = (copy / "losses.csv").read_text().splitlines()
+    columns = before[0].split(",")
+    values = [
+        "0.5" if name == "test_accuracy" else value
+        for name, value in zip(columns, last.split(","), strict=True)
+    ]
+    (copy / "losses.csv").write_text("\n".join([*before, ",".join(values)]) + "\n")
+    run = Run.open(copy)
+    run.files[run.epochs[-2]].unlink()
+    found = Run.open(copy).progress(measures=SOME)
+    assert found.attrs["key_epoch"] == run.epochs[-3]
+    assert list(found.attrs["gaps"]) == [run.epochs[-2]]
+
+
+def test_many_gaps_are_a_few_lines_of_the_table(copy: Path) -> None:
+    run = Run.open(copy)
+    for epoch in run.epochs[1:-1]:
+        run.files[epoch].unlink()
+    said = CliRunner().invoke(app, ["progress", str(copy), "--measures", "loss"]).stdout
+    assert said.count("  gap at epoch") == 6
+    assert f"and {len(run.epochs) - 8} gaps more, the last at epoch {run.epochs[-2]}: --json says why" in said
+    rows = [line.split()[0] for line in said.splitlines() if re.match(r" +\d+ +[\d.]", line)]
+    assert rows == [str(run.epochs[0]), str(run.epochs[-1])], "what could not be measured has no row"
 
 
 def test_a_checkpoint_of_another_network_is_a_gap(copy: Path, tmp_path: Path) -> None:

@@ -124,6 +124,15 @@ def test_losses_can_be_selected_by_every_epoch_of_the_run(run: Run) -> None:
     assert float(ten.train_loss) == float(run.losses.train_loss.sel(epoch=7))
     assert float(ten.test_loss) == float(run.losses.test_loss.sel(epoch=14))
     assert int(run.losses.sel(epoch=7).train_step) == 7
+    assert bool(chosen.test_loss.notnull().all())
+
+
+def test_an_epoch_whose_test_pairs_were_not_scored_has_the_nearest_test_loss(tmp_path: Path) -> None:
+    recipe = small(stop__steps=12, keep__losses=2, keep__test=6, keep__every=4, keep__log=0)
+    losses = train(recipe, tmp_path / "run").losses
+    assert losses.test_loss.sel(epoch=4).item() == losses.test_loss.sel(epoch=6).item()
+    assert (int(losses.sel(epoch=4).train_step), int(losses.sel(epoch=4).test_step)) == (4, 6)
+    assert bool(losses.test_loss.sel(epoch=2).isnull()), "no checkpoint is kept there"
 
 
 def test_a_film_needs_no_more_memory_than_what_is_kept(run: Run) -> None:

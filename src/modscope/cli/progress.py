@@ -91,8 +91,8 @@ def progress(
         return
     print(_heading(run, found))
     print(_table(found, columns(found)))
-    for epoch, why in found.attrs["gaps"].items():
-        print(f"  gap at epoch {epoch}: {why}")
+    for line in _gaps(found.attrs["gaps"]):
+        print(line)
     for name, why in found.attrs["not_applicable"].items():
         print(f"  {name}: not applicable: {why}")
     print(f"phases: {dated}" if dated.phases else f"phases: {dated.why}")
@@ -114,6 +114,14 @@ def _settled(moves: Mapping[str, Movement], most: int = 12) -> list[str]:
     if unknown:
         why = moves[unknown[0]].why
         lines.append(f"  {len(unknown)} cannot be told, such as {unknown[0]}: {why}")
+    return lines
+
+
+def _gaps(gaps: Mapping[int, str], most: int = 6) -> list[str]:
+    """Why epochs could not be measured, the first few of them."""
+    lines = [f"  gap at epoch {epoch}: {why}" for epoch, why in list(gaps.items())[:most]]
+    if len(gaps) > most:
+        lines.append(f"  and {len(gaps) - most} gaps more, the last at epoch {max(gaps)}: --json says why")
     return lines
 
 
@@ -168,11 +176,12 @@ def _table(found: xr.Dataset, every: dict) -> str:
         shown = {name[-12:]: name for name in list(every)[:6]}
     lines = ["".join([f"{'epoch':>7}", *(f"{heading:>{_width(heading)}}" for heading in shown)])]
     epochs = found.epoch.values.tolist()
-    for i in _some(len(epochs)):
+    known = [i for i, epoch in enumerate(epochs) if epoch not in found.attrs["gaps"]]
+    for i in (known[place] for place in _some(len(known))):
         cells = [f"{_cell(every[name][i]):>{_width(heading)}}" for heading, name in shown.items()]
         lines.append("".join([f"{epochs[i]:>7}", *cells]))
-    if len(epochs) > len(_some(len(epochs))):
-        lines.append(f"{len(epochs)} epochs in all: --csv and --json have every one of them")
+    if len(known) > len(_some(len(known))):
+        lines.append(f"{len(known)} epochs in all: --csv and --json have every one of them")
     return "\n".join(lines)
 
 

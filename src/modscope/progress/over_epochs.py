@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,10 +102,9 @@ def run_keys(
     if frequencies is not None:
         return Keys(checked_frequencies(frequencies, run.task.p), None, "given")
     kept = Kept(run) if kept is None else kept
-    last, _ = _last_readable(run)
-    answering = [epoch for epoch in _answering(run) if epoch <= last]
-    epoch, note = (answering[-1], "") if answering else (last, "")
-    name = f"keys {rule}"
+    answering = next(_readable(run, _answering(run)), None)
+    epoch, _ = answering or _last_readable(run)
+    note, name = "", f"keys {rule}"
     entry = kept.get(epoch, name)
     if entry is None or isinstance(entry, str):
         acts = record(run.model(epoch), run.task)
@@ -135,13 +134,22 @@ def _answering(run: Run) -> list[int]:
 
 def _last_readable(run: Run) -> tuple[int, Any]:
     """The last epoch that can be read, and the config of its network."""
-    why = ""
-    for epoch in reversed(run.epochs):
-        try:
-            return epoch, run.model(epoch).config
-        except (ModscopeError, OSError) as error:
-            why = why or str(error)
+    for readable in _readable(run, run.epochs):
+        return readable
+    try:
+        run.model(run.epochs[-1])
+    except (ModscopeError, OSError) as error:
+        why = str(error)
     raise RunError(f"{run.path}: none of the {len(run.epochs)} checkpoints can be read: {why}")
+
+
+def _readable(run: Run, epochs: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """Those of the epochs that can be read, the last first, and the configs of their networks."""
+    for epoch in reversed(epochs):
+        try:
+            yield epoch, run.model(epoch).config
+        except (ModscopeError, OSError):
+            continue
 
 
 def _of_epoch(

@@ -134,7 +134,9 @@ class Run(Shown):
 
     def _told(self) -> dict[str, object]:
         last = {
-            str(name): number_text(float(y.values[-1])) for name, y in self.losses.data_vars.items() if y.size
+            str(name): number_text(float(known[-1]))
+            for name, y in self.losses.data_vars.items()
+            if (known := y.values[~np.isnan(y.values)]).size
         }
         told = {
             "epochs": f"{len(self.epochs)} kept, {self.epochs[0]:,} to {self.epochs[-1]:,}",
@@ -290,7 +292,7 @@ _WRITTEN = {"train": ("train_loss", "train_accuracy"), "test": ("test_loss", "te
 
 
 def _losses(columns: Mapping[str, list[float]], checkpoints: Sequence[int] = ()) -> xr.Dataset:
-    """The columns by epoch; an epoch of a checkpoint that has no line has the values of the nearest one that does."""
+    """The columns by epoch; where nothing was written at the epoch of a checkpoint stands what was at the nearest one."""
     epochs = np.array(columns["epoch"], dtype=np.int64)
     values = {name: ("epoch", np.array(column)) for name, column in columns.items() if name != "epoch"}
     written = xr.Dataset(values, coords={"epoch": epochs})
@@ -300,16 +302,19 @@ def _losses(columns: Mapping[str, list[float]], checkpoints: Sequence[int] = ())
 def _with_epochs(losses: xr.Dataset, checkpoints: Sequence[int]) -> xr.Dataset:
     if not losses.sizes["epoch"]:
         return losses
-    missing = np.setdiff1d(np.asarray(checkpoints, dtype=np.int64), losses.epoch.values)
-    whole = losses.reindex(epoch=np.union1d(losses.epoch.values, missing))
-    at = np.isin(whole.epoch.values, missing)
-    for split, names in _WRITTEN.items():
+    whole = losses.reindex(
+        epoch=np.union1d(losses.epoch.values, np.asarray(checkpoints, dtype=np.int64))
+    ).copy(deep=True)
+    kept = np.isin(whole.epoch.values, checkpoints)
+    for split, columns in _WRITTEN.items():
+        names = [name for name in columns if name in losses]
         step = whole.epoch.values.copy()
-        for name in (name for name in names if name in losses):
+        at = kept & np.all([whole[name].isnull().values for name in names], axis=0)
+        for name in names:
             known = losses[name].dropna("epoch")
             if not known.size:
                 continue
-            nearest = known.sel(epoch=missing, method="nearest")
+            nearest = known.sel(epoch=whole.epoch.values[at], method="nearest")
             whole[name].values[at] = nearest.values
             step[at] = nearest.epoch.values
         whole = whole.assign_coords({f"{split}_step": ("epoch", step)})

@@ -69,11 +69,15 @@ class Followed:
         losses = run.losses
         if not losses.sizes["epoch"] or "train_loss" not in losses:
             return
-        new = (losses.epoch.values > self._told) & (losses.train_step.values == losses.epoch.values)
-        columns = [
-            losses[name].values[new] if name in losses else np.full(new.sum(), np.nan) for name in _COLUMNS
-        ]
-        for epoch, *values in zip(losses.epoch.values[new].tolist(), *columns, strict=True):
+        epochs = losses.epoch.values
+        new = (epochs > self._told) & (losses.train_step.values == epochs)
+        columns = []
+        for name in _COLUMNS:
+            column = losses[name].values if name in losses else np.full(len(epochs), np.nan)
+            # what stands for a step near by is no row of its own
+            at_its_step = losses[f"{name.split('_')[0]}_step"].values == epochs
+            columns.append(np.where(at_its_step, column, np.nan)[new])
+        for epoch, *values in zip(epochs[new].tolist(), *columns, strict=True):
             yield [epoch, *(float(value) if np.isfinite(value) else None for value in values)]
 
     def _newest(self, run: Run) -> tuple[int, Network] | None:
