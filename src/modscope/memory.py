@@ -1,13 +1,14 @@
-"""Whether something fits into the memory that is free, asked before it is made."""
+"""Whether something fits into the memory that is free, asked before it is made; what was let go of is given back."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 
 from modscope.errors import InputError
 
-__all__ = ["free_bytes", "in_words", "require"]
+__all__ = ["free_bytes", "in_words", "release_freed", "require"]
 
 # On a system that does not say, as much as a laptop has.
 _ASSUMED = 8 * 2**30
@@ -29,6 +30,20 @@ def require(needed: int, what: str) -> None:
     free = free_bytes()
     if needed > free:
         raise InputError(f"{what} would take {in_words(needed)} of memory, and {in_words(free)} are free")
+
+
+def release_freed() -> bool:
+    """Give back to the system what the C library keeps of freed memory; whether it could be asked to.
+
+    glibc keeps freed blocks of up to 32 MB for later. Work that goes through large arrays of many sizes again and
+    again leaves holes that the next round does not fit, and grows. Other C libraries are left as they are.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return False
+    trim(0)
+    return True
 
 
 def in_words(count: int) -> str:

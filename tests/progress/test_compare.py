@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,24 +71,55 @@ def test_curves_without_anything_in_common_are_said(run: Run) -> None:
     found = progress(run, measures=["loss"])
     with pytest.raises(InputError, match="train_loss"):
         against_curve(found, {"epoch": np.array([0.0]), "what": np.array([1.0])})
-    with pytest.raises(InputError, match="at epochs of the run"):
+    with pytest.raises(
+        InputError, match="none of the curve's 1 points lies inside of the run, which goes from epoch 0 to"
+    ):
         against_curve(found, {"epoch": np.array([9e9]), "test_loss": np.array([1.0])})
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "said"),
     [
-        "",
-        "epoch,test_loss\n",
-        "loss,epoch\n1,2\n",
-        "epoch,test_loss\n1,x\n",
-        "epoch,test_loss\n1,2,3\n",
-        "\x00",
+        ("", "first column is called epoch or step"),
+        ("epoch,test_loss\n", "with a line or more"),
+        ("loss,epoch\n1,2\n", "first column"),
+        ("epoch;test_loss\n1;2\n", "first column"),
+        ("epoch,test_loss\n1,x\n", "line 2, test_loss: expected a number, not 'x'"),
+        ("epoch,test_loss\n1,2\n2,2,3\n", "line 3 has 3 cells, its head 2"),
+        ("epoch,test_loss\n\n,2\n", "line 3: expected a number as its epoch"),
+        ("epoch,test_loss\ninf,2\n", "expected a number as its epoch"),
+        ("epoch,test_loss\n1,2\n3,2\n1,3\n", "epoch 1 stands there twice"),
+        ("epoch,test_loss\n1,-2\n", "a loss is not below 0, and this is -2"),
+        ("epoch,test_loss,test_loss\n1,2,3\n", "two of its columns have one name"),
+        ("\x00", "curve.csv"),
     ],
 )
-def test_files_that_are_no_curve_are_said(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="curve"):
+def test_files_that_are_no_curve_are_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
         read_curve(curve_file(tmp_path, text))
+    with pytest.raises(InputError, match="cannot be read as CSV: No such file"):
+        read_curve(tmp_path / "missing.csv")
+
+
+def test_lines_of_a_curve_may_stand_in_any_order(tmp_path: Path) -> None:
+    found = read_curve(curve_file(tmp_path, "\ufeffepoch,test_loss\n50,1\n0,2\n"))
+    assert (found["epoch"].tolist(), found["test_loss"].tolist()) == ([0, 50], [2, 1])
+
+
+def test_losses_of_a_run_are_compared_at_the_steps_they_were_written(run: Run) -> None:
+    # Between checkpoints the test loss is not a straight line: the run's own losses, thinned, lie on it.
+    written = run.losses.test_loss.dropna("epoch")
+    written = written.sel(epoch=(run.losses.test_step == run.losses.epoch).sel(epoch=written.epoch))
+    theirs = {"epoch": written.epoch.values.astype(float), "test_loss": written.values}
+    found = progress(run, measures=["loss"])
+    (fine,) = against_curve(found, theirs, losses=run.losses)
+    (coarse,) = against_curve(found, theirs)
+    assert (fine.largest, fine.points, fine.left_out, fine.apart) == (0.0, len(written), 0, 10)
+    assert coarse.largest > 0.01
+    assert coarse.apart == 80
+    assert "ours every 10 steps or less" in str(fine)
+    (short,) = against_curve(found, theirs | {"epoch": theirs["epoch"] + 400}, losses=run.losses)
+    assert (short.left_out, short.points) == (40, len(written) - 40)
 
 
 def test_empty_cells_are_gaps(tmp_path: Path) -> None:
@@ -115,5 +147,10 @@ def test_the_command(grokked: Path, tmp_path: Path) -> None:
     against = runner.invoke(app, ["compare", str(grokked), "--curve", str(curve)])
     assert against.exit_code == 0, against.output
     assert "loss.test: 2 points" in against.stdout
+    of_a_measure = curve_file(tmp_path, "epoch,circularity\n0,.5\n80,.5\n")
+    against = runner.invoke(app, ["compare", str(grokked), "--curve", str(of_a_measure)])
+    assert "circularity: 2 points" in against.stdout
+    unknown = runner.invoke(app, ["compare", *both, "--figure", str(tmp_path / "curves.txt")])
+    assert "expected a name that ends with .svg, .png, .pdf" in str(unknown.exception)
     alone = runner.invoke(app, ["compare", str(grokked)])
     assert "give a second one" in str(alone.exception)

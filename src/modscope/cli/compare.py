@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -13,8 +14,10 @@ import typer
 from modscope.cli.opening import use_one_thread
 from modscope.cli.progress import measuring
 from modscope.errors import InputError
+from modscope.writing import write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
     import xarray as xr
 
     from modscope.progress import Comparison
@@ -30,6 +33,7 @@ _CURVES = (
     "gini.embedding",
     "squared_weights",
 )
+_DRAWN = (".svg", ".png", ".pdf")
 _OVER_EPOCHS = ["loss", "restricted", "sparsity", "squared-weights"]
 
 
@@ -54,7 +58,7 @@ def compare(
     modscope compare runs/seed0 --curve published.csv
     """
     use_one_thread()
-    from modscope.progress import against_curve, read_curve
+    from modscope.progress import against_curve, own_curves, read_curve, unmeasured_columns
     from modscope.progress import compare as compare_runs
     from modscope.progress import progress as progress_of
     from modscope.runs import Run
@@ -63,6 +67,8 @@ def compare(
     published = read_curve(curve) if curve is not None else None
     if len(runs) < 2 and published is None and figure is None:
         raise InputError("one network: give a second one to compare it with, or --curve FILE")
+    if figure is not None and figure.suffix not in _DRAWN:
+        raise InputError(f"{figure}: expected a name that ends with {', '.join(_DRAWN)}")
     told: dict[str, Any] = {}
     if len(runs) > 1:
         with measuring("measuring") as watch:
@@ -73,11 +79,17 @@ def compare(
     over: dict[str, xr.Dataset] = {}
     if published is not None or figure is not None:
         with measuring("measuring over the epochs") as watch:
-            over = {name: progress_of(run, measures=_OVER_EPOCHS, watch=watch) for name, run in runs.items()}
+            for name, run in runs.items():
+                over[name] = progress_of(run, measures=_OVER_EPOCHS, watch=watch)
+                if published is not None and unmeasured_columns(over[name], published):
+                    over[name] = progress_of(run, measures="fast", watch=watch)
     if published is not None:
-        told["curves"] = {name: against_curve(one, published) for name, one in over.items()}
+        told["curves"] = {
+            name: against_curve(one, published, losses=runs[name].losses) for name, one in over.items()
+        }
     if figure is not None:
-        _draw(over, published, figure)
+        curves = {name: own_curves(one, runs[name].losses) for name, one in over.items()}
+        _draw(curves, published, figure)
     if as_json:
         json.dump(_plain(told), sys.stdout, indent=1, allow_nan=False)
         sys.stdout.write("\n")
@@ -163,16 +175,17 @@ def _finite(value: object) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _draw(over: dict[str, xr.Dataset], published: dict[str, Any] | None, file: Path) -> None:
+def _draw(
+    found: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]],
+    published: dict[str, np.ndarray] | None,
+    file: Path,
+) -> None:
     """Each curve in a panel of its own, the networks over each other, the published one in black."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from modscope.progress import columns
-
-    found = {name: columns(one) for name, one in over.items()}
     shown = [name for name in _CURVES if any(name in each for each in found.values())]
     figure, panels = pyplot.subplots(
         -(-len(shown) // 2), 2, figsize=(10, 2.8 * -(-len(shown) // 2)), squeeze=False
@@ -183,7 +196,7 @@ def _draw(over: dict[str, xr.Dataset], published: dict[str, Any] | None, file: P
         for i, (run, each) in enumerate(found.items()):
             if name in each:
                 style = {"color": colours[i % 7], "linestyle": styles[i // 7 % 4]}
-                panel.plot(over[run].epoch.values, each[name], label=run, **style)
+                panel.plot(*each[name], label=run, **style)
         short = {"loss.train": "train_loss", "loss.test": "test_loss"}.get(name, name)
         theirs = None if published is None else published.get(name, published.get(short))
         if published is not None and theirs is not None:
@@ -195,9 +208,7 @@ def _draw(over: dict[str, xr.Dataset], published: dict[str, Any] | None, file: P
         panel.set_visible(False)
     panels.flat[0].legend(fontsize=8)
     figure.tight_layout()
-    try:
-        figure.savefig(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be written: {error}") from error
-    finally:
-        pyplot.close(figure)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=file.suffix[1:])
+    pyplot.close(figure)
+    write_whole(file, drawn.getvalue())

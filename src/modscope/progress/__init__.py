@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from modscope.progress.columns import columns, to_csv, to_json
-from modscope.progress.comparing import Comparison, CurveMatch, against_curve, compare, read_curve
+from modscope.progress.comparing import Comparison, compare
 from modscope.progress.glance import Glance, glance
 from modscope.progress.histories import histories, waves_of
 from modscope.progress.lottery import lottery
 from modscope.progress.measures import FAST, MEASURES, ProgressMeasure, chosen_measures
 from modscope.progress.over_epochs import Keys, measured, progress, run_keys
 from modscope.progress.phases import RULES, Movement, Phase, Phases, movements, phases, phases_of
+from modscope.progress.published import CurveMatch, against_curve, own_curves, read_curve, unmeasured_columns
 from modscope.progress.simple_neurons import SimpleNeurons, simple_neurons
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "lottery",
     "measured",
     "movements",
+    "own_curves",
     "phases",
     "phases_of",
     "progress",
@@ -42,5 +44,6 @@ __all__ = [
     "simple_neurons",
     "to_csv",
     "to_json",
+    "unmeasured_columns",
     "waves_of",
 ]

@@ -1,17 +1,11 @@
-"""Runs side by side: their measures at the end with differences, and their curves against each other or a published one."""
+"""Runs side by side: their measures at the end, with differences."""
 
 from __future__ import annotations
 
-import csv
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-import xarray as xr
 
 from modscope.display import Shown, number_text
 from modscope.errors import InputError
@@ -19,7 +13,7 @@ from modscope.progress.columns import columns
 from modscope.progress.over_epochs import Watch, _nobody, progress
 from modscope.runs import Run
 
-__all__ = ["Comparison", "CurveMatch", "against_curve", "compare", "read_curve"]
+__all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,105 +83,3 @@ def compare(
     values = {name: tuple(row.get(name, math.nan) for row in rows) for name in every}
     keys = tuple(tuple(one.attrs["key_frequencies"]) for one in found.values())
     return Comparison(tuple(runs), values, keys)
-
-
-def read_curve(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The columns of a CSV file with a head, the first called epoch or step; empty cells are NaN.
-
-    Raises InputError for a file that is none.
-    """
-    where = Path(path)
-    try:
-        with where.open(newline="", encoding="utf-8") as file:
-            lines = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{where}: cannot be read as CSV: {error}") from error
-    if len(lines) < 2 or lines[0][0].strip().lower() not in ("epoch", "step"):
-        raise InputError(
-            f"{where}: expected a CSV whose first column is called epoch or step, with a line or more"
-        )
-    head = [name.strip() for name in lines[0]]
-    try:
-        table = [[float(cell) if cell.strip() else math.nan for cell in row] for row in lines[1:]]
-        values = np.array(table, dtype=np.float64)
-    except ValueError as error:
-        raise InputError(f"{where}: expected numbers below the head: {error}") from error
-    if values.ndim != 2 or values.shape[1] != len(head):
-        raise InputError(f"{where}: its lines do not all have {len(head)} cells")
-    return {"epoch" if i == 0 else name: values[:, i] for i, name in enumerate(head)}
-
-
-@dataclass(frozen=True)
-class CurveMatch:
-    """How a curve of ours lies to a published one, at the published epochs inside our run.
-
-    points: how many. median, largest: of |log10(ours / theirs)| for a loss and of |ours - theirs| otherwise. kind says which.
-    """
-
-    column: str
-    points: int
-    median: float
-    largest: float
-    at: int
-    kind: str
-
-    def __str__(self) -> str:
-        unit = "factors of ten" if self.kind == "logarithm" else "apart"
-        return (
-            f"{self.column}: {self.points} points, median {self.median:.3g} {unit}, largest {self.largest:.3g} "
-            f"at epoch {self.at}"
-        )
-
-
-_SHORT = {
-    "train_loss": "loss.train",
-    "test_loss": "loss.test",
-    "train_accuracy": "accuracy.train",
-    "test_accuracy": "accuracy.test",
-}
-
-
-def against_curve(found: xr.Dataset, curve: Mapping[str, np.ndarray]) -> list[CurveMatch]:
-    """Our measures over epochs against published curves of the same names (`modscope.progress.columns`, or train_loss
-    and the like), ours interpolated linearly to their epochs, losses as logarithms.
-
-    Raises InputError where no name is the same, or no epoch lies inside.
-    """
-    ours = columns(found)
-    epochs = found.epoch.values.astype(float)
-    matches = []
-    for name, theirs in curve.items():
-        column = _SHORT.get(name, name)
-        if name == "epoch" or column not in ours:
-            continue
-        known = np.isfinite(ours[column])
-        at = curve["epoch"]
-        inside = (
-            (at >= epochs[known].min()) & (at <= epochs[known].max()) & np.isfinite(theirs)
-            if known.any()
-            else at < 0
-        )
-        if not inside.any():
-            continue
-        loss = "loss" in column
-        values = np.log10(np.maximum(ours[column], 1e-300)) if loss else ours[column]
-        mine = np.interp(at[inside], epochs[known], values[known])
-        gap = np.abs(mine - (np.log10(np.maximum(theirs[inside], 1e-300)) if loss else theirs[inside]))
-        worst = int(gap.argmax())
-        matches.append(
-            CurveMatch(
-                column,
-                int(inside.sum()),
-                float(np.median(gap)),
-                float(gap[worst]),
-                int(at[inside][worst]),
-                "logarithm" if loss else "difference",
-            )
-        )
-    if not matches:
-        named: Sequence[str] = [name for name in curve if name != "epoch"]
-        raise InputError(
-            f"the curve has {', '.join(named) or 'no column'}: expected one of the measures' names at epochs of the run, "
-            f"such as train_loss or {next(iter(ours), 'gini.embedding')}"
-        )
-    return matches

@@ -19,6 +19,7 @@ from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.plane.terms import energy_of_lines, line_means
 from modscope.circle import Circle
 from modscope.errors import InputError
+from modscope.memory import release_freed
 from modscope.task import ModularTask
 
 __all__ = ["Frame", "Moment"]
@@ -52,6 +53,7 @@ class Moment:
         """Let go of every array at once: what waits for the collector of cycles would wait for the next epoch's."""
         self.acts.forget()
         vars(self).clear()
+        release_freed()
 
     @property
     def keys(self) -> tuple[int, ...]:
