@@ -28,7 +28,8 @@ from modscope.analysis.weights import energy_shares, gini, weight_table
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
 from modscope.planted import clock, pizza  # networks written by hand
-from modscope.progress import FAST, MEASURES, chosen_measures, simple_neurons
+from modscope.progress import FAST, MEASURES, chosen_measures, over_epochs, simple_neurons
+from modscope.progress.kept import Kept
 from modscope.progress.moment import Frame, Moment
 from modscope.runs import Run
 from modscope.task import ModularTask
@@ -250,3 +251,13 @@ def test_the_shipped_run_from_the_start_over_memorising_to_settled() -> None:
     assert float(memorised.even.sel(hook="logits")) < 0.85
     assert float(end.swap_symmetric.sel(place="logits")) > 0.999
     assert float(end.even.sel(hook="logits")) > 0.999
+
+
+def test_every_measure_of_the_shipped_run_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An installed package is not written into, and a first look does not wait.
+    monkeypatch.setattr(over_epochs, "_measured", lambda moment, name: pytest.fail(f"{name} was measured"))
+    monkeypatch.setattr(
+        Kept, "put", lambda self, epoch, numbers: pytest.fail(f"{sorted(numbers)} was written")
+    )
+    found = ms.shipped_run().progress()
+    assert np.isfinite(found.gradient_symmetricity).all()
