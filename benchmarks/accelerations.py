@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from modscope.runs import Run
+from modscope.runs import Run, written
 from modscope.training.presets import preset
 from modscope.training.recipe import Recipe
 from modscope.training.running import INTERRUPTED
@@ -56,6 +56,11 @@ CASES = (
     Case("quick subtract 113", "quick", seeds=range(8), operation="subtract"),
     Case("quick add 97", "quick", seeds=range(8), p=97),
     Case("quick subtract 97", "quick", seeds=range(8), p=97, operation="subtract"),
+    *(
+        Case(f"quick {operation} {p}", "quick", seeds=range(4), p=p, operation=operation)
+        for p in (59, 149, 227)
+        for operation in ("add", "subtract")
+    ),
     Case("published add 113", changes={"stop.steps": 14_000}, seeds=range(8)),
     Case("published subtract 113", changes={"stop.steps": 20_000}, seeds=range(8), operation="subtract"),
     Case("published add 97", changes={"stop.steps": 14_000}, seeds=range(8), p=97),
@@ -85,7 +90,7 @@ CASES = (
 
 def first_below(run: Run, loss: float) -> int | None:
     """The first evaluated step with a test loss below a number."""
-    test = run.losses.test_loss.dropna("epoch")
+    test = written(run.losses, "test_loss")
     below = test.epoch.values[test.values < loss]
     return int(below[0]) if len(below) else None
 
@@ -112,7 +117,7 @@ def row(case: Case, opened: list[Run]) -> str:
     runs = [run for run in opened if run.finished not in ("", INTERRUPTED)]
     count = len(opened)
     settled = [int(run.epochs[-1]) if run.finished == "settled" else None for run in runs]
-    last = [float(run.losses.test_loss.dropna("epoch")[-1]) for run in runs]
+    last = [float(written(run.losses, "test_loss")[-1]) for run in runs]
     number = [frequencies_above(run, 0.01) for run in runs]
     rules = next(case.recipes())[1].stop
     anew = sum(bool(run.begun_anew) for run in runs)

@@ -17,7 +17,7 @@ import torch
 
 from modscope.checkpoints import save_safetensors
 from modscope.checkpoints.manifest import Listed, file_sum
-from modscope.runs import Run
+from modscope.runs import Run, written
 from modscope.training.presets import preset
 from modscope.training.running import train
 
@@ -50,7 +50,7 @@ def ship(run: Run) -> None:
     for epoch in [*telling_epochs(run), run.epochs[-1]]:
         network, last = run.model(epoch), epoch == run.epochs[-1]
         train_loss, test_loss = (
-            float(run.losses[name].dropna("epoch").sel(epoch=epoch, method="nearest"))
+            float(written(run.losses, name).sel(epoch=epoch, method="nearest"))
             for name in ("train_loss", "test_loss")
         )
         record = {
@@ -75,7 +75,7 @@ def ship(run: Run) -> None:
 def telling_epochs(run: Run) -> list[int]:
     """The start, the memorised network, and moments spread evenly over the fall of the test loss."""
     every = [e for e in run.epochs if e == 0 or e % 125 == 0]
-    losses = run.losses.test_loss.dropna("epoch")
+    losses = written(run.losses, "test_loss")
     at = {e: float(losses.sel(epoch=e, method="nearest")) for e in every[:-1]}
     grokked = min(e for e in every if at.get(e, 1.0) < 1e-2)
     memorised = min(e for e in every if e >= grokked // 6)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from modscope.cli import app
 from modscope.errors import InputError
 from modscope.progress import against_curve, columns, compare, progress, read_curve
-from modscope.runs import Run
+from modscope.runs import Run, written
 from modscope.training.running import train
 
 SOME = ["loss", "sparsity"]
@@ -108,18 +108,17 @@ def test_lines_of_a_curve_may_stand_in_any_order(tmp_path: Path) -> None:
 
 def test_losses_of_a_run_are_compared_at_the_steps_they_were_written(run: Run) -> None:
     # Between checkpoints the test loss is not a straight line: the run's own losses, thinned, lie on it.
-    written = run.losses.test_loss.dropna("epoch")
-    written = written.sel(epoch=(run.losses.test_step == run.losses.epoch).sel(epoch=written.epoch))
-    theirs = {"epoch": written.epoch.values.astype(float), "test_loss": written.values}
+    scored = written(run.losses, "test_loss")
+    theirs = {"epoch": scored.epoch.values.astype(float), "test_loss": scored.values}
     found = progress(run, measures=["loss"])
     (fine,) = against_curve(found, theirs, losses=run.losses)
     (coarse,) = against_curve(found, theirs)
-    assert (fine.largest, fine.points, fine.left_out, fine.apart) == (0.0, len(written), 0, 10)
+    assert (fine.largest, fine.points, fine.left_out, fine.apart) == (0.0, len(scored), 0, 10)
     assert coarse.largest > 0.01
     assert coarse.apart == 80
     assert "ours every 10 steps or less" in str(fine)
     (short,) = against_curve(found, theirs | {"epoch": theirs["epoch"] + 400}, losses=run.losses)
-    assert (short.left_out, short.points) == (40, len(written) - 40)
+    assert (short.left_out, short.points) == (40, len(scored) - 40)
 
 
 def test_empty_cells_are_gaps(tmp_path: Path) -> None:

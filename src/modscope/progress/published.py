@@ -14,6 +14,7 @@ import xarray as xr
 
 from modscope.errors import InputError, cause
 from modscope.progress.columns import columns
+from modscope.runs import written
 
 __all__ = ["CurveMatch", "against_curve", "own_curves", "read_curve", "unmeasured_columns"]
 
@@ -118,10 +119,10 @@ def own_curves(
     for short, name in _SHORT.items():
         if losses is None or short not in losses or not losses.sizes["epoch"]:
             continue
-        steps, values = losses.epoch.values, losses[short].values
-        written = (losses[f"{short.split('_')[0]}_step"].values == steps) & np.isfinite(values)
-        if written.sum() > (len(curves[name][0]) if name in curves else 0):
-            curves[name] = (steps[written].astype(float), values[written].astype(float))
+        curve = written(losses, short)
+        curve = curve[np.isfinite(curve.values)]
+        if curve.size > (len(curves[name][0]) if name in curves else 0):
+            curves[name] = (curve.epoch.values.astype(float), curve.values.astype(float))
     return curves
 
 

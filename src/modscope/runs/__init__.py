@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from modscope.runs.folder import RunFolder
-from modscope.runs.run import Run
+from modscope.runs.run import Run, written
 
-__all__ = ["Run", "RunFolder"]
+__all__ = ["Run", "RunFolder", "written"]

@@ -321,6 +321,19 @@ def _with_epochs(losses: xr.Dataset, checkpoints: Sequence[int]) -> xr.Dataset:
     return whole
 
 
+def written(losses: xr.Dataset, name: str) -> xr.DataArray:
+    """A column of `Run.losses` at the steps at which it was itself written, without those that only stand for one near by.
+
+    >>> losses = xr.Dataset({"test_loss": ("epoch", [3.0, 2.0])}, {"epoch": [0, 4], "test_step": ("epoch", [0, 5])})
+    >>> written(losses, "test_loss").epoch.values.tolist()
+    [0]
+    """
+    column = losses[name]
+    (split,) = (split for split, names in _WRITTEN.items() if name in names)
+    step = losses.get(f"{split}_step", losses.epoch)
+    return column[(step.values == losses.epoch.values) & column.notnull().values]
+
+
 def _foreign_losses(checkpoint: Checkpoint, checkpoints: Sequence[int] = ()) -> xr.Dataset:
     """Losses and accuracies that a file lists, or each file of a folder states, at the epochs they are known at."""
     columns = [

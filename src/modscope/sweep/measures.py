@@ -15,7 +15,7 @@ from modscope.analysis.plane.exponents import renamed_to_places
 from modscope.errors import InputError
 from modscope.findings import Finding, findings
 from modscope.model import Network
-from modscope.runs import Run
+from modscope.runs import Run, written
 from modscope.sweep.plan import Looks
 from modscope.task import ModularTask
 
@@ -55,7 +55,8 @@ class _Course:
     def of(cls, run: Run) -> _Course:
         begun = max(run.begun_anew, default=0)
         kept = run.losses.sel(epoch=run.losses.epoch >= begun)
-        return cls(kept.epoch.values, {str(name): kept[name].values for name in kept.data_vars})
+        columns = {str(name): written(kept, str(name)).reindex(epoch=kept.epoch) for name in kept.data_vars}
+        return cls(kept.epoch.values, {name: column.values for name, column in columns.items()})
 
     def first(self, name: str, reached: Any) -> float | None:
         """The first recorded step at which a column is as wanted; None where it never is."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, ModscopeError, TrainingError, shown
-from modscope.runs import Run
+from modscope.runs import Run, written
 from modscope.runs.folder import RECIPE
 from modscope.training.interruption import interruption
 from modscope.training.recipe import Recipe
@@ -300,7 +300,7 @@ def _losses(run: Run) -> str:
     """The last losses of a run; nothing where it was stopped before there were any."""
     if not run.losses.sizes["epoch"]:
         return ""
-    train, test = (run.losses[name].dropna("epoch") for name in ("train_loss", "test_loss"))
+    train, test = (written(run.losses, name) for name in ("train_loss", "test_loss"))
     return (
         f"step {int(train.epoch[-1])}, train loss {float(train[-1]):.3g}, test loss {float(test[-1]):.3g}; "
     )

@@ -14,6 +14,7 @@ from modscope.report.look import Look
 from modscope.report.marks import Dots, Line, Mark, Span
 from modscope.report.scales import Axis, axis_over, share_tick
 from modscope.report.style import colour_of
+from modscope.runs import written
 
 __all__ = ["draw_training"]
 
@@ -85,7 +86,7 @@ def _losses(story: TrainingStory) -> Markup:
     for name, colour in (("train", "var(--key-2)"), ("test", "var(--key-1)")):
         column = f"{name}_loss"
         if column in story.losses and story.losses.sizes["epoch"]:
-            known = story.losses[column].dropna("epoch")
+            known = written(story.losses, column)
             curves.append((name, colour, known.epoch.values, known.values))
         else:
             curves.append((name, colour, *_of(story, "loss", split=name)))

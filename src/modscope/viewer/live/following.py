@@ -12,7 +12,7 @@ import numpy as np
 
 from modscope.errors import InputError, ModscopeError
 from modscope.model import Network
-from modscope.runs import Run
+from modscope.runs import Run, written
 from modscope.viewer.live.scope import Scope
 from modscope.viewer.live.server import LiveServer
 
@@ -71,12 +71,12 @@ class Followed:
             return
         epochs = losses.epoch.values
         new = (epochs > self._told) & (losses.train_step.values == epochs)
-        columns = []
-        for name in _COLUMNS:
-            column = losses[name].values if name in losses else np.full(len(epochs), np.nan)
-            # what stands for a step near by is no row of its own
-            at_its_step = losses[f"{name.split('_')[0]}_step"].values == epochs
-            columns.append(np.where(at_its_step, column, np.nan)[new])
+        columns = [
+            (written(losses, name) if name in losses else losses.train_loss[:0])
+            .reindex(epoch=epochs[new])
+            .values
+            for name in _COLUMNS
+        ]
         for epoch, *values in zip(epochs[new].tolist(), *columns, strict=True):
             yield [epoch, *(float(value) if np.isfinite(value) else None for value in values)]
 
