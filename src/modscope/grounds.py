@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from modscope.display import Shown
-from modscope.losses import Logits, Scores, accuracies, is_guessing, losses
+from modscope.losses import Logits, Scores, is_guessing, losses_and_accuracies
 from modscope.operations import FITS, Recognition, recognise
 from modscope.task import ModularTask
 
@@ -99,7 +99,7 @@ def grounds_of(logits: Logits, task: ModularTask, *, stated: Mapping[str, float]
     ()
     """
     with np.errstate(all="ignore"):  # a broken network has infinite logits
-        accuracy, loss = accuracies(logits, task), losses(logits, task)
+        loss, accuracy = losses_and_accuracies(logits, task)
     recognition = recognise(logits.argmax(axis=-1))
     grounds = Grounds(task, accuracy, loss, recognition, dict(stated or {}))
     found = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from modscope import memory
 from modscope.errors import InputError
 from modscope.task import ModularTask
 
@@ -17,11 +19,17 @@ __all__ = [
     "accuracies",
     "by_split",
     "cross_entropy",
+    "logits_of_labels",
+    "logits_of_pairs",
     "losses",
+    "losses_and_accuracies",
     "right_answers",
+    "row_blocks",
+    "scored",
 ]
 
-_NUMBERS = 131072  # logits converted to float64 at a time: what fits the second-level cache
+_NUMBERS_OF_ROWS = 2**19
+_NUMBERS = 65536  # logits converted to float64 at a time: what fits the second-level cache
 
 
 @dataclass(frozen=True)
@@ -40,39 +48,87 @@ class Scores:
 class StreamedLogits:
     """The logits of all pairs [a, b, answer], made again by blocks of pairs wherever they are asked for, never held whole.
 
-    make: a call of it gives the blocks [pair, answer] in the order of the pairs, a major.
+    make: a call of it gives the blocks [pair, answer] in the order of the pairs, a major, whole rows of a in each.
     """
 
     def __init__(self, make: Callable[[], Iterable[np.ndarray]], p: int, answers: int) -> None:
         self.shape = (p, p, answers)
         self._make = make
+        self._guesses: np.ndarray | None = None
+        self._scored: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def rows(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Some rows of a, and their logits [row, b, answer], one block after the other."""
+        start = 0
+        for block in self._make():
+            count = len(block) // self.shape[1]
+            yield slice(start, start + count), block.reshape(count, *self.shape[1:])
+            start += count
+
+    def held(self) -> np.ndarray:
+        """The whole [a, b, answer]; InputError where it does not fit into the memory that is free."""
+        p = self.shape[0]
+        memory.require(4 * p * p * self.shape[2], f"the logits of all {p} * {p} pairs")
+        return np.concatenate([block for _, block in self.rows()])
 
     def argmax(self, axis: int = -1) -> np.ndarray:
         """The largest answer of each pair, [a, b]; axis is the last one."""
         if axis not in (-1, 2):
             raise InputError(f"axis {axis}: expected the last one, of the answers")
-        return np.concatenate([block.argmax(axis=-1) for block in self._make()]).reshape(self.shape[:2])
+        if self._guesses is None:
+            guesses = np.concatenate([block.argmax(axis=-1) for block in self._make()])
+            self._guesses = guesses.reshape(self.shape[:2])
+        return self._guesses
 
-    def cross_entropy(self, labels: np.ndarray) -> np.ndarray:
-        """The cross-entropy of each pair, [a, b]."""
-        found, start = np.empty(labels.size), 0
-        for block in self._make():
-            rows = slice(start, start + len(block))
-            found[rows] = cross_entropy(block, labels.reshape(-1)[rows])
-            start += len(block)
-        return found.reshape(labels.shape)
-
-    def right_answers(self, labels: np.ndarray) -> np.ndarray:
-        """Whether each pair is answered rightly, [a, b]."""
-        found, start = np.empty(labels.size, bool), 0
-        for block in self._make():
-            rows = slice(start, start + len(block))
-            found[rows] = right_answers(block, labels.reshape(-1)[rows])
-            start += len(block)
-        return found.reshape(labels.shape)
+    def scored(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The cross-entropy of each pair, and whether it is answered rightly, each [a, b]; made once for the same labels."""
+        key = labels.tobytes()
+        if key not in self._scored:
+            loss, right = np.empty(labels.size), np.empty(labels.size, bool)
+            guesses, start, wanted = np.empty(labels.size, np.int64), 0, labels.reshape(-1)
+            for block in self._make():
+                rows = slice(start, start + len(block))
+                loss[rows], right[rows] = scored(block, wanted[rows])
+                guesses[rows] = block.argmax(axis=-1)
+                start += len(block)
+            self._guesses = guesses.reshape(self.shape[:2])
+            self._scored[key] = loss.reshape(labels.shape), right.reshape(labels.shape)
+        loss, right = self._scored[key]
+        return loss.copy(), right.copy()
 
 
 Logits = np.ndarray | StreamedLogits
+
+
+def row_blocks(logits: Logits) -> Iterator[tuple[slice, np.ndarray]]:
+    """Logits [a, b, answer] some rows of a at a time, as many as stay in the caches: their slice and [row, b, answer]."""
+    if isinstance(logits, StreamedLogits):
+        yield from logits.rows()
+        return
+    size = max(1, _NUMBERS_OF_ROWS // max(1, math.prod(logits.shape[1:])))
+    for start in range(0, len(logits), size):
+        rows = slice(start, min(start + size, len(logits)))
+        yield rows, logits[rows]
+
+
+def logits_of_labels(logits: Logits, labels: np.ndarray) -> np.ndarray:
+    """Of each pair the logit of its label, [a, b] of logits [a, b, answer]; of the last answer where the label is -1."""
+    if isinstance(logits, StreamedLogits):
+        return np.concatenate([logits_of_labels(block, labels[rows]) for rows, block in logits.rows()])
+    return np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+
+
+def logits_of_pairs(logits: Logits, pairs: np.ndarray) -> np.ndarray:
+    """The logits of some pairs, numbered a p + b, [pair, answer]."""
+    count = logits.shape[1]
+    found = None
+    for rows, block in row_blocks(logits):
+        here = (pairs >= rows.start * count) & (pairs < rows.stop * count)
+        if found is None:
+            found = np.empty((len(pairs), logits.shape[2]), block.dtype)
+        found[here] = block.reshape(-1, logits.shape[2])[pairs[here] - rows.start * count]
+    assert found is not None
+    return found
 
 
 def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
@@ -84,27 +140,65 @@ def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))[0]), 6)
     0.693147
     """
+    return scored(logits, labels)[0]
+
+
+def scored(logits: Logits, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The `cross_entropy` of each example, and whether it is answered rightly (`right_answers`), from one look at the logits.
+
+    >>> loss, right = scored(np.array([[0.0, 0.0], [0.0, 1.0]]), np.array([1, 1]))
+    >>> loss.round(6).tolist(), right.tolist()
+    ([0.693147, 0.313262], [False, True])
+    """
     if isinstance(logits, StreamedLogits):
-        return logits.cross_entropy(np.asarray(labels))
+        return logits.scored(np.asarray(labels))
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.shape[:-1] != labels.shape:
         raise InputError(f"logits of shape {logits.shape} do not fit labels of shape {labels.shape}")
     flat, wanted = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
-    loss = np.empty(len(flat))
+    loss, right = np.empty(len(flat)), np.empty(len(flat), bool)
     size = max(1, _NUMBERS // max(1, flat.shape[1]))
+    room = np.empty((min(size, len(flat)), flat.shape[1]))
     for start in range(0, len(flat), size):
         rows = slice(start, start + size)
-        gap = flat[rows].astype(np.float64)
-        index = np.arange(len(gap)), wanted[rows]
+        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], room[: len(flat[rows])])
+    unknown = wanted < 0
+    loss[unknown], right[unknown] = np.nan, False
+    return loss.reshape(labels.shape), right.reshape(labels.shape)
+
+
+def _scored_block(logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Loss and rightness of some examples; gap: float64 of the shape of logits, to be written over."""
+    import torch
+
+    np.copyto(gap, logits)
+    index = np.arange(len(gap)), wanted
+    own = gap[index]
+    gaps = torch.from_numpy(gap)
+    torch.exp(gaps.sub_(torch.from_numpy(own)[:, None]), out=gaps)
+    gap[index] = 0.0
+    rest = gaps.sum(dim=1).numpy()
+    rest[~np.isfinite(own)] = np.nan
+    loss, right = np.log1p(rest), rest < 1
+    # a wrong answer, or one that another equals or nearly so, is looked at again; so is what is too large for exp
+    close = np.flatnonzero(~right)
+    if len(close):
+        right[close] = right_answers(logits[close], wanted[close])
+    large = np.flatnonzero(~(rest < 1e300))
+    if len(large):
+        loss[large] = _far_losses(logits[large].astype(np.float64), wanted[large])
+    return loss, right
+
+
+def _far_losses(gap: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Losses of examples whose label's logit lies hundreds below another; gap: their logits, written over."""
+    index = np.arange(len(gap)), wanted
+    with np.errstate(invalid="ignore"):
         gap -= gap[index][:, None]
         gap[index] = -np.inf
         top = gap.max(axis=1)
-        with np.errstate(invalid="ignore"):
-            gap -= top[:, None]
-            rest = top + np.log(np.exp(gap, out=gap).sum(axis=1))
-            loss[rows] = np.logaddexp(0.0, rest)
-    loss[wanted < 0] = np.nan
-    return loss.reshape(labels.shape)
+        gap -= top[:, None]
+        return np.logaddexp(0.0, top + np.log(np.exp(gap, out=gap).sum(axis=1)))
 
 
 def right_answers(logits: Logits, labels: np.ndarray) -> np.ndarray:
@@ -116,7 +210,7 @@ def right_answers(logits: Logits, labels: np.ndarray) -> np.ndarray:
     array([ True, False])
     """
     if isinstance(logits, StreamedLogits):
-        return logits.right_answers(np.asarray(labels))
+        return logits.scored(np.asarray(labels))[1]
     logits, labels = np.asarray(logits), np.asarray(labels)
     flat, wanted = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
     right = np.empty(len(flat), bool)
@@ -144,6 +238,12 @@ def losses(logits: Logits, task: ModularTask) -> Scores:
 def accuracies(logits: Logits, task: ModularTask) -> Scores:
     """Share of pairs that are answered rightly (`right_answers`), over each split."""
     return by_split(right_answers(logits, task.labels), task)
+
+
+def losses_and_accuracies(logits: Logits, task: ModularTask) -> tuple[Scores, Scores]:
+    """`losses` and `accuracies` from one look at the logits."""
+    loss, right = scored(logits, task.labels)
+    return by_split(loss, task), by_split(right, task)
 
 
 def is_guessing(accuracy: float, p: int) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,8 @@ from modscope.model import Network, Positions
 from modscope.task import ModularTask
 
 __all__ = ["Activations"]
+
+Kept = TypeVar("Kept")
 
 
 class Activations(Mapping[str, xr.DataArray], ABC):
@@ -32,7 +35,7 @@ class Activations(Mapping[str, xr.DataArray], ABC):
     task: ModularTask
     positions: Positions
     # (measure, hook) -> small results that several measures need, for as long as this record lives
-    derived: dict[tuple[str, str], xr.Dataset]
+    derived: dict[tuple[str, str], Any]
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, object], task: ModularTask | int) -> Activations:
@@ -50,6 +53,13 @@ class Activations(Mapping[str, xr.DataArray], ABC):
         from modscope.activations.of_arrays import ArrayRecord
 
         return ArrayRecord.of(arrays, task)
+
+    def remembered(self, measure: str, hook: str, make: Callable[[], Kept]) -> Kept:
+        """What a measure found of a hook, made when first asked for and kept with this record: something small."""
+        if (measure, hook) not in self.derived:
+            self.derived[measure, hook] = make()
+        found: Kept = self.derived[measure, hook]
+        return found
 
     # What there is
 

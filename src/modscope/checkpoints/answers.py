@@ -39,8 +39,9 @@ def answers_of(network: Network, source: object) -> Logits:
 
 
 def _blocks(network: Network, source: object) -> Iterator[np.ndarray]:
-    # As few pairs at once as keep a block at 64 MB.
-    size = max(network.config.p, min(16384, 2**24 // network.config.answers))
+    # Whole rows of a, as few at once as keep a block at 64 MB.
+    p = network.config.p
+    size = p * max(1, min(16384, 2**24 // network.config.answers) // p)
     for tokens in network.token_blocks(size):
         with torch.no_grad():
             # what one token alone decides is computed once a token in the network where pairs are all there is

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from modscope.checkpoints.checkpoint import Checkpoint
 from modscope.checkpoints.stated import disagreements, not_compared
-from modscope.losses import Logits, accuracies, losses
+from modscope.losses import Logits, losses_and_accuracies
 from modscope.task import ModularTask
 
 __all__ = ["NOT_VERIFIED", "judged", "measured_of"]
@@ -20,7 +20,7 @@ def measured_of(logits: Logits, task: ModularTask) -> dict[str, float]:
 
     logits [a, b, answer].
     """
-    loss, accuracy = losses(logits, task).to_dict(), accuracies(logits, task).to_dict()
+    loss, accuracy = (scores.to_dict() for scores in losses_and_accuracies(logits, task))
     every = {f"{split}_loss": value for split, value in loss.items()}
     every |= {f"{split}_accuracy": value for split, value in accuracy.items()}
     return {name: value for name, value in every.items() if value is not None}

@@ -11,14 +11,16 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.answer.keys import Evidence as KeyEvidence
 from modscope.analysis.answer.keys import evidence_of, key_frequencies
+from modscope.analysis.answer.logits import recorded_logits, recorded_profile
 from modscope.analysis.causes.mechanism import Mechanism, mechanism
+from modscope.analysis.causes.replacement import margins
 from modscope.analysis.neurons.waves import neuron_waves, output_phases
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals
 from modscope.analysis.stream.model import StreamModel, stream_model
 from modscope.circle import Circle
 from modscope.findings.finding import Verdict
 from modscope.grounds import Grounds, grounds_of
-from modscope.losses import Scores, accuracies, losses
+from modscope.losses import Logits, Scores, accuracies, losses, row_blocks
 from modscope.networks.kinds import need_stream
 from modscope.task import ModularTask
 
@@ -129,18 +131,40 @@ class Bench:
         return key_frequencies(self.keys_evidence).frequencies if self._given is None else self._given
 
     @cached_property
-    def logits(self) -> np.ndarray:
-        """Logits [a, b, answer]."""
-        return self.acts.at("logits").values
+    def logits(self) -> Logits:
+        """Logits [a, b, answer]; of a network of large p made block by block where they are looked at."""
+        return recorded_logits(self.acts)
+
+    @cached_property
+    def guesses(self) -> np.ndarray:
+        """The largest answer of each pair among the residues, [a, b]."""
+        p, logits = self.p, self.logits
+        if logits.shape[2] == p:
+            return logits.argmax(axis=-1)
+        return np.concatenate([block[..., :p].argmax(axis=-1) for _, block in row_blocks(logits)])
+
+    @cached_property
+    def margin(self) -> np.ndarray:
+        """The right logit minus the mean logit of each pair, [a, b]."""
+        return margins(self.logits, self.task.labels)
+
+    @property
+    def profile(self) -> np.ndarray:
+        """The mean logits over the pairs of one place of the answer, [place, answer]."""
+        return recorded_profile(self.acts)
 
     @cached_property
     def loss(self) -> Scores:
         """The network's own loss."""
+        if self.grounds is not None and self.grounds.task == self.task:
+            return self.grounds.loss
         return losses(self.logits, self.task)
 
     @cached_property
     def accuracy(self) -> Scores:
         """The network's own accuracy."""
+        if self.grounds is not None and self.grounds.task == self.task:
+            return self.grounds.accuracy
         return accuracies(self.logits, self.task)
 
     def marginal(self, hook: str) -> Marginals:

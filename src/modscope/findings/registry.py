@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modscope.activations import Activations, record
+from modscope.analysis.answer.logits import recorded_logits
 from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.exponents import as_addition, renamed_to_places
 from modscope.errors import InputError, UnknownName
@@ -121,7 +122,7 @@ def _record_and_grounds(source: Any, given: Grounds | None) -> tuple[Activations
     if "logits" not in own:
         return acts, None
     said = stated if isinstance(stated, Mapping) else None
-    return acts, grounds_of(own.at("logits").values, own.task, stated=said)
+    return acts, grounds_of(recorded_logits(own), own.task, stated=said)
 
 
 def _network_of(source: Any) -> Network:

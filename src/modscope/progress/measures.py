@@ -29,7 +29,7 @@ from modscope.analysis.weights.frequencies import (
     weight_table,
 )
 from modscope.errors import InputError, UnknownName
-from modscope.losses import Scores, accuracies, by_split, losses
+from modscope.losses import Scores, by_split, losses_and_accuracies
 from modscope.model import Transformer
 from modscope.progress.moment import Moment
 from modscope.progress.simple_neurons import simple_neurons
@@ -61,10 +61,8 @@ def _scores(scores: Scores) -> xr.DataArray:
 
 
 def _loss(moment: Moment) -> Values:
-    return {
-        "loss": _scores(losses(moment.logits, moment.task)),
-        "accuracy": _scores(accuracies(moment.logits, moment.task)),
-    }
+    loss, accuracy = losses_and_accuracies(moment.logits, moment.task)
+    return {"loss": _scores(loss), "accuracy": _scores(accuracy)}
 
 
 def _margin(moment: Moment) -> Values:
@@ -88,8 +86,9 @@ def _restricted(moment: Moment) -> Values:
         masks.append(NEURONS)
         for kind, keep in (("restricted", True), ("excluded", False)):
             logits = _with_neurons(moment, ks, keep=keep)
-            rows[f"{kind}_loss"].append(_scores(losses(logits, moment.task)))
-            rows[f"{kind}_accuracy"].append(_scores(accuracies(logits, moment.task)))
+            loss, accuracy = losses_and_accuracies(logits, moment.task)
+            rows[f"{kind}_loss"].append(_scores(loss))
+            rows[f"{kind}_accuracy"].append(_scores(accuracy))
     along = xr.DataArray(masks, dims="mask", name="mask")
     return {name: xr.concat(values, dim=along) for name, values in rows.items()}
 

@@ -10,7 +10,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import energy_of_lines, line_means
 from modscope.display import Shown
-from modscope.losses import Scores, accuracies, losses
+from modscope.losses import Scores, losses_and_accuracies
 from modscope.signal import spectrum
 
 __all__ = ["SimpleNeurons", "simple_neurons"]
@@ -48,9 +48,8 @@ def simple_neurons(acts: Activations) -> SimpleNeurons:
     whole = float(explained.sum() / total.sum()) if total.sum() > 0 else float("nan")
     fitted = _fits(means, best + 1)
     logits = np.concatenate([block["logits"] for _, block in acts.resume({"mlp_pre": fitted})])
-    return SimpleNeurons(
-        np.where(total > 0, best + 1, 0), r2, whole, accuracies(logits, acts.task), losses(logits, acts.task)
-    )
+    loss, accuracy = losses_and_accuracies(logits, acts.task)
+    return SimpleNeurons(np.where(total > 0, best + 1, 0), r2, whole, accuracy, loss)
 
 
 def _fits(means: xr.Dataset, frequency: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.errors import InputError
+from modscope.losses import Logits, logits_of_labels
 from modscope.model import Network
 from modscope.networks.tokens import residue_positions, with_residue_rows
 from modscope.task import ModularTask
@@ -101,9 +102,9 @@ def turned_logits(logits: np.ndarray, task: ModularTask) -> np.ndarray:
     return np.take_along_axis(logits[..., :p], answers, axis=2)
 
 
-def _checked_logits(logits: np.ndarray, task: ModularTask) -> int:
+def _checked_logits(logits: Logits, task: ModularTask) -> int:
     p = task.p
-    if logits.ndim != 3 or logits.shape[:2] != (p, p) or logits.shape[2] < p:
+    if len(logits.shape) != 3 or logits.shape[:2] != (p, p) or logits.shape[2] < p:
         raise InputError(f"logits of shape {logits.shape}: expected [a, b, answer] = ({p}, {p}, {p})")
     return p
 
@@ -116,7 +117,7 @@ def _turn(task: ModularTask) -> int:
     return 1 if task.operation == "add" else -1
 
 
-def distance_irrelevance(logits: np.ndarray, task: ModularTask) -> float:
+def distance_irrelevance(logits: Logits, task: ModularTask) -> float:
     """How little the right logit depends on the distance a - b: 0 if on nothing else, about 1 if not at all.
 
     M[c, d] is the logit of the right answer at a + b = c, a - b = d. The mean over d of the population
@@ -130,7 +131,7 @@ def distance_irrelevance(logits: np.ndarray, task: ModularTask) -> float:
     0.0
     """
     p, sign = _checked_logits(logits, task), _turn(task)
-    right = np.take_along_axis(logits, task.labels[..., None], axis=2)[..., 0].astype(np.float64)
+    right = logits_of_labels(logits, task.labels).astype(np.float64)
     n = np.arange(p)
     distance = (n[:, None] - sign * n) % p
     spreads = [right[distance == d].std() for d in range(p) if (distance == d).any()]

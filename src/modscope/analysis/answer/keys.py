@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.answer.logits import LogitFit, logit_fit
+from modscope.analysis.answer.logits import LogitFit, recorded_fit
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, recorded_table
 from modscope.circle import Circle
@@ -86,14 +86,16 @@ class Evidence(Shown):
     @cached_property
     def clusters(self) -> Clusters:
         """The neurons by their best frequency."""
-        return clusters(neuron_fve(self.acts.at("mlp_post"), self.circle))
+        return self.acts.remembered(
+            "clusters", "mlp_post", lambda: clusters(neuron_fve(self.acts.at("mlp_post"), self.circle))
+        )
 
     @cached_property
     def fit(self) -> LogitFit | None:
         """The logits as cosines; None where the answer does not turn on a circle, or no logits were recorded."""
         if self.circle.sign is None or "logits" not in self.acts:
             return None
-        return logit_fit(self.acts.at("logits"), self.acts.task)
+        return recorded_fit(self.acts)
 
 
 def evidence_of(acts: Activations) -> Evidence:

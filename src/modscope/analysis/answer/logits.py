@@ -6,34 +6,59 @@ multiplication mod a prime, residues are replaced by their discrete logarithms a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
+from modscope.activations import Activations
 from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError
-from modscope.losses import Scores, cross_entropy
-from modscope.signal import mean_over
+from modscope.losses import Logits, Scores, StreamedLogits, cross_entropy, row_blocks
 from modscope.task import ModularTask
 
-__all__ = ["LogitFit", "logit_fit", "offset_profile", "pair_scores", "sum_profile"]
+_HELD_BYTES = 1e9  # of logits: about p = 630
+_NUMBERS_AT_ONCE = 2**15  # in float64: what fits the second-level cache
 
-_ANSWERS_AT_ONCE = 64
+__all__ = [
+    "LogitFit",
+    "in_places",
+    "logit_fit",
+    "offset_profile",
+    "pair_scores",
+    "recorded_fit",
+    "recorded_logits",
+    "recorded_profile",
+    "sum_profile",
+]
 
 
-def sum_profile(logits: np.ndarray | xr.DataArray, circle: Circle) -> np.ndarray:
+def sum_profile(logits: Logits | xr.DataArray, circle: Circle) -> np.ndarray:
     """Mean logits over all pairs of the same answer, float64 [s, answer], s the answer's place a + b.
 
     It is the projection of the logits on all functions of a + b. logits: [a, b, answer].
     """
-    x = circle.pairs(np.asarray(logits))
-    columns = (
-        x[..., i : i + _ANSWERS_AT_ONCE].astype(np.float64) for i in range(0, x.shape[-1], _ANSWERS_AT_ONCE)
-    )
-    return np.concatenate([mean_over(block, circle.direction, (0, 1)) for block in columns], axis=-1)
+    x, direction = in_places(logits, circle), circle.direction
+    total = np.zeros((circle.n, x.shape[-1]))
+    for rows, block in row_blocks(x):
+        for i, row in enumerate(block, rows.start):
+            if direction == "sum":
+                total[i:] += row[: circle.n - i]
+                total[:i] += row[circle.n - i :]
+            else:
+                total[: i + 1] += row[i::-1]
+                total[i + 1 :] += row[:i:-1]
+    return total / circle.n
+
+
+def in_places(logits: Logits | xr.DataArray, circle: Circle) -> Logits:
+    """Logits [a, b, answer] with a and b in the order of the circle; streamed ones pass where that is their own."""
+    if isinstance(logits, StreamedLogits):
+        return logits if circle.whole else circle.pairs(logits.held())
+    return circle.pairs(np.asarray(logits))
 
 
 def offset_profile(profile: np.ndarray, circle: Circle) -> np.ndarray:
@@ -78,11 +103,13 @@ class LogitFit(Shown):
         return float(cross_entropy(curve, np.array(0)))
 
 
-def logit_fit(logits: np.ndarray | xr.DataArray, task: ModularTask) -> LogitFit:
+def logit_fit(
+    logits: Logits | xr.DataArray, task: ModularTask, *, profile: np.ndarray | None = None
+) -> LogitFit:
     """Projects logits [a, b, answer] on the cosines of a + b - c.
 
     alpha_k = 2/p * sum over d of g(d) cos(w_k d), with g the mean logit at offset d (1/p for DC and p/2).
-    Raises InputError for tasks whose answer does not turn on a circle.
+    profile: their `sum_profile`, where it is known. Raises InputError for tasks whose answer does not turn on a circle.
 
     >>> n = np.arange(5)
     >>> d = n[:, None, None] + n[None, :, None] - n
@@ -94,18 +121,16 @@ def logit_fit(logits: np.ndarray | xr.DataArray, task: ModularTask) -> LogitFit:
     (1.0, 0.692308)
     """
     circle = circle_of(task)
-    logits = np.asarray(logits)
     n = circle.n
-    g = offset_profile(sum_profile(logits, circle), circle)
+    g = offset_profile(sum_profile(logits, circle) if profile is None else profile, circle)
     k = np.arange(n // 2 + 1)
     half = (k == 0) | (2 * k == n)
     weight = np.where(half, 1.0, 2.0) / n
     alpha = weight * (np.cos(2 * np.pi * np.outer(k, np.arange(n)) / n) @ g)
     energy = alpha**2 * np.where(half, 1.0, 0.5)
     energy[0] = 0.0
-    cube = circle.cube(logits)
-    variance = _variance(cube)
-    whole = variance + float(cube.mean(axis=-1, dtype=np.float64).var())
+    variance, of_means = _variances(in_places(logits, circle), circle)
+    whole = variance + of_means
     with np.errstate(invalid="ignore", divide="ignore"):
         fve = np.where(variance > 0, energy / variance, 0.0)
     coords = {"k": k}
@@ -117,12 +142,50 @@ def logit_fit(logits: np.ndarray | xr.DataArray, task: ModularTask) -> LogitFit:
     )
 
 
-def _variance(x: np.ndarray) -> float:
-    """The mean square of logits [a, b, answer] less their means over the answers."""
-    total = 0.0
-    for row in x:
-        total += np.square(row - row.mean(axis=-1, dtype=np.float64, keepdims=True)).sum()
-    return float(total / x.size)
+def recorded_logits(acts: Activations) -> Logits:
+    """The logits of a record: whole where they are kept or not too large, else made block by block where they are asked for."""
+    sizes = acts.axes_of("logits")
+    answers = sizes["answer"]
+    if "logits" in acts.kept or 4 * math.prod(sizes.values()) <= _HELD_BYTES:
+        whole: np.ndarray = acts.at("logits").values
+        return whole
+
+    def make() -> Iterator[np.ndarray]:
+        return (block["logits"].values.reshape(-1, answers) for block in acts.blocks("logits"))
+
+    return acts.remembered("streamed", "logits", lambda: StreamedLogits(make, acts.task.p, answers))
+
+
+def recorded_profile(acts: Activations) -> np.ndarray:
+    """The `sum_profile` of a record's logits, kept with it."""
+    return acts.remembered("profile", "logits", lambda: sum_profile(recorded_logits(acts), acts.circle))
+
+
+def recorded_fit(acts: Activations) -> LogitFit:
+    """The `logit_fit` of a record, kept with it."""
+    return acts.remembered(
+        "fit",
+        "logits",
+        lambda: logit_fit(recorded_logits(acts), acts.task, profile=recorded_profile(acts)),
+    )
+
+
+def _variances(x: Logits, circle: Circle) -> tuple[float, float]:
+    """The mean square of logits [i, j, answer] less each pair's mean over the answers of the circle, and these means' variance."""
+    answers = slice(circle.p) if circle.whole else np.array(circle.answers)
+    total, means = 0.0, np.empty((circle.n, circle.n))
+    size = max(1, _NUMBERS_AT_ONCE // circle.n)
+    ones, room = np.ones(circle.n), np.empty((size, circle.n))
+    for rows, block in row_blocks(x):
+        for i, row in enumerate(block, rows.start):
+            for start in range(0, circle.n, size):
+                some = row[start : start + size, answers]
+                centred = room[: len(some)]
+                np.copyto(centred, some)
+                means[i, start : start + size] = mean = centred @ ones / circle.n
+                centred -= mean[:, None]
+                total += float(np.vdot(centred, centred))
+    return total / circle.n**3, float(means.var())
 
 
 def pair_scores(values: np.ndarray, task: ModularTask, circle: Circle) -> Scores:

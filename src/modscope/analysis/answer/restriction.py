@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 import xarray as xr
 
-from modscope.analysis.answer.logits import logit_fit, pair_scores, sum_profile
+from modscope.activations import Activations
+from modscope.analysis.answer.logits import (
+    LogitFit,
+    in_places,
+    logit_fit,
+    pair_scores,
+    recorded_fit,
+    recorded_logits,
+    recorded_profile,
+    sum_profile,
+)
 from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
-from modscope.losses import Scores, cross_entropy, right_answers
+from modscope.losses import Logits as Whole
+from modscope.losses import Scores, row_blocks, scored
 from modscope.signal import basis_frequencies, fourier_basis
 from modscope.task import ModularTask
 
@@ -25,6 +36,7 @@ __all__ = [
     "excluded_loss",
     "excluded_loss_by_frequency",
     "key_part",
+    "recorded_restriction",
     "restricted_logits",
     "restricted_loss",
     "restriction",
@@ -33,7 +45,7 @@ __all__ = [
 Mask = Literal["directions", "2x2", "3x3", "cube"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
 
-Logits = np.ndarray | xr.DataArray
+Logits = Whole | xr.DataArray
 Rows = Callable[[slice], np.ndarray]
 
 _NUMBERS_AT_ONCE = 2**19  # logits looked at together: what fits the caches
@@ -46,20 +58,32 @@ def key_part(
 
     directions: cos w(a+b) and sin w(a+b) of each frequency (Nanda et al. 2023). 2x2: the products
     {cos wa, sin wa} x {cos wb, sin wb} of each. 3x3: {1, cos wa, sin wa} x {1, cos wb, sin wb} of each, without
-    1 x 1. cube: alpha_k cos w(a+b-c) of each, one number a frequency for all logits together. The masks
+    1 x 1. cube: alpha_k cos w_k(a+b-c) of each, one number a frequency for all logits together. The masks
     "directions" and "cube" need a task whose answer turns on a circle. logits: [a, b, answer].
     """
-    return _rows_of_part(logits, task, frequencies, mask)(slice(None))
+    return _part_of(logits, task, frequencies, mask).rows(slice(None))
 
 
-def _rows_of_part(
+@dataclass(frozen=True)
+class _Part:
+    """A part of the logits, in the order of the circle, of which nobody needs all rows at once.
+
+    rows: a slice of i -> [i, j, answer]. by_place: [place, answer] where the part depends on the answer's place alone.
+    """
+
+    rows: Callable[[slice], np.ndarray]
+    by_place: np.ndarray | None = None
+
+
+def _part_of(
     logits: Logits,
     task: ModularTask,
     frequencies: Iterable[int],
     mask: Mask,
-    profile_of_sums: np.ndarray | None = None,
-) -> Rows:
-    """A function from a slice of i to the part's rows [i, j, answer], so that nobody needs all of them at once."""
+    profile: np.ndarray | None = None,
+    fit: LogitFit | None = None,
+) -> _Part:
+    """The part inside a mask; profile: the `sum_profile` of the logits, fit: their `logit_fit`, where these are known."""
     circle = circle_of(task)
     ks = sorted({int(k) for k in frequencies})
     if ks and not 0 < ks[0] <= ks[-1] <= circle.n // 2:
@@ -67,37 +91,37 @@ def _rows_of_part(
     if mask not in MASKS:
         raise UnknownName.of("mask", mask, MASKS)
     if mask in ("2x2", "3x3"):
-        return _block_rows(circle.pairs(np.asarray(logits)), ks, constant=mask == "3x3")
+        return _Part(_block_rows(in_places(logits, circle), ks, constant=mask == "3x3"))
     places = circle.answer_places()
     if mask == "cube":
-        profile = _cube_profile(logits, task, circle, ks)
+        fit = logit_fit(logits, task, profile=profile) if fit is None else fit
+        by_place = _cube_profile(fit.curve(ks), circle, logits.shape[-1])
     else:
-        whole = sum_profile(logits, circle) if profile_of_sums is None else profile_of_sums
+        whole = sum_profile(logits, circle) if profile is None else profile
         rows_of_ks = fourier_basis(circle.n)[np.isin(basis_frequencies(circle.n), ks)]
-        profile = rows_of_ks.T @ (rows_of_ks @ whole)
-    return lambda rows: profile[places[rows]]
+        by_place = rows_of_ks.T @ (rows_of_ks @ whole)
+    return _Part(lambda rows: by_place[places[rows]], by_place)
 
 
-def _cube_profile(logits: Logits, task: ModularTask, circle: Circle, ks: list[int]) -> np.ndarray:
-    """[s, answer]: sum of alpha_k cos w_k(s - c), 0 for an answer that has no place c."""
-    curve = logit_fit(logits, task).curve(ks)
-    profile = np.zeros((circle.n, np.asarray(logits).shape[-1]))
+def _cube_profile(curve: np.ndarray, circle: Circle, answers: int) -> np.ndarray:
+    """[s, answer]: a curve over s - c, 0 for an answer that has no place c."""
+    profile = np.zeros((circle.n, answers))
     s = np.arange(circle.n)
     for place, residue in enumerate(circle.answers):
         profile[:, residue] = curve[(s - place) % circle.n]
     return profile
 
 
-def _block_rows(x: np.ndarray, ks: list[int], *, constant: bool) -> Rows:
+def _block_rows(x: Whole, ks: list[int], *, constant: bool) -> Rows:
     """Rows of x projected on {(1,) cos k, sin k} x {(1,) cos k, sin k} of each k, without 1 x 1."""
-    n, answers = len(x), x.shape[-1]
+    n, answers = x.shape[0], x.shape[-1]
     basis, frequency = fourier_basis(n), basis_frequencies(n)
     used = np.isin(frequency, [0, *ks] if constant else ks)
     waves, of = basis[used], frequency[used]
-    half = np.zeros((len(of), n * answers))
-    for rows in _row_blocks(n):  # in float64 the whole would be twice the logits themselves
-        half += waves[:, rows] @ x[rows].reshape(-1, n * answers).astype(np.float64, copy=False)
-    inside = np.einsum("jb,ibf->ijf", waves, half.reshape(len(of), n, answers), optimize=True)
+    inside = np.zeros((len(of), len(of), answers))
+    for rows, block in row_blocks(x):  # in float64 the whole would be twice the logits themselves
+        along_b = np.matmul(waves, block.astype(np.float64, copy=False))
+        inside += np.tensordot(waves[:, rows], along_b, axes=1)
     same = (of[:, None] == of) | (of[:, None] == 0) | (of == 0)
     same[(of[:, None] == 0) & (of == 0)] = False
     inside[~same] = 0.0
@@ -134,14 +158,37 @@ class Restriction(Shown):
 
 
 def restriction(
-    logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
+    logits: Logits,
+    task: ModularTask,
+    frequencies: Iterable[int],
+    *,
+    mask: Mask = "directions",
+    profile: np.ndarray | None = None,
+    fit: LogitFit | None = None,
 ) -> Restriction:
-    """Restricted and excluded loss and accuracy under one mask (`key_part` says what each mask holds)."""
+    """Restricted and excluded loss and accuracy under one mask (`key_part` says what each mask holds).
+
+    profile: the `sum_profile` of the logits, fit: their `logit_fit`, where these are known.
+    """
     ks = tuple(sorted({int(k) for k in frequencies}))
-    part = _rows_of_part(logits, task, ks, mask)
-    kept = _evaluate(logits, task, part, keep=True)
-    removed = _evaluate(logits, task, part, keep=False)
+    part = _part_of(logits, task, ks, mask, profile, fit)
+    kept = _kept(logits, task, part)
+    removed = _removed(logits, task, part)
     return Restriction(mask, ks, *kept, *removed)
+
+
+def recorded_restriction(
+    acts: Activations, frequencies: Iterable[int], *, mask: Mask = "directions"
+) -> Restriction:
+    """The `restriction` of a record's logits, kept with it."""
+    ks = tuple(sorted({int(k) for k in frequencies}))
+
+    def make() -> Restriction:
+        known = {"profile": recorded_profile(acts)} if mask in ("directions", "cube") else {}
+        fit = recorded_fit(acts) if mask == "cube" else None
+        return restriction(recorded_logits(acts), acts.task, ks, mask=mask, fit=fit, **known)
+
+    return acts.remembered(f"restriction to {ks}, {mask}", "logits", make)
 
 
 def restricted_loss(
@@ -151,7 +198,7 @@ def restricted_loss(
 
     Low: they suffice. logits: [a, b, answer]. Source: Nanda et al. 2023, section 5.1, mask "directions".
     """
-    return _evaluate(logits, task, _rows_of_part(logits, task, frequencies, mask), keep=True)[0]
+    return _kept(logits, task, _part_of(logits, task, frequencies, mask))[0]
 
 
 def excluded_loss(
@@ -161,34 +208,75 @@ def excluded_loss(
 
     High: they are needed. The paper plots it on the training pairs.
     """
-    return _evaluate(logits, task, _rows_of_part(logits, task, frequencies, mask), keep=False)[0]
+    return _removed(logits, task, _part_of(logits, task, frequencies, mask))[0]
 
 
 def excluded_loss_by_frequency(
-    logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
+    logits: Logits,
+    task: ModularTask,
+    frequencies: Iterable[int],
+    *,
+    mask: Mask = "directions",
+    profile: np.ndarray | None = None,
 ) -> dict[int, Scores]:
     """Loss by split when one frequency at a time is taken out."""
     ks = [int(k) for k in frequencies]
     circle = circle_of(task)
-    profile = sum_profile(logits, circle) if ks and mask == "directions" else None
-    parts = {k: _rows_of_part(logits, task, [k], mask, profile) for k in ks}
-    return {k: _evaluate(logits, task, part, keep=False)[0] for k, part in parts.items()}
+    if profile is None and ks and mask == "directions":
+        profile = sum_profile(logits, circle)
+    parts = {k: _part_of(logits, task, [k], mask, profile) for k in ks}
+    found = _all_removed(logits, task, list(parts.values()))
+    return {k: loss for k, (loss, _) in zip(parts, found, strict=True)}
 
 
-def _evaluate(logits: Logits, task: ModularTask, part: Rows, *, keep: bool) -> tuple[Scores, Scores]:
-    """Loss and accuracy with the part alone (plus DC) or without it."""
+def _kept(logits: Logits, task: ModularTask, part: _Part) -> tuple[Scores, Scores]:
+    """Loss and accuracy with the part alone, plus DC."""
     circle = circle_of(task)
-    x, labels = circle.pairs(np.asarray(logits)), circle.pairs(task.labels)
-    mean = x.mean(axis=(0, 1), dtype=np.float64) if keep else 0.0
+    labels = circle.pairs(task.labels)
+    mean = _mean(in_places(logits, circle))
+    if part.by_place is not None:  # the pairs of one place have the same logits and the same answer
+        places = circle.answer_places()
+        of_place = np.empty(circle.n, labels.dtype)
+        of_place[places] = labels
+        loss, right = (found[places] for found in scored(part.by_place + mean, of_place))
+        return pair_scores(loss, task, circle), pair_scores(right, task, circle)
     loss, right = np.empty(labels.shape), np.empty(labels.shape, bool)
-    for rows in _row_blocks(circle.n):
-        # what is taken out leaves logits of their own size, which have no more digits than they had
-        changed = part(rows) + mean if keep else x[rows] - part(rows).astype(x.dtype, copy=False)
-        loss[rows] = cross_entropy(changed, labels[rows])
-        right[rows] = right_answers(changed, labels[rows])
+    for rows in _row_slices(circle.n):
+        loss[rows], right[rows] = scored(part.rows(rows) + mean, labels[rows])
     return pair_scores(loss, task, circle), pair_scores(right, task, circle)
 
 
-def _row_blocks(n: int) -> Iterator[slice]:
+def _removed(logits: Logits, task: ModularTask, part: _Part) -> tuple[Scores, Scores]:
+    """Loss and accuracy without the part."""
+    return _all_removed(logits, task, [part])[0]
+
+
+def _all_removed(logits: Logits, task: ModularTask, parts: Sequence[_Part]) -> list[tuple[Scores, Scores]]:
+    """Loss and accuracy without each of some parts, one at a time, from one look at the logits."""
+    if not parts:
+        return []
+    circle = circle_of(task)
+    labels = circle.pairs(task.labels)
+    loss, right = np.empty((len(parts), *labels.shape)), np.empty((len(parts), *labels.shape), bool)
+    for rows, block in row_blocks(in_places(logits, circle)):
+        for i, part in enumerate(parts):
+            # what is taken out leaves logits of their own size, which have no more digits than they had
+            changed = block - part.rows(rows).astype(block.dtype, copy=False)
+            loss[i, rows], right[i, rows] = scored(changed, labels[rows])
+    return [
+        (pair_scores(one, task, circle), pair_scores(sure, task, circle))
+        for one, sure in zip(loss, right, strict=True)
+    ]
+
+
+def _mean(x: Whole) -> np.ndarray:
+    """The mean of logits [i, j, answer] over the pairs, float64 [answer]."""
+    total = np.zeros(x.shape[-1])
+    for _, block in row_blocks(x):
+        total += np.einsum("ijc->c", block, dtype=np.float64)
+    return total / (x.shape[0] * x.shape[1])
+
+
+def _row_slices(n: int) -> Iterator[slice]:
     size = max(1, _NUMBERS_AT_ONCE // n**2)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))

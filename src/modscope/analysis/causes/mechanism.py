@@ -14,6 +14,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.answer.clock_and_pizza import isolated_circle
 from modscope.analysis.answer.keys import given_or_found
+from modscope.analysis.answer.logits import recorded_logits
 from modscope.analysis.causes.replacement import MarginalOf, answer_biases, input_hook, margins, replacements
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.tables import table_of
@@ -175,7 +176,7 @@ def mechanism(
     Raises InputError where the answer is neither a + b nor a - b.
     """
     key_frequencies = given_or_found(acts, key_frequencies)
-    grounds = grounds or grounds_of(acts.at("logits").values, acts.task)
+    grounds = grounds or grounds_of(recorded_logits(acts), acts.task)
     found = replacements(acts, marginal=marginal)
     memorised = _memorised(acts)
     by_heart = grounds.memorised and memorised is not None
@@ -234,10 +235,10 @@ def circle_curve(acts: Activations, k: int) -> np.ndarray:
 
 def _memorised(acts: Activations) -> float | None:
     """1 - (margin on test) / (margin on train), less two standard errors of the difference; None without both."""
-    values = margins(acts.at("logits").values, acts.task.labels)
     masks = acts.task.masks()
     if not all(split in masks and masks[split].any() for split in ("train", "test")):
         return None
+    values = margins(recorded_logits(acts), acts.task.labels)
     train, test = values[masks["train"]], values[masks["test"]]
     if train.mean() <= 0:
         return 0.0

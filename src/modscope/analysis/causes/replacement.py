@@ -13,10 +13,11 @@ import torch
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.answer.logits import recorded_logits
 from modscope.analysis.plane.energy import is_small
-from modscope.analysis.plane.marginals import Marginals, answer_sign, marginals
+from modscope.analysis.plane.marginals import Marginals, add_turned, answer_sign, marginals
 from modscope.analysis.weights.frequencies import recorded_table, weight_table
-from modscope.losses import cross_entropy, right_answers
+from modscope.losses import Logits, StreamedLogits, row_blocks, scored
 from modscope.model import ACTIVATIONS, Network
 from modscope.networks.kinds import need_plain
 
@@ -44,12 +45,14 @@ def input_hook(acts: Activations) -> str:
     return "resid_mid" if "resid_mid" in acts else "mlp_pre"
 
 
-def margins(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def margins(logits: Logits, labels: np.ndarray) -> np.ndarray:
     """The right logit minus the mean of all logits, float64 of the shape of labels.
 
     >>> margins(np.array([[0.0, 3.0, 0.0]]), np.array([1])).tolist()
     [2.0]
     """
+    if isinstance(logits, StreamedLogits):
+        return np.concatenate([margins(block, labels[rows]) for rows, block in logits.rows()])
     right = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0].astype(np.float64)
     # a product with ones: many times faster than a mean in float64, and exact to the logits' own digits
     return right - (logits @ np.ones(logits.shape[-1], logits.dtype)).astype(np.float64) / logits.shape[-1]
@@ -71,7 +74,6 @@ def part_of(x: np.ndarray, found: Marginals, part: str, rows: range | None = Non
 
 def _filled(found: Marginals, names: Iterable[str], rows: range, dtype: np.dtype) -> np.ndarray:
     """The sum of some marginals as pictures [row, b, feature]."""
-    n, a = np.arange(found.p), np.arange(rows.start, rows.stop)[:, None]
     total = np.zeros((len(rows), found.p, len(found.mean)), dtype)
     for name in names:
         table = getattr(found, name).astype(dtype)
@@ -81,7 +83,8 @@ def _filled(found: Marginals, names: Iterable[str], rows: range, dtype: np.dtype
             total += table
         else:
             sign = found.sign if name == "of_answer" else -found.sign
-            total += table[(a + sign * n) % found.p]
+            for picture, a in zip(total, rows, strict=True):
+                add_turned(picture, table, a, sign)
     return total
 
 
@@ -99,19 +102,18 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
     answer_sign(acts)
     need_plain(acts.model, "the division into mechanisms")
     labels = acts.task.labels
-    logits = acts.at("logits").values
-    rows = {"none": _judged([(range(acts.task.p), logits)], labels)}
+    judge = _Judge(labels)
+    blocks = row_blocks(recorded_logits(acts))
+    judge.all("none", ((range(rows.start, rows.stop), block) for rows, block in blocks))
     if "pattern" in acts:
         pattern = acts.at("pattern").values
         mean = np.broadcast_to(pattern.mean(axis=(0, 1), dtype=np.float64), pattern.shape)
-        blocks = ((r, x["logits"]) for r, x in acts.resume({"pattern": mean}))
-        rows["pattern: mean"] = _judged(blocks, labels)
+        judge.all("pattern: mean", ((r, x["logits"]) for r, x in acts.resume({"pattern": mean})))
     mlp = _Readout(acts, marginal or (lambda hook: marginals(acts, hook)))
-    for part in _OF_INPUT:
-        rows[f"{input_hook(acts)}: {part}"] = _judged(mlp.with_input(part), labels)
-    for part in _OF_NEURONS:
-        rows[f"mlp_post: {part}"] = _judged(mlp.with_neurons(part), labels)
+    for some, name, logits in mlp.replaced():
+        judge.see(name, some, logits)
     mlp.done()
+    rows = judge.found()
     weight = np.stack([_weights(curve) for _, curve, _, _ in rows.values()])
     margin = weight.sum(axis=1)
     # the margin of a network that knows nothing is rounding
@@ -158,6 +160,35 @@ class _Readout:
             mean = of_mid.mean @ self.W_U + bias
         self.of_skip = _replaced(self.of_pre, mean, written)
 
+    def replaced(self) -> Iterator[tuple[range, str, np.ndarray]]:
+        """Rows of a, "hook: part" and the logits [row, b, answer] with that part in the hook's place, block by block.
+
+        The logits stay as they are until the next are asked for.
+        """
+        hook = input_hook(self.acts)
+        known = recorded_logits(self.acts)
+        of_neurons = {part: self._written(part) for part in _OF_NEURONS}
+        for rows in self._blocks():
+            some = slice(rows.start, rows.stop)
+            skip = self._skip(some)
+            for part in _OF_INPUT:
+                post = self._activated(part_of(self.pre[some], self.of_pre, part, rows))
+                made = part_of(skip, self.of_skip, part, rows)
+                made += post @ self.W_L
+                yield rows, f"{hook}: {part}", made
+            for part, (names, read) in of_neurons.items():
+                tables = _filled(read, names, rows, skip.dtype)
+                if part.startswith("without "):
+                    if isinstance(known, np.ndarray):
+                        own = known[some, :, : self.p]
+                    else:
+                        own = skip + self._activated(self.pre[some]) @ self.W_L
+                    yield rows, f"mlp_post: {part}", own - tables
+                else:
+                    tables += skip
+                    tables += read.mean.astype(skip.dtype)
+                    yield rows, f"mlp_post: {part}", tables
+
     def _blocks(self) -> Iterator[range]:
         size = max(1, _PAIRS_AT_ONCE // self.p)
         return (range(start, min(start + size, self.p)) for start in range(0, self.p, size))
@@ -170,24 +201,11 @@ class _Readout:
     def _activated(self, pre: np.ndarray) -> np.ndarray:
         return self.activation(torch.from_numpy(pre)).numpy()
 
-    def with_input(self, part: str) -> Iterator[tuple[range, np.ndarray]]:
-        for rows in self._blocks():
-            some = slice(rows.start, rows.stop)
-            post = self._activated(part_of(self.pre[some], self.of_pre, part, rows))
-            yield rows, post @ self.W_L + part_of(self._skip(some), self.of_skip, part, rows)
-
-    def with_neurons(self, part: str) -> Iterator[tuple[range, np.ndarray]]:
+    def _written(self, part: str) -> tuple[tuple[str, ...], Marginals]:
+        """Of which functions of one number a part of the neurons is made, and what they write on the logits."""
         names = PARTS[part.removeprefix("without ")]
         written = {name: getattr(self.of_post, name) @ self.W_L for name in names}
-        read = _replaced(self.of_post, self.of_post.mean @ self.W_L, written)
-        for rows in self._blocks():
-            some = slice(rows.start, rows.stop)
-            skip = self._skip(some)
-            tables = _filled(read, names, rows, skip.dtype)
-            if part.startswith("without "):
-                yield rows, skip + self._activated(self.pre[some]) @ self.W_L - tables
-            else:
-                yield rows, skip + tables + read.mean.astype(skip.dtype)
+        return names, _replaced(self.of_post, self.of_post.mean @ self.W_L, written)
 
     def done(self) -> None:
         """Lets go of what was made for this alone and is large."""
@@ -213,21 +231,50 @@ def answer_biases(network: Network, p: int) -> np.ndarray:
     return added
 
 
-def _judged(blocks: Blocks, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """The mean margin of each a, the mean logit of answer (label + e) over e, the mean loss, and the accuracy."""
-    p = len(labels)
-    by_label, by_a = np.zeros((p, p)), np.zeros(p)
-    loss = right = 0.0
-    for rows, logits in blocks:
-        wanted = labels[rows.start : rows.stop]
-        by_a[rows.start : rows.stop] = margins(logits, wanted).mean(axis=1)
-        loss += float(cross_entropy(logits, wanted).sum())
-        right += float(right_answers(logits, wanted).sum())
+class _Judge:
+    """What replacements leave of the answer, summed up while their logits pass."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.labels, self.p = labels, len(labels)
+        self._by_label: dict[str, np.ndarray] = {}
+        self._by_a: dict[str, np.ndarray] = {}
+        self._loss: dict[str, float] = {}
+        self._right: dict[str, int] = {}
+
+    def all(self, name: str, blocks: Blocks) -> None:
+        """Looks at all logits of one replacement."""
+        size = max(1, _PAIRS_AT_ONCE // self.p)
+        for rows, logits in blocks:
+            for start in range(0, len(rows), size):
+                self.see(name, rows[start : start + size], logits[start : start + size])
+
+    def see(self, name: str, rows: range, logits: np.ndarray) -> None:
+        """Looks at the logits [row, b, answer] of some rows of a."""
+        wanted = self.labels[rows.start : rows.stop]
+        if name not in self._by_a:
+            self._by_a[name], self._by_label[name] = np.zeros(self.p), np.zeros((self.p, self.p))
+            self._loss[name], self._right[name] = 0.0, 0
+        self._by_a[name][rows.start : rows.stop] = margins(logits, wanted).mean(axis=1)
+        loss, right = scored(logits, wanted)
+        self._loss[name] += float(loss.sum())
+        self._right[name] += int(right.sum())
+        by_label = self._by_label[name]
         for row, label in zip(logits, wanted, strict=True):
-            by_label[label] += row[:, :p]  # each label once in a row
-    n = np.arange(p)
-    curve = by_label[n, (n + n[:, None]) % p].mean(axis=1) / p
-    return by_a, curve, loss / labels.size, right / labels.size
+            # each label once in a row, one after the other: with b, or against it
+            backwards = self.p > 1 and (label[0] - label[1]) % self.p == 1
+            first, values = int(label[-1 if backwards else 0]), row[:: -1 if backwards else 1, : self.p]
+            by_label[first:] += values[: self.p - first]
+            by_label[:first] += values[self.p - first :]
+
+    def found(self) -> dict[str, tuple[np.ndarray, np.ndarray, float, float]]:
+        """Of each: the mean margin of each a, the mean logit of answer (label + e) over e, the mean loss, the accuracy."""
+        n, pairs = np.arange(self.p), self.labels.size
+        at = (n + n[:, None]) % self.p
+        curves = {name: x[n, at].mean(axis=1) / self.p for name, x in self._by_label.items()}
+        return {
+            name: (by_a, curves[name], self._loss[name] / pairs, self._right[name] / pairs)
+            for name, by_a in self._by_a.items()
+        }
 
 
 def _weights(curve: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ one axis: the two are kept apart here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -31,6 +31,10 @@ __all__ = [
     "neuron_harmonics",
     "rectified_cosine",
 ]
+
+
+_ROWS_AT_ONCE = 128
+_COLUMNS_AT_ONCE = 2048
 
 
 def rectified_cosine(bias: float | np.ndarray, n: int | np.ndarray) -> np.ndarray:
@@ -179,23 +183,60 @@ def axis_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
         both = spectrum_at(x.astype(np.float64), "token", at).sel(pos=["a", "b"])
         axes = [d for d in both.dims if d not in ("pos", "k")]
         return abs(both).mean(axes).transpose("pos", "k").values
-    p, size = acts.task.p, len(at)
+    p = acts.task.p
+    every, where = np.unique(at, return_inverse=True)
+    size = len(every)
+    angle = 2 * np.pi / p * (every[:, None] * np.arange(p) % p)
+    scale = np.where(2 * every % p == 0, 1.0, 2.0)[:, None] / p
+    waves = np.concatenate((np.cos(angle) * scale, np.sin(angle) * scale))
     along_b, count = np.zeros(size), 0
     sums: np.ndarray | None = None
-    angle = 2 * np.pi / p * (at[:, None] * np.arange(p) % p)
-    scale = np.where(2 * at % p == 0, 1.0, 2.0)[:, None] / p
-    waves = np.concatenate((np.cos(angle) * scale, np.sin(angle) * scale))
-    for block in acts.blocks(hook):
-        rows = block[hook].values.reshape(block[hook].shape[0], p, -1)
+    for a, rows in _many_rows(acts, hook):
         turned = waves.astype(rows.dtype)
-        parts = np.matmul(turned, rows)
-        along_b += np.hypot(parts[:, :size], parts[:, size:]).sum(axis=(0, 2), dtype=np.float64)
-        part = turned[:, block[hook].a.values] @ rows.reshape(len(rows), -1)
-        sums = part if sums is None else np.add(sums, part, out=sums)
+        for row in rows:
+            parts = turned @ row
+            along_b += _lengths(parts)
+        flat = rows.reshape(len(rows), -1)
+        sums = np.zeros((2 * size, flat.shape[1]), flat.dtype) if sums is None else sums
+        for start in range(0, flat.shape[1], _COLUMNS_AT_ONCE):  # what is added to stays in the caches
+            some = slice(start, start + _COLUMNS_AT_ONCE)
+            sums[:, some] += turned[:, a] @ flat[:, some]
         count += rows.shape[0] * rows.shape[2]
     assert sums is not None
-    along_a = np.hypot(sums[:size], sums[size:]).mean(axis=1, dtype=np.float64)
-    return np.stack((along_a, along_b / count))
+    along_a = np.zeros(size)
+    for start in range(0, sums.shape[1], _COLUMNS_AT_ONCE):
+        along_a += _lengths(sums[:, start : start + _COLUMNS_AT_ONCE])
+    return np.stack((along_a / sums.shape[1], along_b / count))[:, where]
+
+
+def _many_rows(acts: Activations, hook: str) -> Iterator[tuple[slice, np.ndarray]]:
+    """The rows of a hook [row, b, feature], at least so many at a time that a sum over them is worth its while."""
+    p = acts.task.p
+    if hook in acts.kept:
+        values = acts.at(hook).values.reshape(p, p, -1)
+        for start in range(0, p, _ROWS_AT_ONCE):
+            rows = slice(start, min(start + _ROWS_AT_ONCE, p))
+            yield rows, values[rows]
+        return
+    waiting: list[np.ndarray] = []
+    end = 0
+    for block in acts.blocks(hook):
+        rows = block[hook].values
+        waiting.append(rows.reshape(len(rows), p, -1))
+        end += len(rows)
+        held = sum(map(len, waiting))
+        if held >= _ROWS_AT_ONCE or end == p:
+            yield slice(end - held, end), waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            waiting = []
+
+
+def _lengths(parts: np.ndarray) -> np.ndarray:
+    """The sum over the columns of the lengths of vectors whose two halves are stacked, float64 [row]."""
+    size = len(parts) // 2
+    first, second = parts[:size], parts[size:]
+    length = first * first
+    length += second * second
+    return np.sqrt(length, out=length).sum(axis=1, dtype=np.float64)
 
 
 def harmonic_shares(

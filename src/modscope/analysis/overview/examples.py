@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.losses import cross_entropy
+from modscope.analysis.answer.logits import recorded_logits
+from modscope.losses import Logits, cross_entropy, row_blocks
 
 __all__ = ["examples", "worst_examples"]
 
@@ -29,11 +30,9 @@ def examples(acts: Activations) -> xr.Dataset:
     (5, 2, 1)
     """
     task = acts.task
-    logits = acts.at("logits").values
+    logits = recorded_logits(acts)
     labels = task.labels
-    wanted = np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    others = logits.copy()
-    np.put_along_axis(others, labels[..., None], -np.inf, axis=-1)
+    wanted, others = _leaders(logits, labels)
     a, b = np.meshgrid(np.arange(task.p), np.arange(task.p), indexing="ij")
     split = np.full(labels.shape, "", dtype="<U5")
     if "train" in task.masks():
@@ -45,10 +44,21 @@ def examples(acts: Activations) -> xr.Dataset:
         "guess": logits.argmax(axis=-1),
         "split": split,
         "logit": wanted,
-        "lead": wanted - others.max(axis=-1),
+        "lead": wanted - others,
         "loss": cross_entropy(logits, labels),
     }
     return _ordered(columns, acts)
+
+
+def _leaders(logits: Logits, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logit of each label, and the largest of the others, each [a, b]."""
+    wanted, largest = [], []
+    for rows, block in row_blocks(logits):
+        at, others = labels[rows][..., None], block.copy()
+        wanted.append(np.take_along_axis(block, at, axis=-1)[..., 0])
+        np.put_along_axis(others, at, -np.inf, axis=-1)
+        largest.append(others.max(axis=-1))
+    return np.concatenate(wanted), np.concatenate(largest)
 
 
 def _ordered(columns: dict[str, np.ndarray], acts: Activations) -> xr.Dataset:

@@ -20,12 +20,17 @@ from modscope.analysis.answer.keys import (
     evidence_of,
     key_frequencies,
 )
-from modscope.analysis.answer.logits import LogitFit
-from modscope.analysis.answer.restriction import MASKS, Restriction, excluded_loss_by_frequency, restriction
+from modscope.analysis.answer.logits import LogitFit, recorded_logits, recorded_profile
+from modscope.analysis.answer.restriction import (
+    MASKS,
+    Restriction,
+    excluded_loss_by_frequency,
+    recorded_restriction,
+)
 from modscope.analysis.neurons.clusters import Clusters
 from modscope.analysis.overview.cautions import cautions
 from modscope.analysis.overview.examples import examples, worst_examples
-from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, is_small, pair_energy
+from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, is_small, recorded_pair_energy
 from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights.frequencies import (
     MAPS,
@@ -183,24 +188,27 @@ def summarise(
     rule: str = DEFAULT_RULE,
     frequencies: Iterable[int] | None = None,
     stated: Mapping[str, float] | None = None,
+    grounds: Grounds | None = None,
 ) -> Summary:
     """The first look at a network from its record.
 
     rule: how key frequencies are found (`RULES`); frequencies: taken as they are, instead of a rule. stated: losses and
-    accuracies that the network's file gives, which tell one that has memorised where the split is not known.
+    accuracies that the network's file gives, which tell one that has memorised where the split is not known. grounds:
+    whether there is anything to judge, where it is known; found if not given.
     """
     task = acts.task
     with np.errstate(all="ignore"):  # a broken network has infinite logits; its numbers become None
         if is_small(acts):
             acts.load()  # one pass for all that follows
-        logits = acts.at("logits").values
+        logits = recorded_logits(acts)
         evidence = evidence_of(acts)
         keys = _given(frequencies, evidence) if frequencies is not None else key_frequencies(evidence, rule)
         turns = evidence.circle.sign is not None and bool(keys.frequencies)
         restrictions: dict[str, Restriction] = {
-            str(mask): restriction(logits, task, keys.frequencies, mask=mask) for mask in MASKS if turns
+            str(mask): recorded_restriction(acts, keys.frequencies, mask=mask) for mask in MASKS if turns
         }
-        grounds = grounds_of(logits, task, stated=stated)
+        if grounds is None:
+            grounds = grounds_of(logits, task, stated=stated)
         accuracy = grounds.accuracy
         energy, even = _energies(acts, evidence.circle)
         return Summary(
@@ -216,7 +224,11 @@ def summarise(
             clusters=evidence.clusters if "mlp_post" in acts else Clusters(np.zeros(0, int), np.zeros(0)),
             fit=evidence.fit,
             restrictions=restrictions,
-            excluded_by_frequency=excluded_loss_by_frequency(logits, task, keys.frequencies if turns else ()),
+            excluded_by_frequency=excluded_loss_by_frequency(
+                logits, task, keys.frequencies, profile=recorded_profile(acts)
+            )
+            if turns
+            else {},
             even=even,
             energy=energy,
             examples=examples(acts),
@@ -256,7 +268,7 @@ def _energies(acts: Activations, circle: Circle) -> tuple[dict[str, PairEnergy],
     """Energy by kind of term and even fraction of every hook, each looked at once."""
     energy, even = {}, {}
     for hook, x in hooks_in_turn(acts):
-        energy[hook] = pair_energy(x, circle)
+        energy[hook] = recorded_pair_energy(acts, hook)
         even[hook] = float("nan") if circle.sign is None else even_fraction(x, circle)
     return energy, even
 

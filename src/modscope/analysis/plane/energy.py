@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.plane.terms import LINES, line_means, means_along_lines
 from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
-from modscope.signal import basis_frequencies, energy_by_term, to_fourier
+from modscope.signal import basis_frequencies, power, to_fourier
 
 __all__ = [
     "TERMS",
@@ -23,11 +24,14 @@ __all__ = [
     "frequency_plane",
     "hooks_in_turn",
     "pair_energy",
+    "pictures_of",
+    "recorded_pair_energy",
 ]
 
 TERMS = ("linear", "sum", "difference", "cross")
 
 _FEATURES_AT_ONCE = 64
+_ROWS_AT_ONCE = 16
 _KEPT_BYTES = 256e6
 ROUNDING = 1e-12  # the share of the energy below which what is left in float32 is rounding
 
@@ -53,12 +57,17 @@ class PairEnergy(Shown):
         return {name: value for name, value in asdict(self).items() if name in TERMS}
 
 
-def feature_blocks(x: xr.DataArray, circle: Circle | None) -> Iterator[np.ndarray]:
-    """float64 [a, b, feature] for some features at a time, in the order of the circle."""
+def pictures_of(x: xr.DataArray, circle: Circle | None) -> np.ndarray:
+    """[a, b, feature] of an array with the axes a and b first, in the order of the circle."""
     if x.dims[:2] != ("a", "b"):
         raise InputError(f"an array with axes {x.dims}: expected a and b first")
-    values = x.values if circle is None else circle.pairs(x.values)
-    flat = values.reshape(*values.shape[:2], -1)
+    values: np.ndarray = x.values if circle is None else circle.pairs(x.values)
+    return values.reshape(*values.shape[:2], -1)
+
+
+def feature_blocks(x: xr.DataArray, circle: Circle | None) -> Iterator[np.ndarray]:
+    """float64 [a, b, feature] for some features at a time, in the order of the circle."""
+    flat = pictures_of(x, circle)
     for start in range(0, flat.shape[-1], _FEATURES_AT_ONCE):
         yield flat[..., start : start + _FEATURES_AT_ONCE].astype(np.float64)
 
@@ -75,15 +84,36 @@ def pair_energy(x: xr.DataArray, circle: Circle | None = None) -> PairEnergy:
     >>> round(energy.sum, 6), round(energy.linear, 6), round(energy.total, 6)
     (0.5, 0.5, 1.0)
     """
-    terms, size, features = np.zeros(len(TERMS)), 0.0, 0
-    for block in feature_blocks(x, circle):
-        terms += energy_by_term(block, (0, 1)).sum(axis=-1)
-        size += float(np.square(block).mean(axis=(0, 1)).sum())
-        features += block.shape[-1]
-    total = float(terms.sum())
+    values = pictures_of(x, circle)
+    blocks = (
+        (start, values[start : start + _ROWS_AT_ONCE]) for start in range(0, len(values), _ROWS_AT_ONCE)
+    )
+    return _of_lines(*means_along_lines(blocks))
+
+
+def recorded_pair_energy(acts: Activations, hook: str) -> PairEnergy:
+    """`pair_energy` of a hook in the order of the record's circle, from its `line_means` where these are in that order."""
+    if not acts.circle.whole:
+        return pair_energy(acts.at(hook), acts.circle)
+    means = line_means(acts, hook)
+    p = means.sizes["n"]
+    lines = means["mean"].transpose("line", "n", ...).values.reshape(len(LINES), p, -1)
+    return _of_lines(lines, means.average.values.ravel(), means.variance.values.ravel())
+
+
+def _of_lines(lines: np.ndarray, average: np.ndarray, variance: np.ndarray) -> PairEnergy:
+    """The energy by kind of term from the means along lines [line, n, feature], over all pairs, and the variance, [feature]."""
+    by_a, by_b, plus, minus = lines.var(axis=1)
+    if lines.shape[1] % 2 == 0:
+        minus = minus - power(lines[3], 0)[-1]
+    # Rounding must not leave a share below nothing.
+    found = [np.maximum(part, 0.0) for part in (by_a + by_b, plus, minus)]
+    cross = np.maximum(variance - sum(found), 0.0)
+    terms = np.where(variance > 0, np.stack([*found, cross]), 0.0).sum(axis=1)
+    total, size = float(terms.sum()), float((variance + average**2).sum())
     shares = terms / total if total > ROUNDING * size else np.full(len(TERMS), np.nan)
-    linear, plus, minus, cross = (float(share) for share in shares)
-    return PairEnergy(linear, plus, minus, cross, total / features)
+    linear, of_sum, of_difference, rest = (float(share) for share in shares)
+    return PairEnergy(linear, of_sum, of_difference, rest, total / len(variance))
 
 
 def is_small(acts: Activations) -> bool:
@@ -108,8 +138,7 @@ def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
 
 def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
     """`pair_energy` of every hook that depends on both tokens, in the order of the forward pass."""
-    circle = acts.circle
-    return {hook: pair_energy(x, circle) for hook, x in hooks_in_turn(acts)}
+    return {hook: recorded_pair_energy(acts, hook) for hook, _ in hooks_in_turn(acts)}
 
 
 def frequency_plane(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:

@@ -17,7 +17,7 @@ from modscope.analysis.plane.terms import line_means
 from modscope.display import Shown
 from modscope.errors import InputError
 
-__all__ = ["Marginals", "answer_sign", "checked_frequencies", "marginals", "phasors_of"]
+__all__ = ["Marginals", "add_turned", "answer_sign", "checked_frequencies", "marginals", "phasors_of"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,6 +92,23 @@ def phasors_of(x: np.ndarray, ks: Sequence[int]) -> np.ndarray:
     turn = np.exp(-2j * np.pi / p * (k[:, None] * np.arange(p) % p))
     scale = np.where(2 * k % p == 0, 1.0, 2.0) / p
     return np.tensordot(turn * scale[:, None], x, axes=1)
+
+
+def add_turned(picture: np.ndarray, table: np.ndarray, a: int, sign: int) -> None:
+    """Adds to a row [b, ...] of a picture, in place, a table [residue, ...] read at a + sign * b.
+
+    >>> row = np.zeros(3)
+    >>> add_turned(row, np.array([10.0, 20.0, 30.0]), 1, -1)
+    >>> row.tolist()
+    [20.0, 10.0, 30.0]
+    """
+    p = len(table)
+    if sign > 0:
+        picture[: p - a] += table[a:]
+        picture[p - a :] += table[:a]
+    else:
+        picture[: a + 1] += table[a::-1]
+        picture[a + 1 :] += table[:a:-1]
 
 
 def marginals(acts: Activations, hook: str) -> Marginals:

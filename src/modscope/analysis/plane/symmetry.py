@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.plane.energy import ROUNDING, feature_blocks
+from modscope.analysis.plane.energy import ROUNDING, pictures_of
 from modscope.analysis.plane.terms import CONSTANT, LINES, line_means
 from modscope.circle import Circle
 from modscope.errors import InputError
-from modscope.signal import mean_over, spectrum
+from modscope.signal import spectrum
 
 __all__ = [
     "circulant_defects",
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _FEATURES_AT_ONCE = 64
+_ROWS_AT_ONCE = 32
 
 
 def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
@@ -49,22 +50,47 @@ def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
     0.0
     """
     sign = 1 if circle is None else circle.turn
-    odd = own = size = 0.0
-    for block in feature_blocks(x, circle):
-        profile = mean_over(block, "sum" if sign > 0 else "difference", (0, 1))
-        energy = np.square(block).sum()
-        own += float(energy - len(block) * np.square(profile).sum())
-        size += float(energy)
-        odd += float(np.square(block - _reflected(block, sign)).sum()) / 4
-    return 1.0 - odd / own if own > ROUNDING * size else float("nan")
+    values = pictures_of(x, circle)
+    own = size = 0.0
+    for start in range(0, values.shape[-1], _FEATURES_AT_ONCE):
+        energy, of_answer = _energies(values[..., start : start + _FEATURES_AT_ONCE], sign)
+        own += energy - of_answer
+        size += energy
+    return 1.0 - _odd_energy(values, sign) / own if own > ROUNDING * size else float("nan")
 
 
-def _reflected(x: np.ndarray, sign: int) -> np.ndarray:
-    """x at the reflected pair: (b, a), or (-b, -a) where the answer is a - b."""
-    if sign > 0:
-        return x.swapaxes(0, 1)
-    back = -np.arange(len(x)) % len(x)
-    return x.swapaxes(0, 1)[np.ix_(back, back)]
+def _energies(x: np.ndarray, sign: int) -> tuple[float, float]:
+    """The energy of pictures [a, b, feature], and that of their means over the pairs of each a + sign * b."""
+    p, energy = len(x), 0.0
+    row, total = np.empty(x.shape[1:]), np.zeros(x.shape[1:])
+    for a, values in enumerate(x):
+        np.copyto(row, values)
+        energy += float(np.vdot(row, row))
+        if sign > 0:
+            total[a:] += row[: p - a]
+            total[:a] += row[p - a :]
+        else:
+            total[: a + 1] += row[a::-1]
+            total[a + 1 :] += row[:a:-1]
+    return energy, float(np.vdot(total, total)) / p
+
+
+def _odd_energy(x: np.ndarray, sign: int) -> float:
+    """The energy of half the difference of pictures [a, b, feature] and their mirror images, in float64."""
+    p, total = len(x), 0.0
+    room: np.ndarray | None = None
+    back = -np.arange(p) % p
+    for a in range(p):
+        # the exchange of a and b takes each pair once to another; the difference of two near floats is exact
+        first = a + 1 if sign > 0 else 0
+        for start in range(first, p, _ROWS_AT_ONCE):
+            b = slice(start, min(start + _ROWS_AT_ONCE, p))
+            mirrored = x[b, a] if sign > 0 else x[back[b], back[a]]
+            apart = x[a, b] - mirrored
+            room = np.empty((_ROWS_AT_ONCE, x.shape[2])) if room is None else room
+            np.copyto(room[: len(apart)], apart)
+            total += float(np.vdot(room[: len(apart)], room[: len(apart)]))
+    return total / 4 * (2 if sign > 0 else 1)
 
 
 def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:

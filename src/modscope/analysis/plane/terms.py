@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
 from modscope.signal import power
 
-__all__ = ["CONSTANT", "LINES", "energy_of_lines", "line_means", "term_energy"]
+__all__ = ["CONSTANT", "LINES", "energy_of_lines", "line_means", "means_along_lines", "term_energy"]
+
+_FEATURES_AT_ONCE = 64  # whose sums along all lines stay in the caches
 
 LINES = ("a", "b", "sum", "difference")
 
@@ -34,35 +38,61 @@ def line_means(acts: Activations, hook: str) -> xr.Dataset:
 def _line_means(acts: Activations, hook: str) -> xr.Dataset:
     p = acts.task.p
     shape: dict[str, int] = {}
-    total, squares = np.zeros(0), np.zeros(0)
-    for block in acts.blocks(hook):
-        x = block[hook].transpose("a", "b", ...)
-        if not shape:
-            shape = {str(dim): size for dim, size in x.sizes.items() if dim not in ("a", "b")}
-            features = int(np.prod(list(shape.values())))
-            total, squares = np.zeros((4, p, features)), np.zeros(features)
-        for a, row in zip(x.a.values, x.values.reshape(len(x.a), p, -1).astype(np.float64), strict=True):
-            total[0, a] += row.sum(axis=0)
-            total[1] += row
-            total[2, a:] += row[: p - a]
-            total[2, :a] += row[p - a :]
-            total[3, : a + 1] += row[a::-1]
-            total[3, a + 1 :] += row[:a:-1]
-            squares += np.einsum("bf,bf->f", row, row)
-    average = total[0].sum(axis=0) / p**2
-    # Shift-free variance loses about sixteen digits of the mean square: below CONSTANT nothing is left.
-    variance = squares / p**2 - average**2
-    variance[variance <= CONSTANT * squares / p**2] = 0.0
+
+    def blocks() -> Iterator[tuple[int, np.ndarray]]:
+        for block in acts.blocks(hook):
+            x = block[hook].transpose("a", "b", ...)
+            shape.update({str(dim): size for dim, size in x.sizes.items() if dim not in ("a", "b")})
+            yield int(x.a[0]), x.values.reshape(len(x.a), p, -1)
+
+    mean, average, variance = means_along_lines(blocks())
     dims, sizes = tuple(shape), tuple(shape.values())
     return xr.Dataset(
         {
-            "mean": (("line", "n", *dims), (total / p).reshape(4, p, *sizes)),
+            "mean": (("line", "n", *dims), mean.reshape(4, p, *sizes)),
             "average": (dims, average.reshape(sizes)),
             "variance": (dims, variance.reshape(sizes)),
         },
         {"line": list(LINES), "n": np.arange(p)},
         {"hook": hook, "p": p},
     )
+
+
+def means_along_lines(
+    blocks: Iterable[tuple[int, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of pictures along the four families of lines, [line, n, feature], over all pairs, and the variance, [feature].
+
+    blocks: the first a and the rows [row, b, feature] of some rows after the other. float64.
+    """
+    total, squares, p = np.zeros(0), np.zeros(0), 1
+    for first, rows in blocks:
+        if not len(total):
+            p, features = rows.shape[1:]
+            total, squares = np.zeros((4, p, features)), np.zeros(features)
+        for start in range(0, rows.shape[2], _FEATURES_AT_ONCE):
+            some = slice(start, start + _FEATURES_AT_ONCE)
+            _add_rows(total[..., some], squares[some], rows[..., some], first)
+    average = total[0].sum(axis=0) / p**2
+    # Shift-free variance loses about sixteen digits of the mean square: below CONSTANT nothing is left.
+    variance = squares / p**2 - average**2
+    variance[variance <= CONSTANT * squares / p**2] = 0.0
+    return total / p, average, variance
+
+
+def _add_rows(total: np.ndarray, squares: np.ndarray, rows: np.ndarray, first: int) -> None:
+    """Adds some rows of pictures [row, b, feature], the first of which is a = first, to the sums along the lines."""
+    p = rows.shape[1]
+    row, ones = np.empty(rows.shape[1:]), np.ones(p)
+    for a, values in enumerate(rows, first):
+        np.copyto(row, values)
+        total[0, a] += ones @ row
+        total[1] += row
+        total[2, a:] += row[: p - a]
+        total[2, :a] += row[p - a :]
+        total[3, : a + 1] += row[a::-1]
+        total[3, a + 1 :] += row[:a:-1]
+        squares += np.einsum("bf,bf->f", row, row)
 
 
 def term_energy(acts: Activations, hook: str) -> xr.Dataset:

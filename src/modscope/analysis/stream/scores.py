@@ -8,14 +8,16 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.plane.marginals import Marginals
-from modscope.losses import Scores, by_split, cross_entropy, right_answers
+from modscope.analysis.plane.marginals import Marginals, add_turned
+from modscope.losses import Scores, by_split, scored
 from modscope.task import ModularTask
 
 __all__ = ["explained", "picture_of", "scores_of_blocks", "scores_of_parts"]
 
 # name of a part of Marginals -> table [residue, feature] in its place
 Parts = Mapping[str, np.ndarray]
+
+_NUMBERS_AT_ONCE = 2**18  # logits in float64 looked at together: what fits the second-level cache
 
 
 def explained(found: Marginals, parts: Parts) -> float:
@@ -36,14 +38,14 @@ def scores_of_parts(acts: Activations, found: Marginals, parts: Parts) -> tuple[
     For `resid_post` the unembedding is applied to the tables, in float64; other hooks are filled in and run.
     """
     if found.hook == "resid_post":
-        return scores_of_blocks(_unembedded(acts, found, parts), acts.task)
+        return _unembedded_scores(acts, found, parts)
     values = picture_of(found, parts).values
     return scores_of_blocks(((r, x["logits"]) for r, x in acts.resume({found.hook: values})), acts.task)
 
 
 def picture_of(found: Marginals, parts: Parts) -> xr.DataArray:
     """The mean plus the parts as the activation they stand for, float64 (a, b, feature)."""
-    values = np.concatenate([block for _, block in _filled(found, parts, found.mean)])
+    values = np.concatenate([block.copy() for _, block in _filled(found, parts, found.mean)])
     names, sizes = zip(*found.features, strict=True) if found.features else (("feature",), (-1,))
     n = np.arange(found.p)
     attrs = {"hook": found.hook, "p": found.p, "operation": "add" if found.sign == 1 else "subtract"}
@@ -62,27 +64,41 @@ def scores_of_blocks(blocks: Iterable[tuple[range, np.ndarray]], task: ModularTa
     labels = task.labels
     for rows, logits in blocks:
         part = slice(rows.start, rows.stop)
-        loss[part] = cross_entropy(logits, labels[part])
-        right[part] = right_answers(logits, labels[part])
+        loss[part], right[part] = scored(logits, labels[part])
     return by_split(loss, task), by_split(right, task)
 
 
-def _unembedded(acts: Activations, found: Marginals, parts: Parts) -> Iterator[tuple[range, np.ndarray]]:
+def _unembedded_scores(acts: Activations, found: Marginals, parts: Parts) -> tuple[Scores, Scores]:
     weights = acts.weight("W_U").double().numpy()
     mean = found.mean @ weights
     if acts.has_weight("b_U"):
         mean = mean + acts.weight("b_U").double().numpy()
-    return _filled(found, {name: table @ weights for name, table in parts.items()}, mean)
+    tables = {name: table @ weights for name, table in parts.items()}
+    if set(tables) == {"of_answer"}:  # every pair of one answer has the same logits
+        n, labels = np.arange(found.p), acts.task.labels
+        place = (n[:, None] + found.sign * n) % found.p
+        of_place = np.empty(found.p, labels.dtype)
+        of_place[place] = labels
+        each, sure = scored(tables["of_answer"] + mean, of_place)
+        loss, right = each[place], sure[place]
+        return by_split(loss, acts.task), by_split(right, acts.task)
+    return scores_of_blocks(_filled(found, tables, mean), acts.task)
 
 
 def _filled(found: Marginals, parts: Parts, mean: np.ndarray) -> Iterator[tuple[range, np.ndarray]]:
-    """Tables over one number each as blocks [row, b, feature]."""
-    p, n = found.p, np.arange(found.p)
-    for start in range(0, p, 32):
-        rows = range(start, min(start + 32, p))
-        a = np.arange(rows.start, rows.stop)[:, None]
-        read = {"of_a": a, "of_b": n, "of_answer": a + found.sign * n, "of_opposite": a - found.sign * n}
-        block = np.zeros((len(rows), p, len(mean))) + mean
-        for name, table in parts.items():
-            block += table[read[name] % p]
+    """Tables over one number each as blocks [row, b, feature]; a block lasts until the next is asked for."""
+    p = found.p
+    size = max(1, min(p, _NUMBERS_AT_ONCE // (p * len(mean))))
+    directions = {"of_answer": found.sign, "of_opposite": -found.sign}
+    room = np.empty((size, p, len(mean)))
+    of_b = parts.get("of_b", 0.0) + mean
+    of_a = parts.get("of_a")
+    for start in range(0, p, size):
+        rows = range(start, min(start + size, p))
+        block = room[: len(rows)]
+        for picture, a in zip(block, rows, strict=True):
+            np.add(of_b, 0.0 if of_a is None else of_a[a], out=picture)
+            for name, sign in directions.items():
+                if name in parts:
+                    add_turned(picture, parts[name], a, sign)
         yield rows, block

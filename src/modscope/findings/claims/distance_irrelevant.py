@@ -9,7 +9,6 @@ from modscope.analysis.answer.clock_and_pizza import (
     gradient_cosines,
     gradient_symmetricity,
 )
-from modscope.analysis.causes.replacement import margins
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
@@ -28,7 +27,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     assert fit is not None
     sign = 1 if bench.task.operation == "add" else -1
     distance = (n[:, None] - sign * n) % p
-    margin = margins(bench.logits, bench.task.labels)
+    margin = bench.margin
     own = np.bincount(distance.ravel(), margin.ravel(), p) / np.bincount(distance.ravel(), minlength=p)
     envelopes = np.abs(np.cos(np.pi * np.outer(bench.ks, n) / p))
     weights = fit.alpha.sel(k=list(bench.ks)).values

@@ -28,7 +28,7 @@ def _judged_with(bench: Bench, pattern: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     pattern = bench.acts.at("pattern").values
-    whole = margins(bench.logits, bench.task.labels)
+    whole = bench.margin
     kept, right = _judged_with(bench, equalised_pattern(pattern))
     one_sided = pattern.copy()
     one_sided[..., 0] = pattern[..., :2].sum(axis=-1)

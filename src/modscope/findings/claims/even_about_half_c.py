@@ -21,7 +21,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     noise = generator.standard_normal((*x.shape[:2], _FEATURES_OF_NOISE)).astype(np.float32)
     order = generator.permutation(bench.p)
     permuted = [e.sum() for e in _even_energies(x, order)]
-    wrong = bench.logits.argmax(axis=-1)[np.ix_(order, order)] == bench.task.labels
+    wrong = bench.guesses[np.ix_(order, order)] == bench.task.labels
     alive = energy > 1e-12 * max(float(energy.max()), np.finfo(float).tiny)
     shares = even[alive] / energy[alive]
     rows = np.stack([even[alive], energy[alive]], axis=1)

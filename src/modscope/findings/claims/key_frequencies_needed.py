@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.answer.logits import sum_profile
-from modscope.analysis.answer.restriction import excluded_loss
+from modscope.analysis.answer.restriction import recorded_restriction
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import Picture, Rule
-from modscope.losses import cross_entropy
+from modscope.losses import cross_entropy, logits_of_pairs
 from modscope.signal import basis_frequencies, fourier_basis
 
 __all__ = ["CLAIM"]
@@ -19,7 +18,7 @@ _PAIRS = 2000
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     chance = np.log(bench.p)
-    own = excluded_loss(bench.logits, bench.task, bench.ks)
+    own = recorded_restriction(bench.acts, bench.ks).excluded_loss
     sample = _Sample(bench)
     others = [sample.loss_without(ks) for ks in bench.other_frequencies(20)]
     numbers = {f"excluded loss, {name}": v for name, v in own.to_dict().items() if v is not None}
@@ -42,8 +41,8 @@ class _Sample:
         p = bench.p
         drawn = bench.generator().choice(p * p, min(_PAIRS, p * p), replace=False)
         self.labels = bench.task.labels.reshape(-1)[drawn]
-        self.logits = bench.logits.reshape(p * p, -1)[drawn].astype(np.float64)
-        self.profile = sum_profile(bench.logits, bench.circle)
+        self.logits = logits_of_pairs(bench.logits, drawn).astype(np.float64)
+        self.profile = bench.profile
 
     def loss_without(self, ks: tuple[int, ...]) -> float:
         """The loss on these pairs without cos and sin w(a + b) of some frequencies."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from modscope.analysis.answer.logits import sum_profile
-from modscope.analysis.answer.restriction import restriction
+from modscope.analysis.answer.restriction import recorded_restriction
 from modscope.findings.claim import Claim, Outcome
 from modscope.findings.evidence import Bench
 from modscope.findings.finding import ANSWERED, Condition, Picture, Rule
@@ -17,8 +16,8 @@ __all__ = ["CLAIM"]
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     chance = np.log(bench.p)
-    profile = sum_profile(bench.logits, bench.circle)
-    kept = restriction(bench.logits, bench.task, bench.ks)
+    profile = bench.profile
+    kept = recorded_restriction(bench.acts, bench.ks)
     own = kept.restricted_loss
     others = [_loss(profile, ks) for ks in bench.other_frequencies(20)]
     numbers = {f"restricted loss, {name}": v for name, v in own.to_dict().items() if v is not None}

@@ -52,7 +52,7 @@ class _Trial:
     def __init__(self, bench: Bench, turning: Turning) -> None:
         self.turning = turning
         a, b = np.divmod(np.arange(bench.p**2), bench.p)
-        places = turning.places[bench.logits[..., : bench.p].argmax(axis=-1).reshape(-1)]
+        places = turning.places[bench.guesses.reshape(-1)]
         has_place = np.flatnonzero(
             (places >= 0) & np.isin(a, turning.geometry.a) & np.isin(b, turning.geometry.b)
         )

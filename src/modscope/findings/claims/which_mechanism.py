@@ -34,7 +34,9 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "share",
     )
     order = bench.generator().permutation(bench.p)
-    permuted = margins(bench.logits[np.ix_(order, order)], bench.task.labels).mean()
+    labels = np.empty_like(bench.task.labels)
+    labels[np.ix_(order, order)] = bench.task.labels
+    permuted = margins(bench.logits, labels).mean()
     control = abs(float(permuted)) / max(abs(kept.attrs["margin"]), 1e-9)
     return Outcome(
         *claim.of(max(shares.values()), min(control, 1.0), _interval(bench)), numbers, picture, str(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import log
 
-from modscope.analysis.answer.logits import offset_profile, sum_profile
+from modscope.analysis.answer.logits import offset_profile, recorded_profile
 from modscope.report import figures
 from modscope.report.look import Look
 from modscope.report.sections.section import Section, Table
@@ -19,7 +19,7 @@ def logits_section(look: Look) -> Section | None:
     if fit is None:
         return None
     circle = look.acts.circle
-    offsets = offset_profile(sum_profile(look.acts.at("logits"), circle), circle)
+    offsets = offset_profile(recorded_profile(look.acts), circle)
     keys, turned = look.summary.keys.frequencies, answer(look.summary)
     seen = (
         f"Cosines of w_k({turned}−c) at the key frequencies explain {percent(look.summary.logit_fve)} of the logits' variance. They agree only where "
