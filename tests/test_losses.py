@@ -11,7 +11,17 @@ from tests.training.small import small
 
 from modscope.activations import record
 from modscope.errors import InputError
-from modscope.losses import accuracies, cross_entropy, is_guessing, losses
+from modscope.losses import (
+    StreamedLogits,
+    accuracies,
+    cross_entropy,
+    is_guessing,
+    logits_of_labels,
+    logits_of_pairs,
+    losses,
+    right_answers,
+    scored,
+)
 from modscope.model import Transformer
 from modscope.task import ModularTask, Split
 from modscope.training.engines import engine_for
@@ -33,6 +43,33 @@ def test_a_tiny_loss_keeps_its_digits() -> None:
     logits = np.array([[60.0, 0.0, 0.0]])
     assert cross_entropy(logits, np.array([0]))[0] == pytest.approx(2 * np.exp(-60.0), rel=1e-12)
     assert cross_entropy(np.array([[900.0, 0.0]]), np.array([1]))[0] == 900.0
+
+
+def test_what_is_not_a_number_has_no_loss() -> None:
+    nan, inf = float("nan"), float("inf")
+    logits = np.array([[nan, 0.0], [0.0, nan], [inf, 0.0], [inf, 0.0], [0.0, -inf], [0.0, 0.0]])
+    loss, right = scored(logits, np.array([0, 0, 0, 1, 0, -1]))
+    assert np.isnan(loss).tolist() == [True, True, True, True, False, True]
+    assert loss[4] == 0.0
+    assert right[[0, 2, 3, 4, 5]].tolist() == [False, False, False, True, False]
+
+
+@given(seed=st.integers(0, 1000), p=st.sampled_from([4, 5, 7]), scale=st.sampled_from([1.0, 400.0, 900.0]))
+def test_one_look_and_logits_that_pass_in_blocks_say_the_same(seed: int, p: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    logits = (np.round(rng.normal(size=(p, p, p)), 1) * scale).astype(np.float32)
+    labels = rng.integers(p, size=(p, p))
+    at_once = logits.reshape(-1, p)
+    passing = StreamedLogits(lambda: (at_once[i : i + 2 * p] for i in range(0, p * p, 2 * p)), p, p)
+    exact = -torch.log_softmax(torch.from_numpy(logits).double(), -1).numpy()
+    for given_logits in (logits, passing):
+        loss, right = scored(given_logits, labels)
+        np.testing.assert_allclose(loss, logits_of_labels(exact, labels), rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(right, right_answers(logits, labels))
+    assert passing.argmax().tolist() == logits.argmax(axis=-1).tolist()
+    assert logits_of_labels(passing, labels).tolist() == logits_of_labels(logits, labels).tolist()
+    drawn = rng.permutation(p * p)[:5]
+    assert logits_of_pairs(passing, drawn).tolist() == at_once[drawn].tolist()
 
 
 def test_scores_are_means_over_their_pairs() -> None:

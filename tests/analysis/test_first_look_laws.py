@@ -24,7 +24,7 @@ from modscope.analysis.plane.symmetry import even_fraction
 from modscope.analysis.weights.frequencies import energy_shares, gini, inverse_participation_ratio, relations
 from modscope.circle import circle_of, primitive_root
 from modscope.errors import InputError, UnknownName
-from modscope.losses import losses
+from modscope.losses import StreamedLogits, cross_entropy, losses
 from modscope.model import Transformer, TransformerConfig
 from modscope.task import ModularTask
 
@@ -280,3 +280,25 @@ def test_a_large_network_is_looked_at_hook_by_hook(monkeypatch: pytest.MonkeyPat
     assert energy_by_hook(acts) == whole
     assert kept.kept == kept.joint_hooks
     assert acts.kept == ("mlp_post",)
+
+
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply"])
+def test_logits_that_pass_in_blocks_give_what_the_whole_gives(operation: str) -> None:
+    p = 7
+    task, logits = ModularTask(p, operation), noise(p, p, p)
+    blocks = logits.reshape(p * p, p)
+    passing = StreamedLogits(lambda: (blocks[i : i + 3 * p] for i in range(0, p * p, 3 * p)), p, p)
+    whole, streamed = (logit_fit(x, task) for x in (logits, passing))
+    np.testing.assert_allclose(streamed.fve, whole.fve, rtol=1e-12)
+    assert streamed.uncentred == pytest.approx(whole.uncentred)
+    for mask in MASKS:
+        one, other = (restriction(x, task, [1, 3], mask=mask) for x in (logits, passing))
+        assert one.restricted_loss.all == pytest.approx(other.restricted_loss.all, rel=1e-12)
+        assert one.excluded_loss.all == pytest.approx(other.excluded_loss.all, rel=1e-12)
+        assert one.restricted_loss.all == pytest.approx(
+            np.mean(
+                cross_entropy(
+                    restricted_logits(logits, task, [1, 3], mask=mask), circle_of(task).pairs(task.labels)
+                )
+            )
+        )

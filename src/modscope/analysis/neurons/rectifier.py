@@ -221,9 +221,9 @@ def _many_rows(acts: Activations, hook: str) -> Iterator[tuple[slice, np.ndarray
     waiting: list[np.ndarray] = []
     end = 0
     for block in acts.blocks(hook):
-        rows = block[hook].values
-        waiting.append(rows.reshape(len(rows), p, -1))
-        end += len(rows)
+        some = block[hook].values
+        waiting.append(some.reshape(len(some), p, -1))
+        end += len(some)
         held = sum(map(len, waiting))
         if held >= _ROWS_AT_ONCE or end == p:
             yield slice(end - held, end), waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
