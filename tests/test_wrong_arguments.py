@@ -123,8 +123,10 @@ def test_nothing_is_saved_of_a_wrong_thing(path: Any, network: Any, tmp_path: Pa
 
 
 def test_the_sentence_names_the_argument_and_what_was_expected() -> None:
-    with pytest.raises(InputError, match=r"record: missing a required argument: 'task'"):
+    with pytest.raises(InputError, match=r"record: network = (?s:.*): a Checkpoint; expected Network"):
         ms.record(ms.shipped_network())  # type: ignore[call-arg, arg-type]
+    with pytest.raises(InputError, match=r"record: missing a required argument: 'task'"):
+        ms.record(NETWORK)  # type: ignore[call-arg]
     with pytest.raises(InputError, match=r"record: network = .*: a ModularTask; expected Network"):
         ms.record(TASK, TASK)  # type: ignore[arg-type]
     for tokens in (torch.zeros(2, 3), torch.full((2, 3), -1), torch.full((2, 3), 99)):

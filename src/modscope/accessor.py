@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from modscope import orders, signal
+from modscope.boundary import public
 from modscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,38 +50,46 @@ class SignalAccessor:
             raise InputError(f"an array with axes {dims}: name the axis that holds residues")
         return found[0]
 
+    @public
     def in_order(self, first: str, second: str, *, operation: str | None = None) -> xr.DataArray:
         """The array in another order of its residues, such as ("c", "a"): `modscope.in_order`."""
         return orders.in_order(self._array, first, second, operation=operation)
 
+    @public
     def spectrum(self, axes: Axes | None = None, **options: Any) -> xr.DataArray:
         """Phasors over k (k_a, k_b of two axes): `modscope.signal.spectrum`."""
         return signal.spectrum(self._array, self._axes(axes), **options)
 
+    @public
     def amplitude(self, axes: Axes | None = None) -> xr.DataArray:
         """The amplitude at every frequency: `modscope.signal.amplitude`."""
         return signal.amplitude(self._array, self._axes(axes))
 
+    @public
     def phase(self, axes: Axes | None = None) -> xr.DataArray:
         """The phase at every frequency, in radians: `modscope.signal.phase`."""
         return signal.phase(self._array, self._axes(axes))
 
+    @public
     def power(self, axes: Axes | None = None) -> xr.DataArray:
         """The power at every frequency; all together are the mean square: `modscope.signal.power`."""
         return signal.power(self._array, self._axes(axes))
 
+    @public
     def keep(
         self, frequencies: Sequence[int], axes: Axes | None = None, *, terms: str = "every"
     ) -> xr.DataArray:
         """The part at these frequencies; 0 is the mean: `modscope.signal.keep_frequencies`."""
         return signal.keep_frequencies(self._array, self._axes(axes), frequencies, terms=terms)
 
+    @public
     def remove(
         self, frequencies: Sequence[int], axes: Axes | None = None, *, terms: str = "every"
     ) -> xr.DataArray:
         """The array without that part: `modscope.signal.remove_frequencies`."""
         return signal.remove_frequencies(self._array, self._axes(axes), frequencies, terms=terms)
 
+    @public
     def split(
         self, frequencies: Sequence[int], axes: Axes | None = None, *, terms: str = "every"
     ) -> xr.DataArray:
@@ -98,14 +107,17 @@ class SignalAccessor:
         names = xr.DataArray([*map(str, frequencies), "rest"], dims="frequency", name="frequency")
         return xr.concat([*parts, rest], dim=names).assign_attrs(self._array.attrs)
 
+    @public
     def resample(self, n: int, axis: str | None = None) -> xr.DataArray:
         """The band-limited curve at n places of a period: `modscope.signal.resample`."""
         return signal.resample(self._array, self._one(axis), n)
 
+    @public
     def shift(self, by: float, axis: str | None = None) -> xr.DataArray:
         """The wave moved along its circle, by any real distance: `modscope.signal.shift`."""
         return signal.shift(self._array, self._one(axis), by)
 
+    @public
     def even(self, about: object = 0, axis: str | None = None) -> xr.DataArray:
         """The even part about `about`/2; `x.ms.even("c", "a")` about c/2 for every c: `modscope.signal.even_part`.
 
@@ -118,6 +130,7 @@ class SignalAccessor:
         x = self._over(about, axis)
         return signal.even_part(x, x.ms._one(axis), about)  # type: ignore[arg-type]
 
+    @public
     def odd(self, about: object = 0, axis: str | None = None) -> xr.DataArray:
         """The odd part about `about`/2, in the order that `even` has: `modscope.signal.odd_part`."""
         x = self._over(about, axis)
@@ -127,12 +140,14 @@ class SignalAccessor:
         """The picture with a and b exchanged: `modscope.signal.swap`."""
         return signal.swap(self._array)
 
+    @public
     def show(self, **options: Any) -> View:
         """A view of it: `modscope.show`."""
         from modscope.viewer import show
 
         return show(self._array, **options)
 
+    @public
     def heatmap(self, **options: Any) -> View:
         """A heat map of it: `modscope.heatmap`."""
         from modscope.viewer import heatmap

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.operations import primitive_root
@@ -72,25 +73,34 @@ class Circle(Shown):
     def _index(self) -> np.ndarray:
         return np.array(self.residues)
 
+    @public
     def rows(self, table: np.ndarray) -> np.ndarray:
         """A table [residue, ...] in the order of the circle, [place, ...]."""
         return table[: self.p] if self.whole else table[self._index]
 
+    @public
     def answer_rows(self, table: np.ndarray) -> np.ndarray:
         """A table [answer, ...] in the order of the circle, [place, ...]."""
         return table[: self.p] if self.whole else table[self._of_answers]
 
+    @public
     def pairs(self, x: Array) -> Array:
         """A picture (a, b, ...) with both residues in the order of the circle: axes a and b are places now.
 
-        x: a DataArray with axes a and b, or an ndarray with these two first.
+        x: a DataArray with axes a and b, or an ndarray with these two first. Raises InputError where they are not p x p.
         """
+        size = (x.sizes.get("a"), x.sizes.get("b")) if isinstance(x, xr.DataArray) else x.shape[:2]
+        if size != (self.p, self.p):
+            raise InputError(
+                f"a picture of {' x '.join(map(str, size))} pairs: expected {self.p} x {self.p}, mod {self.p}"
+            )
         if self.whole:
             return x
         if isinstance(x, xr.DataArray):
             return x.isel(a=self._index, b=self._index).drop_vars(("a", "b"), errors="ignore")
         return x[np.ix_(self._index, self._index)]
 
+    @public
     def cube(self, logits: np.ndarray) -> np.ndarray:
         """Logits [a, b, answer] with all three in the order of the circle."""
         return self.pairs(logits)[..., : self.p] if self.whole else self.pairs(logits)[..., self._of_answers]
@@ -116,6 +126,7 @@ class Circle(Shown):
         return (i[:, None] + self.turn * i) % self.n
 
 
+@public
 def circle_of(task: ModularTask) -> Circle:
     """The circle on which a task's residues lie.
 

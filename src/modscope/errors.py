@@ -16,15 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import functools
-import inspect
 import os
 import re
 import reprlib
-import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "CheckpointError",
@@ -41,7 +37,6 @@ __all__ = [
     "listed",
     "path_of",
     "printable",
-    "public",
     "shown",
     "turned_into",
 ]
@@ -224,53 +219,3 @@ def cause(error: BaseException) -> str:
     said = shown(line, quoted=False) if line else ""
     bare = isinstance(error, KeyError | IndexError | TypeError | AttributeError | AssertionError)
     return f"{type(error).__name__} {said}".rstrip() if bare or not said else said
-
-
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-
-def public(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """A function that people call: an argument that it cannot use is an InputError, whatever it made Python raise.
-
-    >>> @public
-    ... def half(n: int) -> float:
-    ...     return n / 2
-    >>> half("x")
-    Traceback (most recent call last):
-    modscope.errors.InputError: half: n = 'x': a str; expected int
-    """
-
-    @functools.wraps(function)
-    def asked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        try:
-            return function(*args, **kwargs)
-        except (ModscopeError, MemoryError, RecursionError):
-            raise
-        except _WRONG as error:
-            raise InputError(_what_is_wrong(function, args, kwargs, error)) from error
-
-    return asked
-
-
-_WRONG = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError)
-
-
-def _what_is_wrong(function: Any, args: Any, kwargs: Any, error: Exception) -> str:
-    name = function.__name__
-    try:
-        given = inspect.signature(function).bind(*args, **kwargs).arguments
-    except TypeError as unlike:
-        return f"{name}: {unlike}"
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # a name that only a checker of types knows
-        hints = {}
-    for argument, value in given.items():
-        kinds = typing.get_args(hints.get(argument)) or (hints.get(argument),)
-        plain = [kind for kind in kinds if isinstance(kind, type)]
-        if plain and len(plain) == len(kinds) and not isinstance(value, tuple(plain)):
-            expected = " or ".join(kind.__name__ for kind in plain)
-            return f"{name}: {argument} = {shown(value)}: a {type(value).__name__}; expected {expected}"
-    words = ", ".join(f"{argument} = {shown(value)}" for argument, value in given.items())
-    return f"{name}: cannot be used with {words}: {cause(error)}"

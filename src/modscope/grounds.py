@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.losses import Logits, Scores, is_guessing, losses_and_accuracies
 from modscope.operations import FITS, Recognition, recognise
@@ -85,6 +86,7 @@ class Grounds(Shown):
         }
 
 
+@public
 def grounds_of(logits: Logits, task: ModularTask, *, stated: Mapping[str, float] | None = None) -> Grounds:
     """The grounds on which a network with logits [a, b, answer] can be judged on a task.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName, public, shown
+from modscope.boundary import public
+from modscope.errors import InputError, UnknownName, shown
 
 __all__ = ["in_order"]
 

@@ -23,6 +23,7 @@ from modscope.analysis.answer import (
 from modscope.analysis.neurons import clusters, fve
 from modscope.analysis.tables import Table
 from modscope.analysis.weights import energy_shares, weight_table
+from modscope.boundary import public
 from modscope.display import WIDTH, Shown, details_html, number_text
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
@@ -246,6 +247,7 @@ def _indented(texts: Iterable[str]) -> list[str]:
     ]
 
 
+@public
 def reproduce(acts: Activations, paper: str) -> Reproduction:
     """The numbers of a paper of `PAPERS` beside those of a network.
 

@@ -10,7 +10,8 @@ import numbers
 from math import gcd
 from typing import cast
 
-from modscope.errors import InputError, public, shown
+from modscope.boundary import public
+from modscope.errors import InputError, shown
 
 __all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic", "subharmonics"]
 
@@ -91,7 +92,7 @@ def subharmonics(k: int, p: int, n: int = 2) -> tuple[int, ...]:
     ((7,), (1, 5), ())
     """
     wanted = alias(k, p)
-    return tuple(j for j in frequencies(p) if j and harmonic(j, n, p) == wanted)
+    return tuple(j for j in frequencies(p) if j and alias(n * j, p) == wanted)
 
 
 @public

@@ -5,6 +5,7 @@ A file's whole content is held against the dataclass that it describes, once: wh
 
 from __future__ import annotations
 
+import functools
 import numbers
 import types
 import typing
@@ -30,7 +31,7 @@ def built(
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{where.rstrip('.') or 'values'} = {shown(values)}: expected a table")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     arguments = {}
     for name, value in values.items():
         path = f"{where}{name}" if isinstance(name, str) else f"{where}{shown(name)}"
@@ -43,6 +44,11 @@ def built(
         if one.default is MISSING and one.default_factory is MISSING and one.name not in arguments:
             raise InputError(f"{where}{one.name} is missing")
     return cls(**arguments)
+
+
+@functools.cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def whole_number(value: object, name: str, *, least: int = INTEGERS[0], most: int = INTEGERS[-1]) -> int:

@@ -11,8 +11,9 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from modscope import memory
+from modscope.boundary import public
 from modscope.display import facts_html
-from modscope.errors import InputError, UnknownName, public, shown
+from modscope.errors import InputError, UnknownName, shown
 from modscope.operations import Geometry, Operation, geometry_of
 from modscope.residues import modulus
 from modscope.schema import built, whole_number

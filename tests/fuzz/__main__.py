@@ -8,6 +8,7 @@ number, so `--seed S --first N --inputs 1` makes one again; what is found is kep
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import resource
@@ -89,6 +90,7 @@ def main() -> int:
 
     watcher, outcomes, found = Watcher(), Counter[str](), 0
     names = [name for name in TARGETS if options.only in name]
+    gc.set_threshold(100_000, 20, 20)  # as the command line has it
     with tempfile.TemporaryDirectory() as folder:
         bases = Bases(Path(folder))
         _bound_memory()

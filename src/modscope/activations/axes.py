@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
 from modscope.errors import UnknownName
 
 __all__ = ["coordinates", "feature_axes", "labelled", "layer_of", "without_layer"]
@@ -57,6 +58,7 @@ def layer_of(hook: str) -> int | None:
     return int(found[1]) if found else None
 
 
+@public
 def feature_axes(hook: str) -> tuple[str, ...]:
     """The names of the axes that a hook has beside position, tokens and residues, in whichever layer.
 

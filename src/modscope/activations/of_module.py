@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from modscope.activations.axes import labelled
 from modscope.activations.face import Activations
 from modscope.activations.of_arrays import ArrayRecord, RecordWithoutNetwork, feature_names, task_of
-from modscope.errors import InputError, UnknownName, public
+from modscope.boundary import public
+from modscope.errors import InputError, UnknownName
 from modscope.task import ModularTask
 
 __all__ = ["ModuleRecord", "record_function", "record_module"]

@@ -11,7 +11,8 @@ from modscope.activations.face import Activations
 from modscope.activations.layered import LayeredRecord
 from modscope.activations.one_layer import TransformerRecord
 from modscope.activations.pair_mlp import PairRecord
-from modscope.errors import InputError, UnknownName, public
+from modscope.boundary import public
+from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Positions, Transformer
 from modscope.networks.layered import LayeredTransformer
 from modscope.task import ModularTask

@@ -7,12 +7,14 @@ import torch
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.networks.tokens import with_residue_rows
 
 __all__ = ["permuted_tokens", "random_phases", "untrained", "white_noise_like"]
 
 
+@public
 def white_noise_like(x: xr.DataArray, *, seed: int = 0) -> xr.DataArray:
     """Normal noise of standard deviation 1 with the axes, coordinates and attributes of x.
 
@@ -22,6 +24,7 @@ def white_noise_like(x: xr.DataArray, *, seed: int = 0) -> xr.DataArray:
     return x.copy(data=np.random.default_rng(seed).standard_normal(x.shape).astype(x.dtype))
 
 
+@public
 def random_phases(x: xr.DataArray, axis: str, *, seed: int = 0) -> xr.DataArray:
     """The same waves with the same amplitude at every frequency and uniformly random phases.
 
@@ -40,6 +43,7 @@ def random_phases(x: xr.DataArray, axis: str, *, seed: int = 0) -> xr.DataArray:
     return x.copy(data=np.moveaxis(turned, -1, place).astype(x.dtype))
 
 
+@public
 def permuted_tokens(acts: Activations, *, seed: int = 0) -> Activations:
     """The record of the same network reading every residue through one random permutation of the tokens.
 
@@ -54,6 +58,7 @@ def permuted_tokens(acts: Activations, *, seed: int = 0) -> Activations:
     return acts.recorded_anew(permuted)
 
 
+@public
 def untrained(acts: Activations, *, seed: int = 0) -> Activations:
     """The record of a freshly initialised network of the same configuration."""
     network = type(acts.model).initialised(acts.model.config, seed=seed).to(acts.model.dtype)

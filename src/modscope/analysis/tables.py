@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
 from modscope.display import table_html
 from modscope.errors import InputError
 
@@ -72,6 +73,7 @@ class Table:
         return out.getvalue()
 
 
+@public
 def table_of(
     results: xr.Dataset, title: str, *, rows: str, columns: str | None = None, only: Iterable[str] = ()
 ) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modscope.boundary import public
 from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.assumptions import Tried
 from modscope.checkpoints.moments import Histories, Moments
@@ -76,6 +77,7 @@ class Checkpoint(Shown):
             return self._moments.epochs
         return () if self.epoch is None else (self.epoch,)
 
+    @public
     def network_at(self, epoch: int) -> Network:
         """The network of one of the epochs, read from the file when asked for."""
         if epoch == self.epoch:

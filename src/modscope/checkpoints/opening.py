@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.checkpoints.checkpoint import Checkpoint
 from modscope.checkpoints.folders import Found, weights_in
 from modscope.checkpoints.foreign import foreign
@@ -26,6 +27,7 @@ from modscope.operations import Operation
 __all__ = ["open_checkpoint"]
 
 
+@public
 def open_checkpoint(
     path: str | os.PathLike[str],
     *,

@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from modscope.boundary import public
 from modscope.checkpoints.manifest import Listed, tensors_sum
 from modscope.checkpoints.reading import Contents, read_file
 from modscope.display import Shown
-from modscope.errors import CheckpointError, InputError, path_of, public, turned_into
+from modscope.errors import CheckpointError, InputError, path_of, turned_into
 from modscope.model import Network
 from modscope.networks.families import network_from_dict
 from modscope.schema import built, whole_number
@@ -84,6 +85,7 @@ class _Description:
     format: int = FORMAT
 
 
+@public
 def read_safetensors(path: str | os.PathLike[str], *, listed: Listed | None = None) -> Saved:
     """The network, task and record of a file that `save_safetensors` wrote, without measuring the network.
 

@@ -9,6 +9,7 @@ from modscope.activations import Activations, record
 from modscope.analysis.answer.logits import recorded_logits
 from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.exponents import as_addition, renamed_to_places
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.findings.claim import Claim
 from modscope.findings.claims import (
@@ -73,6 +74,7 @@ _HOOKS = ("pattern", "resid_mid", "mlp_pre", "mlp_post", "resid_post", "logits")
 _HOOKS_OF_MANY = ("pattern", "mlp_post", "logits")
 
 
+@public
 def findings(
     source: Any,
     *,

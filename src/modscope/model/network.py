@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
+from modscope.boundary import public
 from modscope.display import facts_html, facts_text
-from modscope.errors import InputError, UnknownName, public, shown
+from modscope.errors import InputError, UnknownName, shown
 from modscope.model.configs import Config, PairMLPConfig
 
 __all__ = ["FULL_HOOKS", "SHORT_NAMES", "Network", "Positions", "Pull"]

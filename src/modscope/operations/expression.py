@@ -19,6 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError
 
 __all__ = ["Expression", "parsed"]
@@ -50,6 +51,7 @@ class Expression:
     value: int = 0
     word: str = ""
 
+    @public
     def labels(self, p: int) -> np.ndarray:
         """The residues at all pairs, int64[a, b]; -1 where something without an inverse divides.
 
@@ -136,6 +138,7 @@ def _text(x: Expression) -> tuple[str, int]:
     return f"{inside(x.parts[0], binds)}{x.kind}{inside(x.parts[1], binds + 1)}", binds
 
 
+@public
 def parsed(text: str) -> Expression:
     """The expression that a text says; a and b may be called x and y.
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.operations.expression import Expression
@@ -63,6 +64,7 @@ class Geometry(Shown):
         return self.a == natural and self.b == natural and self.c == natural
 
 
+@public
 def is_prime(n: int) -> bool:
     """Whether n is a prime.
 
@@ -72,6 +74,7 @@ def is_prime(n: int) -> bool:
     return n > 1 and all(n % q for q in range(2, int(n**0.5) + 1))
 
 
+@public
 def primitive_root(p: int) -> int:
     """The smallest g whose powers are all residues 1..p-1 of a prime p.
 
@@ -84,6 +87,7 @@ def primitive_root(p: int) -> int:
     return next(g for g in range(1, p) if all(pow(g, (p - 1) // q, p) != 1 for q in factors))
 
 
+@public
 def geometry_of(operation: Operation, p: int, *, seed: int = 0) -> Geometry:
     """The circle, axis or group of an operation mod p.
 

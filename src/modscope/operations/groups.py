@@ -11,6 +11,7 @@ from math import factorial
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError
 
 __all__ = ["element_orders", "group_order", "group_table", "is_group", "named_group", "orders_in_words"]
@@ -19,6 +20,7 @@ _LARGEST = 1024  # elements
 _FACTOR = re.compile(r"(Dic|[CZDSAQ])_?(\d+)")
 
 
+@public
 def group_order(name: str) -> int | None:
     """The number of elements of a group by its name; None where the text names no group.
 
@@ -73,6 +75,7 @@ def _table_of(name: str) -> np.ndarray:
     return table
 
 
+@public
 def group_table(name: str) -> np.ndarray:
     """The product of elements g and h of a named group, int64[g, h]; element 0 is the identity.
 
@@ -112,6 +115,7 @@ def _inversions(g: tuple[int, ...]) -> int:
     return sum(g[i] > g[j] for i in range(len(g)) for j in range(i + 1, len(g)))
 
 
+@public
 def is_group(table: np.ndarray) -> bool:
     """Whether a table of products is a group: a Latin square, with an identity, associative.
 
@@ -129,6 +133,7 @@ def is_group(table: np.ndarray) -> bool:
     return all((table[table[g]] == table[g][table]).all() for g in numbers)
 
 
+@public
 def element_orders(table: np.ndarray) -> np.ndarray:
     """The order of each element of a group, int64[g]: how often it is multiplied with itself until the identity.
 
@@ -144,6 +149,7 @@ def element_orders(table: np.ndarray) -> np.ndarray:
     return orders
 
 
+@public
 def orders_in_words(table: np.ndarray) -> str:
     """How many elements of each order a group has, as text: 1 of order 1, 15 of order 2, ...
 
@@ -154,6 +160,7 @@ def orders_in_words(table: np.ndarray) -> str:
     return ", ".join(f"{count[order]} of order {order}" for order in sorted(count))
 
 
+@public
 def named_group(table: np.ndarray) -> str | None:
     """The name of the group that a table is, element numbers aside; None where no named one of its size is it.
 

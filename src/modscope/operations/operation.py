@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName, shown, turned_into
 from modscope.operations.expression import Expression, parsed
 from modscope.operations.groups import group_order, group_table
@@ -50,6 +51,7 @@ class Operation:
     packed: str = field(default="", repr=False)
 
     @classmethod
+    @public
     def of(cls, given: str | Operation | np.ndarray) -> Operation:
         """The operation that a name, an expression, or a table of answers [a, b] says.
 
@@ -137,6 +139,7 @@ class Operation:
             return f"product in {self.name}"
         return "random labels" if self.is_random else NAMED.get(self.name, self.name)
 
+    @public
     def labels(self, p: int, *, seed: int = 0) -> np.ndarray:
         """The answers mod p, int64[a, b]; -1 where there is none, as where something without an inverse divides.
 

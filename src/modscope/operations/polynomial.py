@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.operations.expression import Expression
 
 __all__ = ["Polynomial", "polynomial_of", "polynomial_text", "polynomial_values"]
@@ -17,6 +18,7 @@ _HIGHEST = 8  # degree to which products are multiplied out
 _LARGEST = 10**12
 
 
+@public
 def polynomial_of(x: Expression) -> Polynomial | None:
     """The polynomial that an expression is, multiplied out; None for quotients, max, min, cases and high degrees.
 
@@ -65,6 +67,7 @@ def _times(x: Polynomial, y: Polynomial) -> dict[tuple[int, int], int]:
     return product
 
 
+@public
 def polynomial_text(polynomial: Polynomial) -> str:
     """A polynomial as text, highest degree first.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError
 from modscope.operations.geometry import Geometry, geometry_of, is_prime, primitive_root
@@ -104,6 +105,7 @@ class Recognition(Shown):
         }
 
 
+@public
 def recognise(answers: np.ndarray) -> Recognition:
     """The operation that a network's answers [a, b] are: the largest share of the pairs, the simplest first of equals.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.operations.operation import MOST_RESIDUES, Operation
 
@@ -14,6 +15,7 @@ __all__ = ["operation_from", "table_from"]
 _LARGEST = 256 * 2**20  # bytes
 
 
+@public
 def operation_from(text: str, folder: Path = Path()) -> Operation:
     """The operation that a command line or a recipe says: a name, an expression, or the path of a table.
 
@@ -27,6 +29,7 @@ def operation_from(text: str, folder: Path = Path()) -> Operation:
     return Operation.of(text)
 
 
+@public
 def table_from(path: Path) -> np.ndarray:
     """The table of answers [a, b] in a .npy or .csv file, int64; empty fields of a csv have no answer (-1).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from modscope.boundary import public
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.planted.stream import Stream
 from modscope.task import ModularTask, Split
@@ -12,6 +13,7 @@ from modscope.task import ModularTask, Split
 __all__ = ["answering", "memoriser", "pair_table", "random_weights"]
 
 
+@public
 def memoriser(
     p: int, *, fraction: float = 0.3, operation: str = "add", gain: float = 30.0
 ) -> tuple[Transformer, ModularTask]:
@@ -33,6 +35,7 @@ def memoriser(
     return s.network(tokens, unembedding), task
 
 
+@public
 def pair_table(p: int, *, operation: str = "add", gain: float = 30.0) -> tuple[PairMLP, ModularTask]:
     """A network without attention, one neuron for each pair: it knows all answers of an operation and no reason."""
     task = ModularTask(p, operation, Split("python", 0.3, 0))
@@ -49,6 +52,7 @@ def pair_table(p: int, *, operation: str = "add", gain: float = 30.0) -> tuple[P
     return PairMLP(PairMLPConfig(p, d_hidden=p * p, biases=("b_in",)), w), task
 
 
+@public
 def answering(answers: np.ndarray, *, gain: float = 30.0) -> PairMLP:
     """A network that gives a table of answers [a, b], whatever it is."""
     p = len(answers)
@@ -58,6 +62,7 @@ def answering(answers: np.ndarray, *, gain: float = 30.0) -> PairMLP:
     return PairMLP(network.config, {**network.weights, "unembed.W_U": W_U})
 
 
+@public
 def random_weights(
     p: int, *, operation: str = "add", equals: bool = True, seed: int = 0
 ) -> tuple[Transformer, ModularTask]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.model import Transformer
 from modscope.planted.stream import Stream
@@ -132,6 +133,7 @@ def _add_clock_read_at_b(s: Stream, j: int, weight: float, sign: int) -> None:
             s.head([s.only("b")], [(own, weight * written)])
 
 
+@public
 def clock(
     p: int, ks: Sequence[int], *, operation: str = "add", equals: bool | None = None, gain: float = 120.0
 ) -> tuple[Transformer, ModularTask]:
@@ -154,6 +156,7 @@ def clock(
     return _finish(s, ks, gain, operation)
 
 
+@public
 def pizza(
     p: int,
     ks: Sequence[int],
@@ -179,6 +182,7 @@ def pizza(
     return _finish(s, ks, gain, operation)
 
 
+@public
 def rectified_sum(
     p: int,
     ks: Sequence[int],
@@ -198,6 +202,7 @@ def rectified_sum(
     return _finish(s, ks, gain, operation)
 
 
+@public
 def between(
     p: int,
     ks: Sequence[int],
@@ -214,6 +219,7 @@ def between(
     return mixture(p, ks, shares, operation=operation, equals=equals, gain=gain)
 
 
+@public
 def mixture(
     p: int,
     ks: Sequence[int],

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
+
 __all__ = ["columns", "to_csv", "to_json"]
 
 
+@public
 def columns(dataset: xr.Dataset) -> dict[str, np.ndarray]:
     """Every number of a dataset over (epoch, ...) as a column [epoch], named `variable.place.place`.
 
@@ -41,6 +44,7 @@ def _label(dim: object, place: object) -> str:
     return f"{dim}={place}" if isinstance(place, int | float) else str(place)
 
 
+@public
 def to_csv(dataset: xr.Dataset) -> str:
     """A line an epoch, a column a number; what is not known stays empty."""
     found, out = columns(dataset), io.StringIO()
@@ -51,6 +55,7 @@ def to_csv(dataset: xr.Dataset) -> str:
     return out.getvalue()
 
 
+@public
 def to_json(dataset: xr.Dataset, **more: object) -> dict[str, Any]:
     """The columns with the attributes of the dataset as JSON values; what is not a finite number is None."""
     return {

@@ -8,6 +8,7 @@ import numpy as np
 
 from modscope.activations import record
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
+from modscope.boundary import public
 from modscope.model import Network, Transformer
 from modscope.signal import spectrum
 from modscope.task import ModularTask
@@ -28,6 +29,7 @@ class Glance:
     share: np.ndarray
 
 
+@public
 def glance(network: Network, task: ModularTask) -> Glance:
     """What a network looks like now; exact, from the means of mlp_pre over b and over a.
 

@@ -12,6 +12,7 @@ from modscope.analysis.neurons.clusters import EXPLAINED
 from modscope.analysis.neurons.waves import neuron_waves
 from modscope.analysis.plane.terms import line_means
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
+from modscope.boundary import public
 from modscope.progress.over_epochs import Watch, _nobody, measured
 from modscope.runs import Run
 from modscope.signal import spectrum
@@ -19,6 +20,7 @@ from modscope.signal import spectrum
 __all__ = ["histories", "waves_of"]
 
 
+@public
 def waves_of(acts: Activations) -> xr.Dataset:
     """The strongest wave of every neuron, head and embedding dimension of one network, and the embedding's spectrum.
 
@@ -60,6 +62,7 @@ def _strongest(table: np.ndarray, name: str, dim: str) -> dict[str, xr.DataArray
     return {f"{name}_{what}": xr.DataArray(x, dims=dim) for what, x in values.items()}
 
 
+@public
 def histories(run: Run, *, epochs: Sequence[int] | None = None, watch: Watch = _nobody) -> xr.Dataset:
     """`waves_of` at every epoch of a run, over (epoch, ...), and how neurons come to their clusters.
 

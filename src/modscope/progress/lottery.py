@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.analysis.weights.frequencies import energy_shares, weight_table
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.progress.over_epochs import run_keys
 from modscope.progress.phases import phases
@@ -18,6 +19,7 @@ __all__ = ["lottery"]
 MOMENTS = ("initialisation", "memorisation")
 
 
+@public
 def lottery(runs: Sequence[Run], *, draws: int = 20_000, seed: int = 0) -> xr.Dataset:
     """Whether the key frequencies of a run were strong in its embedding from the start, against chance.
 

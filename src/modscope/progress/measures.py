@@ -28,6 +28,7 @@ from modscope.analysis.weights.frequencies import (
     inverse_participation_ratio,
     weight_table,
 )
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores, by_split, losses_and_accuracies
 from modscope.model import Transformer
@@ -335,6 +336,7 @@ MEASURES: Mapping[str, ProgressMeasure] = {
 FAST = tuple(name for name, measure in MEASURES.items() if not measure.slow)
 
 
+@public
 def chosen_measures(names: Iterable[str] | str | None) -> tuple[str, ...]:
     """The names of measures, in the order of the registry; "fast" and "all" stand for many; all where none is named.
 

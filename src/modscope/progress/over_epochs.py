@@ -12,6 +12,7 @@ import xarray as xr
 from modscope.activations import Activations, record
 from modscope.analysis.answer.keys import DEFAULT_RULE, key_frequencies
 from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.boundary import public
 from modscope.errors import CheckpointError, InputError, ModscopeError, RunError
 from modscope.losses import accuracies
 from modscope.progress.kept import Entry, Kept, Numbers
@@ -40,6 +41,7 @@ class Keys:
     note: str = ""
 
 
+@public
 def progress(
     run: Run,
     *,
@@ -92,6 +94,7 @@ def _epochs(run: Run, epochs: Sequence[int] | None) -> tuple[int, ...]:
     return tuple(sorted(set(epochs)))
 
 
+@public
 def run_keys(
     run: Run, *, frequencies: Sequence[int] | None = None, rule: str = DEFAULT_RULE, kept: Kept | None = None
 ) -> Keys:
@@ -251,6 +254,7 @@ def _attributes(
 Measured = float | xr.DataArray | xr.Dataset | Mapping[str, Any]
 
 
+@public
 def measured(
     run: Run,
     of: Callable[[Activations], Measured],

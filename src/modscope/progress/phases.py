@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.progress.columns import columns
 from modscope.runs import Run
@@ -51,6 +52,7 @@ class Phases(Shown):
         told: dict[str, object] = {p.name: f"{p.start:,} to {p.end:,}: {p.rule}" for p in self.phases}
         return told | ({"why not": self.why} if self.why else {})
 
+    @public
     def at(self, epoch: int) -> str:
         """The name of the phase of an epoch; empty where none is dated."""
         inside = [phase.name for phase in self.phases if phase.start <= epoch <= phase.end]
@@ -65,6 +67,7 @@ class Phases(Shown):
         return "; ".join(part for part in (text, self.why) if part)
 
 
+@public
 def phases(run: Run) -> Phases:
     """The phases of a run from its losses: memorising, circuit forming, clean-up, settled (`RULES`).
 
@@ -85,6 +88,7 @@ def phases(run: Run) -> Phases:
     return phases_of(written.epoch.values, *(written[name].values for name in names))
 
 
+@public
 def phases_of(
     epochs: np.ndarray,
     train_accuracy: np.ndarray,
@@ -157,6 +161,7 @@ class Movement:
         return f"{self.verdict}: moved by {self.moved:.2g} since step {self.since}, {self.share:.1%} of its range"
 
 
+@public
 def movements(dataset: xr.Dataset) -> dict[str, Movement]:
     """Whether each number of a dataset over epochs has settled: over the last tenth of the run it moved by less than 2 %
     of the width of its values over the run, losses as logarithms.

@@ -9,6 +9,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import energy_of_lines, line_means
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.losses import Scores, losses_and_accuracies
 from modscope.signal import spectrum
@@ -32,6 +33,7 @@ class SimpleNeurons(Shown):
     loss: Scores
 
 
+@public
 def simple_neurons(acts: Activations) -> SimpleNeurons:
     """The best simple neuron for each neuron by least squares, all frequencies tried, and what they answer together.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modscope.boundary import public
 from modscope.checkpoints import Checkpoint
 from modscope.model import Network, TransformerConfig
 from modscope.networks.kinds import described
@@ -14,6 +15,7 @@ from modscope.task import ModularTask, Split
 __all__ = ["checkpoint_facts", "shown_path"]
 
 
+@public
 def shown_path(path: Path) -> str:
     """A path as a page may show it: as it was given, or the end of it where it starts at the root of somebody's disk.
 
@@ -23,6 +25,7 @@ def shown_path(path: Path) -> str:
     return "/".join(path.parts[-2:]) if path.is_absolute() else str(path)
 
 
+@public
 def checkpoint_facts(checkpoint: Checkpoint) -> dict[str, str]:
     """The rows of the report's table about the network: where it came from, its shape, its task."""
     facts = {"file": shown_path(checkpoint.source), "layout": checkpoint.layout}

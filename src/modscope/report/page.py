@@ -12,6 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from modscope._version import __version__
+from modscope.boundary import public
 from modscope.errors import InputError, path_of
 from modscope.findings import VERDICTS
 from modscope.report.gauge import gauge, threshold_text
@@ -27,6 +28,7 @@ from modscope.writing import write_whole
 __all__ = ["report_page", "write_page"]
 
 
+@public
 def report_page(look: Look) -> str:
     """The report as HTML: everything is inside, nothing is loaded from elsewhere."""
     from jinja2 import Environment, PackageLoader
@@ -159,6 +161,7 @@ def _tiles(look: Look) -> list[tuple[str, str, str, str]]:
     return tiles
 
 
+@public
 def write_page(page: str, path: str | os.PathLike[str]) -> Path:
     """Writes a page beside its place and renames it, so that nobody sees half of one. Returns the path."""
     if path_of(path).is_dir():

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
 from modscope.checkpoints import Checkpoint, Saved, open_checkpoint, read_safetensors
 from modscope.checkpoints.folders import anew_notes, before
 from modscope.checkpoints.manifest import MANIFEST, Listed, inside, read_manifest
@@ -70,6 +71,7 @@ class Run(Shown):
     _network_at: Callable[[int], Network] = field(repr=False, compare=False, kw_only=True)
 
     @classmethod
+    @public
     def open(cls, path: str | os.PathLike[str]) -> Run:
         """The run in a folder that modscope wrote, or in a foreign file with many state dicts.
 
@@ -81,6 +83,7 @@ class Run(Shown):
         return cls._of_folder(where) if cls.is_folder(where) else cls.of(open_checkpoint(where))
 
     @staticmethod
+    @public
     def is_folder(path: str | os.PathLike[str]) -> bool:
         """Whether a path is a run folder that modscope wrote."""
         return (Path(path) / MANIFEST).is_file()
@@ -119,6 +122,7 @@ class Run(Shown):
         )
 
     @classmethod
+    @public
     def of(cls, checkpoint: Checkpoint) -> Run:
         """The run of an opened checkpoint: the epochs of its file, or the one network that it is."""
         return cls(
@@ -175,6 +179,7 @@ class Run(Shown):
             raise RunError(f"{path}: expected a list of events, each with step, kind and value")
         return tuple(listed)
 
+    @public
     def model(self, epoch: int | None = None) -> Network:
         """The network at one of the epochs; the last one if none is named."""
         epoch = self.epochs[-1] if epoch is None else epoch
@@ -204,6 +209,7 @@ class Run(Shown):
         except (ModscopeError, OSError, KeyError, TypeError, ValueError):
             return None
 
+    @public
     def weights(self, name: str) -> xr.DataArray:
         """One weight over all epochs, dims (epoch, ...), read from the files when its numbers are.
 
@@ -219,6 +225,7 @@ class Run(Shown):
         like = xr.DataArray(first, dims=axes, name=short)
         return lazy_array(values, self.epochs, like, attrs=self.losses.attrs)
 
+    @public
     def record(
         self,
         hook: str,
@@ -240,10 +247,12 @@ class Run(Shown):
 
     # The rooms above are entered by name, so that nothing below them imports them.
 
+    @public
     def progress(self, **options: Any) -> xr.Dataset:
         """Progress measures at every epoch: see `modscope.progress.progress`, which takes the same options."""
         return import_module("modscope.progress").progress(self, **options)
 
+    @public
     def measure(self, of: Callable[[Any], Any], **options: Any) -> xr.Dataset:
         """Any function of a record of activations at every epoch: see `modscope.progress.measured`.
 
@@ -255,6 +264,7 @@ class Run(Shown):
         """Memorising, circuit forming, clean-up, settled, dated by rule: see `modscope.progress.phases`."""
         return import_module("modscope.progress").phases(self)
 
+    @public
     def live(self, *, port: int = 0, height: int = 760) -> Any:
         """A page that shows the run as it is trained by another process, in a frame where a notebook shows it.
 
@@ -262,6 +272,7 @@ class Run(Shown):
         """
         return import_module("modscope.viewer.live").live_view(self, port=port, height=height)
 
+    @public
     def histories(self, **options: Any) -> xr.Dataset:
         """Every neuron's, head's and embedding dimension's wave over training: see `modscope.progress.histories`."""
         return import_module("modscope.progress").histories(self, **options)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName, public
+from modscope.boundary import public
+from modscope.errors import InputError, UnknownName
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axis, negligible, positions, real_values, without
 from modscope.signal.spectrum import power

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, public
+from modscope.boundary import public
+from modscope.errors import InputError
 from modscope.residues import modulus
 from modscope.signal import _dft
 from modscope.signal._axes import Array, Axes, Axis, position, positions, real_values, rewrap

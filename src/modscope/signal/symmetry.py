@@ -8,7 +8,8 @@ from typing import TypeAlias
 import numpy as np
 import xarray as xr
 
-from modscope.errors import InputError, UnknownName, public
+from modscope.boundary import public
+from modscope.errors import InputError, UnknownName
 from modscope.signal import _dft
 from modscope.signal._axes import (
     Array,

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.signal._axes import Array, Axis, position, real_values, rewrap
 
@@ -16,6 +17,7 @@ Trend = Literal["none", "mean", "linear", "quadratic"]
 _DEGREES = {"none": -1, "mean": 0, "linear": 1, "quadratic": 2}
 
 
+@public
 def detrended(x: Array, axis: Axis, trend: Trend = "linear") -> Array:
     """A signal on a line without its trend: the polynomial in n that is nearest to it in least squares.
 
@@ -32,6 +34,7 @@ def detrended(x: Array, axis: Axis, trend: Trend = "linear") -> Array:
     return rewrap(x, np.moveaxis(rest, 0, i))
 
 
+@public
 def trend_basis(length: int, trend: Trend) -> np.ndarray:
     """Orthonormal polynomials on 0 .. length - 1 up to the degree of a trend, [n, degree].
 
@@ -48,6 +51,7 @@ def trend_basis(length: int, trend: Trend) -> np.ndarray:
     return _orthonormal(columns)
 
 
+@public
 def period_basis(length: int, periods: Sequence[float], trend: Trend = "linear") -> np.ndarray:
     """Orthonormal columns that hold cos and sin of some periods and nothing of a trend, [n, column].
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from modscope.boundary import public
 from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, UnknownName
 from modscope.findings import CLAIMS
@@ -86,6 +87,7 @@ class Unit:
         }
 
     @classmethod
+    @public
     def from_dict(cls, values: Mapping[str, Any]) -> Unit:
         """The unit that `to_dict` described."""
         recipe = Recipe.from_dict(values["recipe"])
@@ -105,6 +107,7 @@ class Case:
     recipe: Recipe
     axes: Mapping[str, Sequence[Any]]
 
+    @public
     def units(self, looks: Looks) -> Iterator[Unit]:
         """Each point of the grid as a unit, the last axis fastest; an error names the point.
 
@@ -182,6 +185,7 @@ class Plan:
         return {"look": looks, "case": tables}
 
     @classmethod
+    @public
     def from_file(cls, path: str | os.PathLike[str]) -> Plan:
         """The plan in a TOML or JSON file. Recipes that it names are looked for beside it.
 
@@ -190,6 +194,7 @@ class Plan:
         return cls.from_dict(read_table(Path(path)), beside=Path(path).parent)
 
     @classmethod
+    @public
     def from_dict(cls, values: Mapping[str, Any], *, beside: Path = Path()) -> Plan:
         """The plan that a table of plain values describes; every recipe of it is built, and so checked."""
         _known(values, _HEAD, "a sweep")

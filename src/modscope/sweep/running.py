@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modscope.boundary import public
 from modscope.errors import InputError, SweepError, UnknownName
 from modscope.sweep.cluster import cluster, refuse_unfit, threads_of
 from modscope.sweep.plan import Plan, Unit
@@ -58,6 +59,7 @@ def _nobody(stand: Stand) -> None:
     """Watches nothing."""
 
 
+@public
 def run_sweep(
     plan: Plan,
     storage: Storage,
@@ -102,6 +104,7 @@ def run_sweep(
     return sweep
 
 
+@public
 def look_again(
     storage: Storage,
     *,

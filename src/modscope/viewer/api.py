@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from modscope.errors import InputError, UnknownName, public
+from modscope.boundary import public
+from modscope.errors import InputError, UnknownName
 from modscope.viewer.choices import CHOICES
 from modscope.viewer.guide import guided
 from modscope.viewer.inputs import PART, Tensor, index_of, lines_of

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.viewer import picture
 from modscope.viewer.pack import as_text
@@ -170,6 +171,7 @@ def _framed(view: Page, inner: str, told: str) -> str:
     )
 
 
+@public
 def fragments(views: Sequence[Page]) -> tuple[str, list[str]]:
     """Views for one page of one's own: what the page needs once (put it before </body>), and an element for each.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName, shown
 from modscope.viewer import html, picture
 from modscope.viewer.inputs import Tensor
@@ -74,6 +75,7 @@ class View(Page):
 
     # Out of it
 
+    @public
     def save(self, path: str | os.PathLike[str], *, folder: bool = False) -> Path:
         """Writes a page that opens from disk without a network; with folder=True the numbers lie beside it.
 
@@ -99,11 +101,13 @@ class View(Page):
             _written(beside / name, data)
         return _written(target, text.encode())
 
+    @public
     def still(self, *, dpi: int = 110, kind: str = "png") -> bytes:
         """A picture (png, pdf or svg) of all views as they start: the one that the page draws."""
         with picture.stills(self) as made:
             return made.svg().encode() if kind == "svg" else made.picture(dpi=dpi, kind=kind)
 
+    @public
     def figure(
         self,
         path: str | os.PathLike[str],
@@ -132,6 +136,7 @@ class View(Page):
             target, printed(self, kind, width=width, height=height, size=size, font=font, dpi=dpi)
         )
 
+    @public
     def frames(self, folder: str | os.PathLike[str], *, every: int = 1, dpi: int = 110) -> list[Path]:
         """Writes one PNG for each index of the play axis (of the first view), numbered from 0; returns the paths."""
         target = Path(folder)
@@ -149,6 +154,7 @@ class View(Page):
                 paths.append(_written(target / f"{n:04d}.png", made.picture(dpi=dpi, kind="png")))
         return paths
 
+    @public
     def at(self, **index: int) -> View:
         """The same views at other indices, by axis name; views without that axis stay as they are."""
         known = {dim for view in self.views for dim in view["dims"]}
@@ -166,6 +172,7 @@ class View(Page):
             moved.append({**view, "state": {**state, "index": {**state["index"], **own}}})
         return replace(self, views=tuple(moved))
 
+    @public
     def png(self, *, dpi: int = 150) -> bytes:
         """The bytes of a PNG of all views as they start."""
         return self.still(dpi=dpi)

@@ -14,6 +14,7 @@ from modscope.analysis.answer import DEFAULT_RULE, KeyFrequencies, key_frequenci
 from modscope.analysis.causes import AblationResult, Mechanism, ablate, ablate_all, ablate_with
 from modscope.analysis.overview import MEASURES, Summary, measure_table, summarise
 from modscope.analysis.tables import Table
+from modscope.boundary import public
 from modscope.checkpoints import Checkpoint
 from modscope.errors import InputError, ModscopeError, UnknownName
 from modscope.findings import Finding, Findings, findings
@@ -79,6 +80,7 @@ class Net:
             return tuple(sorted({int(k) for k in self._keys}))
         return self.key_frequencies.frequencies
 
+    @public
     def __getitem__(self, name: str) -> xr.DataArray:
         if name in self.acts:
             return self.acts.at(name) if self.acts.is_joint(name) else self.acts[name]
@@ -100,6 +102,7 @@ class Net:
 
     # Others like it
 
+    @public
     def at_epoch(self, epoch: int) -> Net:
         """The network of another epoch of the run, with key frequencies found anew unless they were given.
 
@@ -110,6 +113,7 @@ class Net:
         acts = record(self.run.model(epoch), self.run.task)
         return Net(acts, run=self.run, epoch=epoch, keys=self._keys)
 
+    @public
     def with_(self, replace: Mapping[str, Any] | None = None, /, **hooks: Any) -> Net:
         """The same network had some activations been others: `net.with_(pattern="mean", mlp_pre=lambda x: ...)`.
 
@@ -124,6 +128,7 @@ class Net:
         acts = with_replaced(self.acts, changes)
         return Net(acts, checkpoint=self.checkpoint, run=self.run, epoch=self.epoch, keys=keys or self._keys)
 
+    @public
     def with_keys(self, *keys: int | str) -> Net:
         """The same network with other key frequencies, or another rule to find them: `net.with_keys("embedding_norm")`."""
         chosen = keys[0] if len(keys) == 1 and isinstance(keys[0], str) else [int(k) for k in keys]
@@ -131,6 +136,7 @@ class Net:
 
     # Looked at
 
+    @public
     def findings(self, *only: str) -> Findings:
         """What the network says to each claim, or to those named; made once and kept."""
         if not only:
@@ -144,6 +150,7 @@ class Net:
     def _findings(self) -> Findings:
         return findings(self.acts, key_frequencies=self.keys or None)
 
+    @public
     def finding(self, name: str) -> Finding:
         """One finding by its id."""
         found: Finding = self.findings(name)[name]
@@ -163,6 +170,7 @@ class Net:
 
         return mechanism(self.acts, self.keys)
 
+    @public
     def measure(self, name: str) -> Table:
         """One table of measures; `Net.measures` lists them."""
         return measure_table(self.acts, name, self.keys)
@@ -172,6 +180,7 @@ class Net:
         """The names of the tables of measures, each with what it looks at."""
         return display.Told({name: measure.says for name, measure in MEASURES.items()})
 
+    @public
     def ablate(self, *names: str, controls: int = 20, seed: int = 0, **replace: Any) -> Any:
         """An ablation by its name beside random controls, or an activation replaced: `net.ablate(pattern=values)`.
 
@@ -192,6 +201,7 @@ class Net:
 
     # Shown
 
+    @public
     def show(
         self,
         what: str | object | Sequence[object],
@@ -232,6 +242,7 @@ class Net:
         except ModscopeError:
             return ()
 
+    @public
     def report(self, *, with_findings: bool = True) -> Page:
         """The report on this network, as a page that a notebook shows and `save(path)` writes."""
         facts = checkpoint_facts(self.checkpoint) if self.checkpoint else self._facts()

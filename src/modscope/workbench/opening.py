@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modscope.activations import Activations, record
+from modscope.boundary import public
 from modscope.checkpoints import Checkpoint, open_checkpoint
-from modscope.errors import InputError, public
+from modscope.errors import InputError
 from modscope.runs import Run
 from modscope.shipped import shipped_folder
 from modscope.workbench.net import Net

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from modscope.boundary import public
 from modscope.report import write_page
 
 __all__ = ["Page"]
@@ -19,6 +20,7 @@ class Page:
     title: str
     html: str = field(repr=False)
 
+    @public
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the page beside its place and renames it; returns the path. Raises InputError where it cannot."""
         return write_page(self.html, path)

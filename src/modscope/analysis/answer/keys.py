@@ -13,6 +13,7 @@ from modscope.activations import Activations
 from modscope.analysis.answer.logits import LogitFit, recorded_fit
 from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, recorded_table
+from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.display import Shown, bars_svg, facts_html
 from modscope.errors import InputError, UnknownName
@@ -191,6 +192,7 @@ RULES: Mapping[str, tuple[Rule, str]] = {
 }
 
 
+@public
 def key_frequencies(
     source: Activations | Evidence, rule: str = DEFAULT_RULE, *, fallback: bool = True
 ) -> KeyFrequencies:

@@ -19,6 +19,7 @@ from modscope.analysis.causes.replacement import MarginalOf, answer_biases, inpu
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.tables import table_of
 from modscope.analysis.weights.frequencies import Map, weight_table
+from modscope.boundary import public
 from modscope.display import Shown, card_html, facts_html, shares_html
 from modscope.grounds import Grounds, grounds_of
 from modscope.networks.kinds import need_plain
@@ -27,6 +28,7 @@ from modscope.task import ModularTask
 __all__ = ["Mechanism", "circle_curve", "envelopes", "mechanism"]
 
 
+@public
 def envelopes(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
     """The weight of cos w_k(a + b - c) in the logits as a function of the distance d = a - b.
 
@@ -154,6 +156,7 @@ class Mechanism(Shown):
         return text if self.split_known else f"{text}; memorisation not known without a split"
 
 
+@public
 def mechanism(
     acts: Activations,
     key_frequencies: Sequence[int] | None = None,

@@ -19,6 +19,7 @@ import xarray as xr
 from torch import Tensor
 
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network
@@ -96,6 +97,7 @@ class Turning:
         """Whose waves a turn moves if nothing is said: both, or a alone where both together leave the answer."""
         return "both" if self.moves(1.0) % self.n else "a"
 
+    @public
     def moves(self, shift: float, reader: Reader = "both") -> float:
         """By how many places the answer moves when the waves that a reader reads are turned by `shift`."""
         if reader == "a":
@@ -104,6 +106,7 @@ class Turning:
             return self.geometry.sign * shift
         return shift * (1 + self.geometry.sign * (1 if self.factor is None else self.factor))
 
+    @public
     def turned(self, frequencies: Sequence[int], shift: float, reader: Reader = "both") -> Turned:
         """The network with its waves of some frequencies turned by `shift` places for one reader or for both."""
         self._check(frequencies, reader)
@@ -185,6 +188,7 @@ class Turning:
         places[list(self.geometry.c)] = np.arange(self.n)
         return places
 
+    @public
     def moved_labels(self, by: float) -> np.ndarray:
         """The task's labels [a, b], each moved on its circle; a label without a place stays.
 
@@ -228,6 +232,7 @@ class Turned(Shown):
         return x.reshape(len(rows), p, *x.shape[1:])
 
 
+@public
 def turned_pictures(
     acts: Activations,
     frequencies: Sequence[int],
@@ -260,6 +265,7 @@ def turned_pictures(
     return whole.assign_coords(turn=list(turns), **coords)
 
 
+@public
 def turning_of(acts: Activations) -> Turning:
     """How the circles of a network can be turned.
 

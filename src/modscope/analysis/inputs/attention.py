@@ -15,6 +15,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import CONSTANT, term_energy
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.orders import in_order
 from modscope.signal import basis_frequencies, fourier_basis
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 
+@public
 def pattern_statistics(acts: Activations) -> xr.Dataset:
     """Mean, spread and range of the attention from the read position to each position, for each head.
 
@@ -60,6 +62,7 @@ def _attention(acts: Activations, hook: str) -> xr.DataArray:
     return acts.at(hook)
 
 
+@public
 def score_shares(acts: Activations) -> xr.Dataset:
     """The shares of the variance of each attention score at each frequency.
 
@@ -96,6 +99,7 @@ def _by_frequency(energy: np.ndarray, frequency: np.ndarray) -> tuple[np.ndarray
     return np.stack(by_k, axis=-1), energy[..., ~pure].sum(-1)
 
 
+@public
 def log_odds_additivity(acts: Activations) -> xr.Dataset:
     """How much of the log-odds between two attended positions, and of the pattern itself, is f(a) + g(b).
 
@@ -124,6 +128,7 @@ def _additive_share(x: xr.DataArray) -> xr.DataArray:
     return explained / variance.where(variance > CONSTANT * (mean**2 + variance))
 
 
+@public
 def product_parts(acts: Activations, key_frequencies: Sequence[int] | None = None) -> xr.Dataset:
     """What attention makes of the two waves: the parts of z, head by head, and of attn_out that are 1-D, on
     a + b, on a - b, and products of two frequencies.
@@ -194,6 +199,7 @@ def _explained(x: np.ndarray, fit: np.ndarray) -> float:
     return 1.0 - float(np.mean(np.square(x - fit, dtype=np.float64)) * x.shape[-1]) / variance
 
 
+@public
 def score_products(acts: Activations, head: int, dim: int, *, query: str = "b", key: str = "a") -> xr.Dataset:
     """One dimension of one head, seen as a query wave times a key wave and as their sum, in the order (c, a).
 
@@ -231,6 +237,7 @@ def _over_pairs(acts: Activations, hook: str, pos: str) -> xr.DataArray:
     return x.expand_dims(missing).transpose("a", "b", "head", "d_head")
 
 
+@public
 def product_and_sum_of_waves(p: int, frequencies: tuple[int, int], phases: tuple[float, float]) -> xr.Dataset:
     """Two hand-made unit cosines over the two tokens, in the order (c, a), with their product and their sum.
 

@@ -10,6 +10,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.controls import white_noise_like
 from modscope.analysis.plane.terms import CONSTANT
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.orders import in_order
 from modscope.signal.waves import defects_with_and_without_scale
@@ -29,6 +30,7 @@ _PAIRS = 500
 _FEATURES = 32
 
 
+@public
 def relation_defects(
     x: xr.DataArray, axis: str, across: str, *, control: bool = True, seed: int = 0
 ) -> xr.Dataset:
@@ -100,6 +102,7 @@ def _energy(x: np.ndarray, dc: tuple[str, ...]) -> np.ndarray:
     return np.var(x, axis=1) if dc else np.mean(x**2, axis=1)
 
 
+@public
 def group_defects(
     acts: Activations, hook: str, across: str, *, control: bool = True, seed: int = 0
 ) -> xr.Dataset:

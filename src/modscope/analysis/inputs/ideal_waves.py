@@ -8,12 +8,14 @@ import numpy as np
 import xarray as xr
 
 from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.boundary import public
 from modscope.residues import modulus
 from modscope.signal import cosine_wave, reversed_copies
 
 __all__ = ["hand_made_wave", "ideal_stream", "places", "reversed_sums"]
 
 
+@public
 def hand_made_wave(p: int) -> np.ndarray:
     """An odd-looking function of 0..p-1 between -1 and 1, far from any sinusoid: a ramp, a step, a notch and a spike.
 
@@ -28,6 +30,7 @@ def hand_made_wave(p: int) -> np.ndarray:
     return wave
 
 
+@public
 def reversed_sums(wave: Sequence[float] | np.ndarray) -> xr.DataArray:
     """A wave, its reversed and shifted copy x[s - n], and their sum, as (part, shift, n).
 
@@ -48,6 +51,7 @@ def reversed_sums(wave: Sequence[float] | np.ndarray) -> xr.DataArray:
     )
 
 
+@public
 def ideal_stream(p: int, key_frequencies: Sequence[int]) -> xr.DataArray:
     """Unit cosines about c/2, cos w_k(n - c/2), as (frequency, c, a, b): the residual stream with every weight 1.
 
@@ -66,6 +70,7 @@ def ideal_stream(p: int, key_frequencies: Sequence[int]) -> xr.DataArray:
     return xr.DataArray(values, dims=("frequency", "c", "a", "b"), coords=coords, attrs={"p": p})
 
 
+@public
 def places(c: int, a: int, p: int) -> dict[str, float]:
     """Where a, b = c - a, and the two centres of symmetry lie on the circle 0..p; centres may be half integers.
 

@@ -16,9 +16,11 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.controls import white_noise_like
 from modscope.analysis.plane.marginals import checked_frequencies
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.residues import harmonic
 from modscope.signal import spectrum, synthesise
+from modscope.signal.directions import frequency_set
 
 __all__ = ["PHASES", "rebuilt_from", "rebuilt_waves"]
 
@@ -26,6 +28,7 @@ Phase = Literal["own", "one", "first"]
 PHASES: tuple[Phase, ...] = ("own", "one", "first")
 
 
+@public
 def rebuilt_from(waves: xr.DataArray, frequencies: Iterable[int], *, phase: Phase = "one") -> xr.DataArray:
     """Waves over the axis `token` rebuilt from some frequencies: DC + sum over k of A cos(w_k n + phi_k).
 
@@ -45,7 +48,7 @@ def rebuilt_from(waves: xr.DataArray, frequencies: Iterable[int], *, phase: Phas
         raise UnknownName.of("phase", phase, PHASES)
     p = waves.sizes["token"]
     C = spectrum(waves.astype(np.float64), "token")
-    kept = C.where(C.k.isin([0, *frequencies]), 0.0)
+    kept = C.where(C.k.isin(frequency_set([0, *frequencies], p)), 0.0)
     if phase != "own":
         turn = _turns(kept, phase)
         kept = ((kept * turn.conj()).real * turn).where(kept.k > 0, kept)
@@ -60,6 +63,7 @@ def _turns(C: xr.DataArray, phase: Phase) -> xr.DataArray:
     return xr.DataArray(np.exp(1j * angle), dims="k", coords={"k": C.k})
 
 
+@public
 def rebuilt_waves(
     acts: Activations, hook: str, key_frequencies: Sequence[int], *, seed: int = 0
 ) -> xr.Dataset:

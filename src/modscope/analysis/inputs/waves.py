@@ -17,6 +17,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.tables import Table
+from modscope.boundary import public
 from modscope.errors import InputError, MissingHook
 from modscope.residues import harmonic
 from modscope.signal import spectrum
@@ -26,6 +27,7 @@ __all__ = ["head_frequencies", "reversal_errors", "token_hooks", "wave_rows", "w
 RELATIONS = ("reversed and shifted", "not reversed", "not shifted", "permuted")
 
 
+@public
 def token_hooks(acts: Activations) -> tuple[str, ...]:
     """The hooks that carry a wave over the token for each of a and b: resid_pre, q, k, v, or embed without
     attention."""
@@ -41,6 +43,7 @@ def _is_per_position(acts: Activations, hook: str) -> bool:
     return {"pos", "token"} <= set(acts[hook].dims)
 
 
+@public
 def reversal_errors(acts: Activations, *, seed: int = 0) -> xr.Dataset:
     """How far the wave at b is from the wave at a, reversed and shifted by c, in the order (c, a).
 
@@ -96,6 +99,7 @@ def _relation_errors(x: xr.DataArray, seed: int) -> list[list[float]]:
     return rows
 
 
+@public
 def wave_table(acts: Activations, hook: str, key_frequencies: Sequence[int]) -> xr.Dataset:
     """Amplitude, phase and DC of every wave at each key frequency and its second harmonic.
 
@@ -127,6 +131,7 @@ def wave_table(acts: Activations, hook: str, key_frequencies: Sequence[int]) -> 
     return result.assign_coords(frequency=(("k", "harmonic"), names)).assign_attrs(hook=hook, p=p)
 
 
+@public
 def wave_rows(
     acts: Activations, key_frequencies: Sequence[int], *, hooks: Sequence[str] = ("q", "k", "v")
 ) -> Table:
@@ -197,6 +202,7 @@ def _row_spectrum(acts: Activations, hook: str, names: np.ndarray) -> xr.DataArr
     return named.transpose("c", "k", ...)
 
 
+@public
 def head_frequencies(acts: Activations, key_frequencies: Sequence[int] | None = None) -> xr.Dataset:
     """Which frequency each head's q, k and v carry.
 

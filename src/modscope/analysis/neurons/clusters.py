@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
@@ -20,6 +21,7 @@ __all__ = ["EXPLAINED", "Clusters", "clusters", "neuron_fve", "row_frequencies"]
 EXPLAINED = 0.85
 
 
+@public
 def neuron_fve(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
     """Share of each neuron's variance over the pairs that one frequency explains, (neuron, k), k = 1..p//2.
 
@@ -56,6 +58,7 @@ class Clusters(Shown):
         """Which neurons belong to a cluster, bool[neuron]."""
         return self.fve > self.threshold
 
+    @public
     def members(self, k: int) -> np.ndarray:
         """The numbers of the neurons in the cluster of frequency k."""
         return np.flatnonzero(self.explained & (self.frequency == k))
@@ -65,12 +68,14 @@ class Clusters(Shown):
         found, numbers = np.unique(self.frequency[self.explained], return_counts=True)
         return {int(k): int(n) for k, n in zip(found, numbers, strict=True)}
 
+    @public
     def counts_at(self, frequencies: Iterable[int]) -> dict[int, int]:
         """Frequency -> number of neurons in its cluster, for these frequencies, zeros included."""
         counts = self.counts()
         return {int(k): counts.get(int(k), 0) for k in frequencies}
 
 
+@public
 def clusters(fve: xr.DataArray, *, threshold: float = EXPLAINED) -> Clusters:
     """The clusters of neurons from their `neuron_fve`: the best frequency of each, kept above a threshold.
 
@@ -84,6 +89,7 @@ def clusters(fve: xr.DataArray, *, threshold: float = EXPLAINED) -> Clusters:
     return Clusters(np.where(top > 0, fve.k.values[best], 0), top, threshold)
 
 
+@public
 def row_frequencies(acts: Activations, *, hook: str = "mlp_post", c: int = 0) -> xr.DataArray:
     """How many neurons have which largest frequency in one row of the picture in the order (c, a), over (k,).
 

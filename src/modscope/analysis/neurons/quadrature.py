@@ -20,6 +20,7 @@ from modscope.activations import Activations
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies, phasors_of
 from modscope.analysis.plane.terms import line_means
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.signal import TERMS, energy_by_term
 
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 
+@public
 def ideal_neurons(p: int, k: int, phases: Sequence[float] | np.ndarray) -> xr.DataArray:
     """The inputs of ideal neurons, cos(wa + phi) + cos(wb + phi), as (neuron, a, b).
 
@@ -48,6 +50,7 @@ def ideal_neurons(p: int, k: int, phases: Sequence[float] | np.ndarray) -> xr.Da
     return xr.DataArray(wave[:, :, None] + wave[:, None, :], dims=("neuron", "a", "b"), coords=coords)
 
 
+@public
 def rectified_mean(p: int, k: int, *, weighted: bool) -> np.ndarray:
     """The mean over all phases phi of ReLU(cos(wa + phi) + cos(wb + phi)), times cos(2 phi) if weighted, [a, b].
 
@@ -64,6 +67,7 @@ def rectified_mean(p: int, k: int, *, weighted: bool) -> np.ndarray:
     return 2 / (3 * np.pi) * envelope * np.cos(w * (n[:, None] + n))
 
 
+@public
 def even_phases(number: int, *, arc: float = 1.0) -> np.ndarray:
     """Phases evenly spread over an arc, in turns, centred on 0; 1 is the whole circle.
 
@@ -75,6 +79,7 @@ def even_phases(number: int, *, arc: float = 1.0) -> np.ndarray:
     return 2 * np.pi * arc * ((np.arange(number) + 0.5) / number - 0.5)
 
 
+@public
 def quadrature_error(p: int, k: int, phases: Sequence[float] | np.ndarray, *, weighted: bool = True) -> float:
     """How far the mean over given phases is from the mean over all: |sum - exact| / |exact|, over all pairs.
 
@@ -88,6 +93,7 @@ def quadrature_error(p: int, k: int, phases: Sequence[float] | np.ndarray, *, we
     return float(np.linalg.norm(mean - exact) / np.linalg.norm(exact))
 
 
+@public
 def quadrature_errors(
     p: int,
     k: int,
@@ -114,6 +120,7 @@ def quadrature_errors(
     )
 
 
+@public
 def running_sum(pre: xr.DataArray, weights: np.ndarray | None = None) -> xr.Dataset:
     """The sum over the first 1, 2, ... neurons, with the rectifier and without it.
 
@@ -143,12 +150,14 @@ def running_sum(pre: xr.DataArray, weights: np.ndarray | None = None) -> xr.Data
     return xr.Dataset(variables, coords)
 
 
+@public
 def ideal_running_sum(p: int, k: int, *, number: int = 32, weighted: bool = True) -> xr.Dataset:
     """The running sum over ideal neurons with phases evenly spread from -pi to pi, weighted by cos(2 phi) or not."""
     pre = ideal_neurons(p, k, even_phases(number))
     return running_sum(pre, np.cos(2 * pre.phase.values) if weighted else None)
 
 
+@public
 def cluster_running_sum(acts: Activations, k: int, *, output: int | None = None) -> xr.Dataset:
     """The running sum over the real neurons of frequency k, ordered by their phase.
 

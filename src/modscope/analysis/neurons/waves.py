@@ -18,6 +18,7 @@ from modscope.activations import Activations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import CONSTANT, energy_of_lines, line_means
 from modscope.analysis.weights.frequencies import recorded_table
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.model import ACTIVATIONS
 from modscope.networks.kinds import need_neurons
@@ -29,6 +30,7 @@ Rule = Literal["fve", "along b"]
 _PARTS = ("linear", "sum", "difference", "other")
 
 
+@public
 def neuron_waves(
     acts: Activations,
     key_frequencies: Sequence[int] | None = None,
@@ -159,6 +161,7 @@ def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: x
     return 1 - np.divide(error / p**2, variance, out=np.full(len(error), np.nan), where=variance > 0)
 
 
+@public
 def cluster_summary(waves: xr.Dataset, *, threshold: float = 0.85) -> xr.Dataset:
     """The clusters of neurons, one row per frequency that any neuron has.
 
@@ -181,6 +184,7 @@ def median(x: np.ndarray) -> float:
     return float(np.median(x)) if len(x) else float("nan")
 
 
+@public
 def matched_filters(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     """How far the input weights of each neuron are the matched filter for the wave that it carries.
 
@@ -222,6 +226,7 @@ def _plane_energy(R: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.sum((planes @ projected)[..., 0] ** 2, axis=-1)
 
 
+@public
 def phase_tiling(waves: xr.Dataset, *, draws: int = 200, seed: int = 0) -> xr.Dataset:
     """How evenly the shared phases of the neurons of each frequency tile the circle.
 
@@ -260,6 +265,7 @@ def _tiling(phases: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+@public
 def output_phases(acts: Activations, waves: xr.Dataset, *, seed: int = 0) -> xr.Dataset:
     """The phase with which each neuron writes on the logits, beside twice the phase with which it reads.
 

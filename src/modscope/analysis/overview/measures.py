@@ -35,6 +35,7 @@ from modscope.analysis.plane.quadratic import compare_hooks
 from modscope.analysis.plane.symmetry import circulant_defects, even_fractions, swap_shares
 from modscope.analysis.tables import Table, table_of
 from modscope.analysis.weights.maps import map_gains
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.signal import noise_defects
@@ -51,6 +52,7 @@ class Measure(Shown):
     table: Callable[[Activations, Sequence[int]], Table]
 
 
+@public
 def measure_table(acts: Activations, name: str, key_frequencies: Sequence[int] | None = None) -> Table:
     """The table of one measure of `MEASURES`.
 

@@ -41,6 +41,7 @@ from modscope.analysis.weights.frequencies import (
     recorded_table,
     relations,
 )
+from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError, MissingWeight
@@ -182,6 +183,7 @@ def _json(value: Any) -> Any:
     return value
 
 
+@public
 def summarise(
     acts: Activations,
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modscope.activations import Activations, RecordWithoutNetwork, record
+from modscope.boundary import public
 from modscope.circle import Circle, circle_of
 from modscope.errors import InputError
 from modscope.model import Network
@@ -12,6 +13,7 @@ from modscope.task import ModularTask, Split
 __all__ = ["as_addition", "renamed_to_places"]
 
 
+@public
 def as_addition(acts: Activations) -> Activations:
     """The same network on its task as an addition, or a subtraction, of places on the task's circle.
 

@@ -12,6 +12,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import term_energy
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.signal import basis_frequencies, basis_labels, power, to_fourier
 
@@ -20,6 +21,7 @@ __all__ = ["coefficient_plane", "compare_hooks", "feature_terms", "terms_by_freq
 _FEATURES_AT_ONCE = 64
 
 
+@public
 def coefficient_plane(
     acts: Activations, hook: str, feature: int | tuple[int, ...] | None = None
 ) -> xr.DataArray:
@@ -65,6 +67,7 @@ def _one_feature(x: xr.DataArray, feature: int | tuple[int, ...]) -> xr.DataArra
     return x.isel(dict(zip(dims, index, strict=True)))
 
 
+@public
 def top_terms(plane: xr.DataArray, *, count: int = 10) -> xr.Dataset:
     """The largest terms of a `coefficient_plane`, as a table over (rank,).
 
@@ -98,6 +101,7 @@ def top_terms(plane: xr.DataArray, *, count: int = 10) -> xr.Dataset:
     )
 
 
+@public
 def terms_by_frequency(acts: Activations, hook: str) -> xr.Dataset:
     """The linear and quadratic terms at a hook, frequency by frequency, over all features.
 
@@ -144,6 +148,7 @@ def _token_energy(acts: Activations, hook: str) -> xr.DataArray:
     return energy.where(float(energy.sum()) > 1e-12 * size, 0.0)
 
 
+@public
 def compare_hooks(acts: Activations, before: str, after: str, *, count: int = 10) -> xr.Dataset:
     """The linear and quadratic terms of two hooks side by side, for the frequencies that matter at either.
 
@@ -163,6 +168,7 @@ def compare_hooks(acts: Activations, before: str, after: str, *, count: int = 10
     return table.isel(k=order).assign_attrs(before=first.attrs["hook"], after=second.attrs["hook"])
 
 
+@public
 def feature_terms(acts: Activations, hook: str, *, count: int = 3) -> xr.Dataset:
     """The top frequencies of every feature at a hook, linear and quadratic, over (feature axes, rank).
 

@@ -16,6 +16,7 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.energy import ROUNDING, pictures_of
 from modscope.analysis.plane.terms import CONSTANT, LINES, line_means
+from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.errors import InputError
 from modscope.signal import spectrum
@@ -34,6 +35,7 @@ _FEATURES_AT_ONCE = 64
 _ROWS_AT_ONCE = 32
 
 
+@public
 def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
     """Share of the energy of x (a, b, ...) that is even about c/2 in the order (c, a), means of each c removed.
 
@@ -93,6 +95,7 @@ def _odd_energy(x: np.ndarray, sign: int) -> float:
     return total / 4 * (2 if sign > 0 else 1)
 
 
+@public
 def even_fractions(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
     """The share of each hook's energy that is even about c/2, in the order (c, a), c the answer.
 
@@ -145,6 +148,7 @@ def _even_fraction_of_token_wave(x: np.ndarray) -> float:
     return float(even / energy) if energy > CONSTANT * size else float("nan")
 
 
+@public
 def swap_shares(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
     """The shares of each hook's variance that are symmetric and antisymmetric under the swap of a and b.
 
@@ -171,6 +175,7 @@ def _two_halves(hooks: list[str], shares: list[float], first: str, second: str) 
     return xr.Dataset({first: ("hook", clipped), second: ("hook", 1 - clipped)}, {"hook": hooks})
 
 
+@public
 def covariance_defect(acts: Activations) -> xr.Dataset:
     """How far the logits are from what the operation asks of them when a and b are swapped.
 
@@ -198,6 +203,7 @@ def _half_difference(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.sum((x - y.swapaxes(0, 1)) ** 2)) / 4
 
 
+@public
 def fixed_points(p: int) -> xr.Dataset:
     """Where the reflection a -> c - a leaves a wave of length p in place: c/2 and c/2 + p/2, for every c.
 
@@ -213,6 +219,7 @@ def fixed_points(p: int) -> xr.Dataset:
     return xr.Dataset({"first": ("c", first), "second": ("c", second), "integer": ("c", whole)}, {"c": c})
 
 
+@public
 def fixed_point_slopes(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
     """How steep the rows of the picture in the order (c, a) are at their two fixed points, c/2 and c/2 + p/2.
 
@@ -253,6 +260,7 @@ def _slopes(acts: Activations, hook: str) -> tuple[float, float]:
     return (first / everywhere) ** 0.5, (second / everywhere) ** 0.5
 
 
+@public
 def circulant_defects(acts: Activations, hooks: Iterable[str] | None = None) -> xr.Dataset:
     """How far each hook's picture is from a function of one number: of a + b, of a - b, of a, of b.
 

@@ -10,10 +10,12 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.stream.model import as_rows, stream_model, unembedding_waves
 from modscope.analysis.stream.scores import explained, scores_of_blocks, scores_of_parts
+from modscope.boundary import public
 
 __all__ = ["error_budget"]
 
 
+@public
 def error_budget(acts: Activations, key_frequencies: Sequence[int]) -> xr.Dataset:
     """What each cause adds between "W_U's waves alone" and the real residual stream, in order.
 

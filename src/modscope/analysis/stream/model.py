@@ -20,6 +20,7 @@ from modscope.activations import Activations
 from modscope.activations.axes import without_layer
 from modscope.analysis.plane.marginals import Marginals, checked_frequencies, marginals, phasors_of
 from modscope.analysis.stream.scores import explained, picture_of, scores_of_blocks, scores_of_parts
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Scores
@@ -50,6 +51,7 @@ class StreamModel(Shown):
     phasors: np.ndarray
     marginals: Marginals
 
+    @public
     def cosines(self, *, frequencies: Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """The cosines (of all key frequencies, or some of them) as the sum of a function of a and a function
         of b, [residue, feature] each."""
@@ -65,11 +67,13 @@ class StreamModel(Shown):
         of_b = P if self.marginals.sign == 1 else P.conj()
         return {"of_a": waves_of(P, ks, self.marginals.p), "of_b": waves_of(of_b, ks, self.marginals.p)}
 
+    @public
     def bias(self, *, key_only: bool = False) -> dict[str, np.ndarray]:
         """bias_d(c) without its mean: free, or at the key frequencies only."""
         bias = self.marginals.of_answer
         return {"of_answer": at_frequencies(bias, self.key_frequencies) if key_only else bias}
 
+    @public
     def picture(self, *parts: Mapping[str, np.ndarray]) -> xr.DataArray:
         """The model as an activation (a, b, feature), float64: cosines and bias, or the parts given (`cosines()`,
         `bias()`), which must be of different numbers, and the mean. `in_order(x, "c", "a")` shows its rows."""
@@ -77,6 +81,7 @@ class StreamModel(Shown):
         return picture_of(self.marginals, {name: table for part in chosen for name, table in part.items()})
 
 
+@public
 def stream_model(
     acts: Activations, key_frequencies: Sequence[int], *, hook: str = "resid_post"
 ) -> StreamModel:
@@ -102,6 +107,7 @@ def waves_of(phasors: np.ndarray, ks: Sequence[int], p: int) -> np.ndarray:
     return np.tensordot(turn, phasors, axes=1).real
 
 
+@public
 def rebuilt_stream(
     acts: Activations, key_frequencies: Sequence[int], *, hook: str = "resid_post"
 ) -> xr.Dataset:
@@ -165,12 +171,13 @@ def unembedding_waves(acts: Activations, found: Marginals, ks: Sequence[int]) ->
     return {name: waves_of(U * gain[:, None], ks, found.p) for name, gain in gains.items()}
 
 
+@public
 def unembedding_phasors(acts: Activations, ks: Sequence[int]) -> np.ndarray:
     """Phasors [k, feature] of each row of W_U over the answers 0..p-1; InputError where it has fewer."""
     p, answers = acts.task.p, acts.weight("W_U").shape[1]
     if answers < p:
         raise InputError(f"W_U has {answers} answers: expected at least p = {p}, to be waves over the answer")
-    return phasors_of(acts.weight("W_U").double().numpy().T[: acts.task.p], ks)
+    return phasors_of(acts.weight("W_U").double().numpy().T[:p], checked_frequencies(ks, p))
 
 
 def as_rows(rows: Mapping[str, tuple[float, Scores, Scores]], axis: str) -> xr.Dataset:

@@ -10,12 +10,14 @@ import xarray as xr
 from modscope.activations import Activations
 from modscope.analysis.plane.marginals import answer_sign, checked_frequencies
 from modscope.analysis.stream.model import unembedding_phasors
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.networks.kinds import need_stream
 
 __all__ = ["center_phasors", "envelope_fit", "phase_agreement"]
 
 
+@public
 def center_phasors(
     acts: Activations, key_frequencies: Sequence[int], *, hook: str = "resid_post"
 ) -> xr.DataArray:
@@ -51,6 +53,7 @@ def center_phasors(
     )
 
 
+@public
 def envelope_fit(Z: xr.DataArray) -> xr.Dataset:
     """How well the weight of each cosine follows one wave of c: Re Z(c) = Re(P e^{i w_k c/2}).
 
@@ -82,6 +85,7 @@ def envelope_fit(Z: xr.DataArray) -> xr.Dataset:
     )
 
 
+@public
 def phase_agreement(
     acts: Activations,
     key_frequencies: Sequence[int],

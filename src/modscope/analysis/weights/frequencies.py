@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError, MissingWeight, UnknownName
 from modscope.model import Network
@@ -38,6 +39,7 @@ Map = Literal["embedding", "unembedding", "neuron_logit"]
 MAPS: tuple[Map, ...] = ("embedding", "unembedding", "neuron_logit")
 
 
+@public
 def weight_table(network: Network, which: Map) -> np.ndarray:
     """A map of the network with one row for each residue, float64 [residue, feature].
 
@@ -101,6 +103,7 @@ def _past_norms(network: Network, written: np.ndarray) -> np.ndarray:
     return written if gain is None else written * gain.detach().double().numpy()
 
 
+@public
 def component_norms(table: np.ndarray) -> xr.DataArray:
     """Norm over features of each real Fourier component of a table [place, feature], over (component,).
 
@@ -114,6 +117,7 @@ def component_norms(table: np.ndarray) -> xr.DataArray:
     return xr.DataArray(norms, dims="component", coords={"k": ("component", basis_frequencies(n))})
 
 
+@public
 def energy_shares(table: np.ndarray) -> xr.DataArray:
     """Share of a table's energy outside DC that lies at each frequency k = 1..p//2; they sum to 1.
 
@@ -131,6 +135,7 @@ def energy_shares(table: np.ndarray) -> xr.DataArray:
     return xr.DataArray(shares, dims="k", coords={"k": np.arange(1, len(energy) + 1)}, name="share")
 
 
+@public
 def gini(shares: xr.DataArray | np.ndarray) -> float:
     """The Gini coefficient of the energies: 0 where all are equal, 1 - 1/n where one has everything.
 
@@ -145,6 +150,7 @@ def gini(shares: xr.DataArray | np.ndarray) -> float:
         return float(1 - 2 * np.sum(x / x.sum() * (n - np.arange(1, n + 1) + 0.5)) / n)
 
 
+@public
 def inverse_participation_ratio(shares: xr.DataArray | np.ndarray) -> float:
     """Sum of squared shares: 1/n where n frequencies share the energy alike, 1 where one has it all.
 
@@ -172,6 +178,7 @@ class Relations(Shown):
     subharmonics: dict[int, tuple[int, ...]]
     intermodulation: dict[tuple[int, int], tuple[int, int]]
 
+    @public
     def origins(self, k: int) -> tuple[str, ...]:
         """Every way in which frequency k arises from the frequencies of this table, as formulas.
 
@@ -186,6 +193,7 @@ class Relations(Shown):
         return tuple(named)
 
 
+@public
 def fundamental(frequencies: Iterable[int], n: int) -> int | None:
     """The frequency of which a set of three or more is the first harmonics, one of them missing at most; None where there
     is none, or where so many sets of this size are of that form that it would mean nothing.
@@ -208,6 +216,7 @@ def fundamental(frequencies: Iterable[int], n: int) -> int | None:
     return None
 
 
+@public
 def relations(frequencies: Iterable[int], n: int) -> Relations:
     """The arithmetic of a set of frequencies on a circle of n places.
 

@@ -17,6 +17,7 @@ from modscope.activations import Activations
 from modscope.activations.axes import without_layer
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, line_means, term_energy
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError, MissingWeight, NotApplicable, UnknownName
 from modscope.model import Network
@@ -67,6 +68,7 @@ _TRANSFORMER = (
 _AFTER_NORM = {"resid_pre": "ln1", "resid_mid": "ln2", "resid_post": "ln_final"}
 
 
+@public
 def linear_maps(network: Network) -> dict[str, LinearMap]:
     """The linear maps of a network by name, in the order of the forward pass.
 
@@ -136,6 +138,7 @@ def _weight(network: Network, name: str) -> np.ndarray:
     return network.weight(name).detach().double().numpy()
 
 
+@public
 def spectral_matmul(
     x: xr.DataArray,
     weight: xr.DataArray,
@@ -175,6 +178,7 @@ def _network_of(acts: Activations) -> Network:
     return acts.network
 
 
+@public
 def map_gains(acts: Activations) -> xr.Dataset:
     """The gain of every linear map at each frequency: amplitude out over amplitude in.
 
@@ -228,6 +232,7 @@ def _line_energy(acts: Activations, hook: str, position: str | None) -> np.ndarr
     return found
 
 
+@public
 def tap_coherence(
     acts: Activations, name: str, key_frequencies: Sequence[int], *, line: str = "a", seed: int = 0
 ) -> xr.Dataset:

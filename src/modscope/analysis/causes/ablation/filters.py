@@ -10,6 +10,7 @@ import numpy as np
 from modscope.activations import Activations
 from modscope.analysis.answer.restriction import MASKS, Mask, excluded_logits, restricted_logits
 from modscope.analysis.causes.ablation.trial import Ablation, ChangedHook
+from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.residues import harmonic, intermodulation
 from modscope.signal import keep_frequencies, remove_frequencies
@@ -20,6 +21,7 @@ _OTHERS = "as many frequencies, drawn at random from those that are neither DC n
 _TERMS = {"a+b": "sum", "a-b": "difference", "1-D": "linear"}
 
 
+@public
 def intermodulation_set(key_frequencies: Sequence[int], p: int) -> tuple[int, ...]:
     """All sums and differences of two key frequencies, a frequency with itself included, aliased.
 

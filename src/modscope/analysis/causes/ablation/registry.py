@@ -33,6 +33,7 @@ from modscope.analysis.causes.ablation.turns import named_turn, turn_ablations
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.stream.scores import scores_of_blocks
 from modscope.analysis.tables import Table
+from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.networks.kinds import layer_count
 
@@ -102,10 +103,12 @@ class AblationResult:
     def _repr_html_(self) -> str:
         return self._table()._repr_html_()
 
+    @public
     def control_losses(self, split: str = "all") -> np.ndarray:
         """The loss of each control; NaN where the split is not known."""
         return np.array([o.loss.to_dict()[split] for o in self.controls], np.float64)
 
+    @public
     def control_accuracies(self, split: str = "all") -> np.ndarray:
         """The accuracy of each control; NaN where the split is not known."""
         return np.array([o.accuracy.to_dict()[split] for o in self.controls], np.float64)
@@ -117,6 +120,7 @@ class AblationResult:
         return float(np.mean(losses >= self.ablated.loss.all)) if len(losses) else float("nan")
 
 
+@public
 def ablations(
     acts: Activations, key_frequencies: Sequence[int] | None = None, *, seed: int = 0
 ) -> dict[str, Ablation]:
@@ -158,6 +162,7 @@ def _in_its_layer(acts: Activations, ablation: Ablation) -> Ablation:
     return replace(ablation, says=f"layer {layers - 1}: {ablation.says}") if layers > 1 else ablation
 
 
+@public
 def ablate(
     acts: Activations,
     name: str,
@@ -181,6 +186,7 @@ def ablate(
     return ablate_all(acts, key_frequencies, names=[name], controls=controls, matched=matched, seed=seed)[0]
 
 
+@public
 def ablate_all(
     acts: Activations,
     key_frequencies: Sequence[int] | None = None,
@@ -206,6 +212,7 @@ def ablate_all(
     return tuple(_run(known[name], intact, controls, matched, seed) for name in chosen)
 
 
+@public
 def ablate_with(
     acts: Activations,
     hook: str,
@@ -256,6 +263,7 @@ def _intact(acts: Activations) -> Outcome:
     return Outcome(*scores_of_blocks(blocks, acts.task), 0.0)
 
 
+@public
 def ablation_dataset(results: Sequence[AblationResult]) -> xr.Dataset:
     """Results as one Dataset: loss, accuracy, intact_loss, intact_accuracy over (ablation, split),
     control_loss and control_accuracy over (ablation, control, split), changed over ablation."""
@@ -287,6 +295,7 @@ def _over(dims: tuple[str, ...], values: object) -> tuple[tuple[str, ...], np.nd
     return dims, np.array(values, np.float64)
 
 
+@public
 def ablation_table(results: Sequence[AblationResult], *, split: str = "test") -> Table:
     """One row per ablation: loss and accuracy (in percent) on a split beside the medians of its controls.
 
