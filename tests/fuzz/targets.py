@@ -21,10 +21,12 @@ from tests.training.small import small
 
 from modscope.checkpoints import Checkpoint, open_checkpoint, save_safetensors
 from modscope.runs import Run
+from modscope.runs.events import Event
 from modscope.task import ModularTask, Split
 from modscope.training.presets import recipe_from_toml
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
+from modscope.training.steering import Steering
 
 __all__ = ["TARGETS", "Bases"]
 
@@ -73,7 +75,8 @@ class Bases:
         length = int.from_bytes(own[:8], "little")
         self.metadata = json.loads(own[8 : 8 + length])["__metadata__"]
         self.recipe = small(engine="plain").to_dict()
-        train(small(engine="plain", stop__steps=10, keep__resume=5), folder / "run")
+        changes = Steering(events=(Event(3, "learning_rate", 1e-3), Event(7, "remove_frequency", 1.0)))
+        train(small(engine="plain", stop__steps=10, keep__resume=5), folder / "run", steering=changes)
 
     def zipped(self, contents: Any) -> bytes:
         return _saved(contents, zipped=True)
@@ -151,15 +154,29 @@ def _recipe(bases: Bases, chance: random.Random, place: Path) -> None:
     assert Recipe.from_dict(recipe.to_dict()) == recipe
 
 
+def _csv(rows: list[Any]) -> str:
+    return "\n".join(",".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows)
+
+
 def _run_folder(bases: Bases, chance: random.Random, place: Path) -> None:
     run = place / "run"
     shutil.copytree(bases.folder / "run", run)
     name = chance.choice(
-        ("manifest.json", "environment.json", "recipe.toml", "losses.csv", "resume.safetensors")
+        (
+            "manifest.json",
+            "environment.json",
+            "recipe.toml",
+            "losses.csv",
+            "events.json",
+            "resume.safetensors",
+        )
     )
     data = (run / name).read_bytes()
     if name.endswith("json") and chance.random() < 0.8:
         changed = json.dumps(in_tree(json.loads(data), chance)).encode()
+    elif name == "losses.csv" and chance.random() < 0.8:
+        rows = in_tree([line.split(",") for line in data.decode().split("\n")], chance)
+        changed = _csv(rows if isinstance(rows, list) else []).encode("utf-8", "surrogatepass")
     elif name == "recipe.toml" and chance.random() < 0.8:
         table = in_tree(tomllib.loads(data.decode()), chance)
         changed = toml(table if isinstance(table, dict) else {}).encode()

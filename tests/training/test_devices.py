@@ -12,11 +12,12 @@ from tests.training.test_shapes import SMALL, SWITCHES
 
 import modscope as ms
 from modscope.errors import InputError
+from modscope.runs.events import Event
 from modscope.training.optimisers import Stepper
 from modscope.training.plain import LOSSES, pair_logits
 from modscope.training.recipe import Recipe
 from modscope.training.running import resume, train
-from modscope.training.steering import Event, Steering
+from modscope.training.steering import Steering
 from modscope.training.tables import Pairs
 from modscope.training.trainer import Trainer, first_weights
 

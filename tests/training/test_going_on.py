@@ -83,7 +83,12 @@ def test_a_later_last_step_is_written_into_the_recipe(tmp_path):
             "begun_anew = 5: expected",
         ),
         ("environment.json", b"{", InputError, "environment.json: not readable as JSON"),
-        ("losses.csv", b"epoch\n1,what,,,,\n", RunError, "expected numbers in every line, not '1,what,,,,'"),
+        (
+            "losses.csv",
+            b"0,1,1,0,0,1\n1,what,,,,\n",
+            RunError,
+            "line 2 below the head is '1,what,,,,': expected epoch, train_loss",
+        ),
     ],
 )
 def test_a_damaged_file_is_named_and_nothing_is_written(tmp_path, file, damage, kind, message):

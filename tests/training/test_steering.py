@@ -16,8 +16,9 @@ from tests.training.small import assert_same_bits, small
 
 from modscope.errors import InputError, RunError, UnknownName
 from modscope.runs import Run
+from modscope.runs.events import Event
 from modscope.training.running import resume, train
-from modscope.training.steering import Event, Steering, without_frequency
+from modscope.training.steering import Steering, without_frequency
 
 EVENTS = (
     Event(13, "learning_rate", 1e-3),
@@ -98,6 +99,7 @@ def test_a_new_beginning_keeps_the_rates_set_by_hand(tmp_path) -> None:
 
 def test_paused_training_stands_still_and_can_be_ended(tmp_path) -> None:
     at: list[int] = []
+    stood: list[int] = []
     paused, ended = threading.Event(), threading.Event()
 
     def watch(status) -> None:
@@ -106,8 +108,9 @@ def test_paused_training_stands_still_and_can_be_ended(tmp_path) -> None:
             paused.set()
 
     def later(what: Callable[[], None]) -> None:
-        time.sleep(0.3)
-        assert at[-1] == 20
+        paused.wait(120)
+        time.sleep(0.1)
+        stood.append(at[-1])
         what()
 
     threading.Thread(target=later, args=(paused.clear,)).start()
@@ -119,6 +122,7 @@ def test_paused_training_stands_still_and_can_be_ended(tmp_path) -> None:
         small(), tmp_path / "two", watch=watch, stop=ended.is_set, steering=Steering(paused=paused.is_set)
     )
     assert run.finished == "interrupted"
+    assert stood == [20, 20]
     paused.clear()
     resume(tmp_path / "two")
     train(small(), tmp_path / "whole")

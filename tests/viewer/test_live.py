@@ -20,8 +20,9 @@ import modscope as ms
 from modscope.errors import InputError, UnknownName
 from modscope.progress.glance import glance
 from modscope.runs import Run
+from modscope.runs.events import Event
 from modscope.training.running import train
-from modscope.training.steering import Event, Steering
+from modscope.training.steering import Steering
 from modscope.viewer.live import LiveServer, Scope
 from modscope.viewer.live.following import Followed, LiveView
 from modscope.viewer.live.server import application

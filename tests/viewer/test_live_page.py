@@ -13,8 +13,9 @@ from tests.training.small import small
 
 from modscope.model import Transformer
 from modscope.runs import Run
+from modscope.runs.events import Event
 from modscope.training.running import train
-from modscope.training.steering import Event, Steering
+from modscope.training.steering import Steering
 from modscope.viewer.live import LiveServer, Scope
 
 pytestmark = pytest.mark.browser

@@ -55,7 +55,7 @@ def live(
     modscope live --resume runs/live
     """
     from modscope.cli.train import changes_of, recipe_of
-    from modscope.training.steering import read_events
+    from modscope.runs.events import read_events
 
     flags = {
         name: value
@@ -110,8 +110,9 @@ def shown_training(
     """
     from modscope.cli.live import live_training
     from modscope.cli.view import page_shown
+    from modscope.runs.events import Event
     from modscope.training.running import resume, train
-    from modscope.training.steering import Event, Steering
+    from modscope.training.steering import Steering
     from modscope.viewer.live import LiveServer
 
     scope = _scope(folder, recipe)
@@ -144,7 +145,7 @@ def _events(folder: Path) -> list[dict[str, Any]]:
 def _scope(folder: Path, recipe: Recipe | None) -> Scope:
     from modscope.model import Transformer
     from modscope.runs import Run
-    from modscope.training.steering import Event
+    from modscope.runs.events import Event
     from modscope.viewer.live import Scope
 
     if recipe is None:

@@ -156,8 +156,9 @@ def setting(text: str) -> tuple[str, Any]:
 
 def _one(recipe: Recipe, out: Path, quiet: bool, events: Path | None) -> None:
     from modscope.cli.live import live_training
+    from modscope.runs.events import read_events
     from modscope.training.running import train as train_run
-    from modscope.training.steering import Steering, read_events
+    from modscope.training.steering import Steering
 
     known = read_events(events, recipe.task.p) if events is not None else ()
     with live_training(quiet=quiet) as watch:

@@ -13,7 +13,6 @@ lock               held while a process writes here
 from __future__ import annotations
 
 import contextlib
-import csv
 import errno
 import json
 import math
@@ -30,7 +29,7 @@ from modscope.checkpoints import save_safetensors
 from modscope.checkpoints.folders import runs_in
 from modscope.checkpoints.manifest import MANIFEST, Listed, file_sum, read_manifest, tensors_sum
 from modscope.checkpoints.reading import read_table
-from modscope.errors import InputError, RunError, path_of, turned_into
+from modscope.errors import InputError, RunError, path_of, shown, turned_into
 from modscope.model import Network
 from modscope.task import ModularTask
 from modscope.writing import is_left_over, write_whole
@@ -206,7 +205,7 @@ class RunFolder:
         path = self.path / LOSSES
         columns = read_losses(path)["epoch"]
         kept = [line for line, of in zip(_whole_lines(path), columns, strict=True) if of <= epoch]
-        self._write(LOSSES, "".join([_HEAD, *kept]))
+        self._write(LOSSES, _HEAD + "".join(f"{line}\n" for line in kept))
         self._checkpoints = [
             one for one in self._checkpoints if one.epoch <= epoch and (self.path / one.file).is_file()
         ]
@@ -288,20 +287,29 @@ def _whole_lines(path: Path) -> list[str]:
     """Lines of a losses file without its head, and without a last one that was cut short."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n") and line.count(",") == len(COLUMNS) - 1]
-    return whole[1:] if whole[:1] == [_HEAD] else whole
+    lines = path.read_text(encoding="ascii", errors="replace").split("\n")[:-1]
+    return lines[1:] if lines[:1] == [_HEAD.strip()] else lines
 
 
 def read_losses(path: Path) -> dict[str, list[float]]:
-    """The columns of a losses file; an empty cell is NaN. Raises RunError for a line that is not numbers."""
+    """The columns of a losses file; an empty cell is NaN.
+
+    Raises RunError, with the number of the line, for a line that is not an epoch and the other columns' numbers.
+    """
     columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
-    for row in csv.reader(_whole_lines(path)):
+    with turned_into(RunError, f"{path}: cannot be read"):
+        lines = _whole_lines(path)
+    for number, line in enumerate(lines, 1):
+        cells = line.split(",")
         try:
-            values = [float(cell) if cell else math.nan for cell in row]
-            int(row[0])
-        except ValueError as error:
-            raise RunError(f"{path}: expected numbers in every line, not {','.join(row)!r}") from error
+            values = [float(cell) if cell else math.nan for cell in cells]
+            whole = len(cells) == len(COLUMNS) and "_" not in line and int(cells[0]) in range(2**53)
+        except ValueError:
+            whole = False
+        if not whole:
+            raise RunError(
+                f"{path}: line {number} below the head is {shown(line)}: expected {', '.join(COLUMNS)}"
+            )
         for name, value in zip(COLUMNS, values, strict=True):
             columns[name].append(value)
     return columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from modscope.checkpoints.reading import read_file, read_table
 from modscope.display import Shown, Told, curves_svg, facts_html, number_text
 from modscope.errors import CheckpointError, InputError, ModscopeError, RunError, path_of
 from modscope.model import Network
+from modscope.runs.events import read_events
 from modscope.runs.film import film, lazy_array
 from modscope.runs.folder import ENVIRONMENT, EVENTS, LOSSES, RECIPE, RESUME, read_losses
 from modscope.task import ModularTask
@@ -169,15 +170,11 @@ class Run(Shown):
 
     @property
     def events(self) -> tuple[Mapping[str, Any], ...]:
-        """Changes made by hand while it trained, each with step, kind and value (`modscope.training.steering`)."""
+        """Changes made by hand while it trained, each with step, kind and value (`modscope.runs.events`)."""
         path = self.path / EVENTS
         if not self.files or not path.is_file():
             return ()
-        listed = read_table(path).get("events", [])
-        known = {"step", "kind", "value"}
-        if not isinstance(listed, list) or not all(isinstance(e, dict) and known <= set(e) for e in listed):
-            raise RunError(f"{path}: expected a list of events, each with step, kind and value")
-        return tuple(listed)
+        return tuple(asdict(event) for event in read_events(path, self.task.p))
 
     @public
     def model(self, epoch: int | None = None) -> Network:

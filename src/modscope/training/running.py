@@ -22,12 +22,13 @@ from modscope.errors import InputError, RunError, TrainingError, turned_into
 from modscope.model import Network
 from modscope.provenance import source_commit
 from modscope.runs import Run, RunFolder
+from modscope.runs.events import Event, events_text, read_events
 from modscope.runs.folder import EVENTS, LOSSES, RECIPE, RESUME
 from modscope.schema import built
 from modscope.training.engine import Batch
 from modscope.training.interruption import interruption
 from modscope.training.recipe import Keep, Recipe
-from modscope.training.steering import Event, Steering, events_text, read_events
+from modscope.training.steering import Steering
 from modscope.training.stopping import STEPS, Settling, reason_to_stop
 from modscope.training.trainer import Trainer, quiet_machine
 

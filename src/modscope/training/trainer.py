@@ -12,12 +12,13 @@ from torch import Tensor
 
 from modscope.errors import InputError, TrainingError, UnknownName, cause, shown
 from modscope.model import Network
+from modscope.runs.events import Event
 from modscope.training.engine import Batch
 from modscope.training.engines import engine_for
 from modscope.training.optimisers import Stepper
 from modscope.training.recipe import Recipe
 from modscope.training.shapes import initial_weights, network_from
-from modscope.training.steering import Event, without_frequency
+from modscope.training.steering import without_frequency
 from modscope.training.tables import Pairs
 
 __all__ = ["Trainer", "available_threads", "device_named", "first_weights", "quiet_machine"]

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from modscope.model import Transformer
+from modscope.runs.events import Event
 from modscope.training.engine import Batch
 from modscope.training.many.engine import ManyEngine
 from modscope.training.many.pairs import Cells, ManyPairs, most_in_a_row
 from modscope.training.many.stepping import ManyStepper, SlotStepper
 from modscope.training.recipe import Recipe
-from modscope.training.steering import Event
 from modscope.training.tables import Pairs
 from modscope.training.trainer import Trainer, device_named, first_weights
 
