@@ -9,10 +9,11 @@ import pytest
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
 
-# Each part may import the parts named; every part may import errors, residues, operations, provenance and the
+# Each part may import the parts named; every part may import errors, boundary, residues, operations, provenance and the
 # version.
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "boundary": set(),
     "display": set(),
     "schema": set(),
     "memory": set(),
@@ -106,6 +107,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 EVERYWHERE = {
     "errors",
+    "boundary",
     "display",
     "memory",
     "writing",

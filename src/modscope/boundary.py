@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import numbers
+import traceback
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +32,7 @@ _LARGEST = 2**63  # what fits into the integers of arrays
 def public(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """A function that people call: an argument that it cannot use is an InputError, whatever it made Python raise.
 
-    Arguments are first held against the annotations: whole numbers, finite numbers, True or False, text, lists of these,
+    An error within a function that is itself an argument stays what it is. Arguments are first held against the annotations: whole numbers, finite numbers, True or False, text, lists of these,
     objects of a class. Arrays and what has no plain type are the function's own business.
 
     >>> @public
@@ -63,6 +64,8 @@ def public(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
         except (ModscopeError, MemoryError, RecursionError):
             raise
         except _WRONG as error:
+            if _is_of_a_given_function(error, (*args, *kwargs.values())):
+                raise
             raise InputError(_what_is_wrong(function, args, kwargs, error)) from error
 
     return asked
@@ -156,17 +159,13 @@ def _fits(hint: Any) -> Fits | None:
     return None
 
 
-def _several(origin: type, inner: tuple[Any, ...]) -> Fits | None:
-    """Whether a value is several of a kind. What can be asked for its items only once is not looked into."""
+def _several(origin: type, inner: tuple[Any, ...]) -> Fits:
+    """Whether a value is several of a kind, how many is the function's business; an iterator is not looked into."""
     each = _fits(inner[0]) if inner else None
-    number = len(inner) if origin is tuple and Ellipsis not in inner and len(set(inner)) == 1 else None
+    refused = (str, bytes) if origin is Iterable else (str, bytes, Mapping)
 
     def fits(value: Any) -> bool:
-        if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__iter__"):
-            return False
-        if getattr(value, "ndim", 1) != 1 or (number is not None and not hasattr(value, "__len__")):
-            return False
-        if number is not None and len(value) != number:
+        if isinstance(value, refused) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) != 1:
             return False
         return (
             each is None or not hasattr(value, "__len__") or isinstance(value, range) or all(map(each, value))
@@ -189,7 +188,14 @@ def _words(hint: Any) -> str:
         return "a function"
     if isinstance(origin, type) and issubclass(origin, Iterable) and inner:
         return f"several {_SEVERAL.get(inner[0], _words(inner[0]))}"
-    return getattr(hint, "__name__", str(hint))
+    name = getattr(hint, "__name__", str(hint))
+    return f"xarray.{name}" if getattr(hint, "__module__", "").startswith("xarray") else name
+
+
+def _is_of_a_given_function(error: Exception, given: Iterable[Any]) -> bool:
+    """Whether an error was raised within a function that was an argument: then it is the caller's own."""
+    codes = {value.__code__ for value in given if isinstance(value, types.FunctionType)}
+    return bool(codes) and any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _what_is_wrong(function: Any, args: Any, kwargs: Any, error: Exception) -> str:

@@ -84,13 +84,11 @@ class Rule:
     in_part: float
     larger: bool = True
 
-    @public
     def grade(self, value: float) -> int:
         """2 where the value meets the threshold, 1 where it does in part, else 0 (as for NaN)."""
         sign = 1.0 if self.larger else -1.0
         return int(sign * value >= sign * self.holds) + int(sign * value >= sign * self.in_part)
 
-    @public
     def verdict(self, effect: float, control: float) -> Verdict:
         """The verdict on an effect beside its control."""
         grade = self.grade(effect)
@@ -98,7 +96,6 @@ class Rule:
             return "does not hold"
         return "holds" if grade == 2 else "holds in part"
 
-    @public
     def reason(self, effect: float, control: float) -> str:
         """Why the verdict is what it is, in words."""
         grade, sign = self.grade(effect), "≥" if self.larger else "≤"
