@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modscope import memory
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.task import ModularTask
 
@@ -111,6 +112,7 @@ def row_blocks(logits: Logits) -> Iterator[tuple[slice, np.ndarray]]:
         yield rows, logits[rows]
 
 
+@public
 def logits_of_labels(logits: Logits, labels: np.ndarray) -> np.ndarray:
     """Of each pair the logit of its label, [a, b] of logits [a, b, answer]; of the last answer where the label is -1."""
     if isinstance(logits, StreamedLogits):
@@ -118,6 +120,7 @@ def logits_of_labels(logits: Logits, labels: np.ndarray) -> np.ndarray:
     return np.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
 
 
+@public
 def logits_of_pairs(logits: Logits, pairs: np.ndarray) -> np.ndarray:
     """The logits of some pairs, numbered a p + b, [pair, answer]."""
     count = logits.shape[1]
@@ -131,6 +134,7 @@ def logits_of_pairs(logits: Logits, pairs: np.ndarray) -> np.ndarray:
     return found
 
 
+@public
 def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
     """Cross-entropy of each example in float64: log(1 + sum over j != y of exp(l_j - l_y)).
 
@@ -143,6 +147,7 @@ def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
     return scored(logits, labels)[0]
 
 
+@public
 def scored(logits: Logits, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The `cross_entropy` of each example, and whether it is answered rightly (`right_answers`), from one look at the logits.
 
@@ -201,6 +206,7 @@ def _far_losses(gap: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         return np.logaddexp(0.0, top + np.log(np.exp(gap, out=gap).sum(axis=1)))
 
 
+@public
 def right_answers(logits: Logits, labels: np.ndarray) -> np.ndarray:
     """Whether each example is answered rightly: the logit of its label is above all others, so a tie is not right.
 
@@ -223,6 +229,7 @@ def right_answers(logits: Logits, labels: np.ndarray) -> np.ndarray:
     return (right & (wanted >= 0)).reshape(labels.shape)
 
 
+@public
 def by_split(values: np.ndarray, task: ModularTask) -> Scores:
     """The mean of values [a, b] over each split; pairs without an answer count nowhere."""
     means = {name: float(values[mask].mean()) if mask.any() else None for name, mask in task.masks().items()}
@@ -230,16 +237,19 @@ def by_split(values: np.ndarray, task: ModularTask) -> Scores:
     return Scores(means.get("train"), means.get("test"), float("nan") if every is None else every)
 
 
+@public
 def losses(logits: Logits, task: ModularTask) -> Scores:
     """Mean cross-entropy of logits [a, b, answer] over each split."""
     return by_split(cross_entropy(logits, task.labels), task)
 
 
+@public
 def accuracies(logits: Logits, task: ModularTask) -> Scores:
     """Share of pairs that are answered rightly (`right_answers`), over each split."""
     return by_split(right_answers(logits, task.labels), task)
 
 
+@public
 def losses_and_accuracies(logits: Logits, task: ModularTask) -> tuple[Scores, Scores]:
     """`losses` and `accuracies` from one look at the logits."""
     loss, right = scored(logits, task.labels)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modscope.boundary import public
 from modscope.display import Shown, number_text
 from modscope.errors import InputError
 from modscope.progress.columns import columns
@@ -36,11 +37,13 @@ class Comparison(Shown):
     def _title(self) -> str:
         return f"{len(self.names)} networks: the measures that differ most, of {len(self.values)}"
 
+    @public
     def difference(self, measure: str) -> tuple[float, ...]:
         """Each network's number minus the first one's."""
         first, *_ = row = self.values[measure]
         return tuple(value - first for value in row)
 
+    @public
     def largest(self, count: int = 20) -> list[str]:
         """The measures in which the networks differ most, by the difference over the larger of the sizes."""
         spread = {}
@@ -64,6 +67,7 @@ class Comparison(Shown):
         }
 
 
+@public
 def compare(
     runs: Mapping[str, Run], *, measures: Iterable[str] | str | None = "fast", watch: Watch = _nobody
 ) -> Comparison:

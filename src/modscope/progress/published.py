@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from modscope.boundary import public
 from modscope.errors import InputError, cause
 from modscope.progress.columns import columns
 from modscope.runs import written
@@ -27,6 +28,7 @@ _SHORT = {
 _SMALLEST = 1e-300  # a loss of 0 has no logarithm
 
 
+@public
 def read_curve(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The columns of a CSV file with a head, the first called epoch or step, by rising epoch; empty cells are NaN.
 
@@ -103,6 +105,7 @@ class CurveMatch:
         )
 
 
+@public
 def own_curves(
     found: xr.Dataset, losses: xr.Dataset | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -126,12 +129,14 @@ def own_curves(
     return curves
 
 
+@public
 def unmeasured_columns(found: xr.Dataset, curve: Mapping[str, np.ndarray]) -> list[str]:
     """The columns of a published curve that are none of the measures found."""
     known = {"epoch", *columns(found)}
     return [name for name in curve if _SHORT.get(name, name) not in known]
 
 
+@public
 def against_curve(
     found: xr.Dataset, curve: Mapping[str, np.ndarray], *, losses: xr.Dataset | None = None
 ) -> list[CurveMatch]:

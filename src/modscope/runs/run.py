@@ -329,6 +329,7 @@ def _with_epochs(losses: xr.Dataset, checkpoints: Sequence[int]) -> xr.Dataset:
     return whole
 
 
+@public
 def written(losses: xr.Dataset, name: str) -> xr.DataArray:
     """A column of `Run.losses` at the steps at which it was itself written, without those that only stand for one near by.
 

@@ -12,11 +12,14 @@ import numpy as np
 import torch
 import xarray as xr
 
+from modscope import memory
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.losses import Logits, logits_of_labels
 from modscope.model import Network
 from modscope.networks.tokens import residue_positions, with_residue_rows
+from modscope.residues import modulus
 from modscope.task import ModularTask
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
 _TRIPLES_AT_ONCE = 4096
 
 
+@public
 def gradient_symmetricity(acts: Activations, *, triples: int | np.ndarray = 100, seed: int = 42) -> float:
     """How alike the gradients of a logit with respect to the two token embeddings are, from -1 to 1.
 
@@ -117,6 +121,7 @@ def _turn(task: ModularTask) -> int:
     return 1 if task.operation == "add" else -1
 
 
+@public
 def distance_irrelevance(logits: Logits, task: ModularTask) -> float:
     """How little the right logit depends on the distance a - b: 0 if on nothing else, about 1 if not at all.
 
@@ -142,6 +147,7 @@ def distance_irrelevance(logits: Logits, task: ModularTask) -> float:
     return float(np.mean(spreads) / whole)
 
 
+@public
 def circularity(embedding: np.ndarray | xr.DataArray, *, components: int = 4) -> float:
     """How nearly the leading principal components of an embedding are waves of one frequency, from 0 to 1.
 
@@ -170,17 +176,19 @@ def circularity(embedding: np.ndarray | xr.DataArray, *, components: int = 4) ->
     return float(np.clip(np.where(present, share, 0.0).mean(), 0.0, 1.0))
 
 
+@public
 def clock_logits(p: int, k: int) -> np.ndarray:
     """Q_clock[a, b, c] = cos w(a + b - c), w = 2 pi k / p.
 
     >>> clock_logits(6, 1)[1, 1].round(6).tolist()
     [-0.5, 0.5, 1.0, 0.5, -0.5, -1.0]
     """
-    n = np.arange(p)
+    n = _places(p)
     offset = (n[:, None, None] + n[:, None] - n) % p
     return np.cos(2 * np.pi * k * n / p)[offset]
 
 
+@public
 def pizza_logits(p: int, k: int) -> np.ndarray:
     """Q_pizza[a, b, c] = |x.u| - |x.v| of the sum x = (cos wa + cos wb, sin wa + sin wb) of two points of a
     circle, u = (cos wc/2, sin wc/2), v = (sin wc/2, -cos wc/2).
@@ -188,10 +196,16 @@ def pizza_logits(p: int, k: int) -> np.ndarray:
     It equals 2 |cos w(a - b)/2| (|cos w(a + b - c)/2| - |sin w(a + b - c)/2|), w = 2 pi k / p.
     Source: Zhong et al. 2023, equation of the pizza.
     """
-    n = np.arange(p)
+    n = _places(p)
     distance, offset = (n[:, None, None] - n[:, None]) % p, (n[:, None, None] + n[:, None] - n) % p
     envelope, wave = _pizza_factors(p, k)
     return envelope[distance] * wave[offset]
+
+
+def _places(p: int) -> np.ndarray:
+    """The residues, where p^3 numbers and what it takes to find them fit into memory."""
+    memory.require(24 * modulus(p) ** 3, f"p = {p}: logits of all {p} * {p} pairs")
+    return np.arange(p)
 
 
 def _pizza_factors(p: int, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -200,6 +214,7 @@ def _pizza_factors(p: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return 2 * np.abs(np.cos(half)), np.abs(np.cos(half)) - np.abs(np.sin(half))
 
 
+@public
 def isolated_circle(network: Network, k: int) -> Network:
     """The network with an embedding that keeps, of the waves over the residues, frequency k and DC alone.
 
@@ -218,6 +233,7 @@ def isolated_circle(network: Network, k: int) -> Network:
     return with_residue_rows(network, isolated)
 
 
+@public
 def circle_fits(acts: Activations, key_frequencies: list[int] | tuple[int, ...]) -> xr.Dataset:
     """How much of the variance of the logits of each isolated circle Q_clock and Q_pizza explain, over k.
 

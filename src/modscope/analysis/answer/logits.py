@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError
@@ -83,26 +84,31 @@ class LogitFit(Shown):
     fve: xr.DataArray
     uncentred: float = 1.0
 
+    @public
     def share(self, frequencies: Iterable[int]) -> float:
         """The share of variance that these frequencies explain together."""
         return float(self.fve.sel(k=list(frequencies)).sum())
 
+    @public
     def uncentred_share(self, frequencies: Iterable[int]) -> float:
         """The same share where what each pair adds to all its logits alike counts as variance (Nanda et al. 2023)."""
         return self.share(frequencies) / self.uncentred
 
+    @public
     def curve(self, frequencies: Iterable[int]) -> np.ndarray:
         """sum of alpha_k cos(w_k d) at each offset d = a + b - c, float64 [d]."""
         ks = np.array(list(frequencies), dtype=int)
         d = np.arange(self.n)
         return self.alpha.sel(k=ks).values @ np.cos(2 * np.pi * np.outer(ks, d) / self.n)
 
+    @public
     def loss(self, frequencies: Iterable[int]) -> float:
         """Cross-entropy of logits that are only these cosines; it is the same for every pair."""
         curve = self.curve(frequencies)
         return float(cross_entropy(curve, np.array(0)))
 
 
+@public
 def logit_fit(
     logits: Logits | xr.DataArray, task: ModularTask, *, profile: np.ndarray | None = None
 ) -> LogitFit:

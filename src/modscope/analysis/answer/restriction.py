@@ -20,6 +20,7 @@ from modscope.analysis.answer.logits import (
     recorded_profile,
     sum_profile,
 )
+from modscope.boundary import public
 from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
@@ -51,6 +52,7 @@ Rows = Callable[[slice], np.ndarray]
 _NUMBERS_AT_ONCE = 2**19  # logits looked at together: what fits the caches
 
 
+@public
 def key_part(
     logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
 ) -> np.ndarray:
@@ -129,6 +131,7 @@ def _block_rows(x: Whole, ks: list[int], *, constant: bool) -> Rows:
     return lambda rows: (waves[:, rows].T @ along_a).reshape(-1, n, answers)
 
 
+@public
 def restricted_logits(
     logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
 ) -> np.ndarray:
@@ -137,6 +140,7 @@ def restricted_logits(
     return key_part(logits, task, frequencies, mask=mask) + x.mean(axis=(0, 1), dtype=np.float64)
 
 
+@public
 def excluded_logits(
     logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
 ) -> np.ndarray:
@@ -157,6 +161,7 @@ class Restriction(Shown):
     excluded_accuracy: Scores
 
 
+@public
 def restriction(
     logits: Logits,
     task: ModularTask,
@@ -191,6 +196,7 @@ def recorded_restriction(
     return acts.remembered(f"restriction to {ks}, {mask}", "logits", make)
 
 
+@public
 def restricted_loss(
     logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
 ) -> Scores:
@@ -201,6 +207,7 @@ def restricted_loss(
     return _kept(logits, task, _part_of(logits, task, frequencies, mask))[0]
 
 
+@public
 def excluded_loss(
     logits: Logits, task: ModularTask, frequencies: Iterable[int], *, mask: Mask = "directions"
 ) -> Scores:
@@ -211,6 +218,7 @@ def excluded_loss(
     return _removed(logits, task, _part_of(logits, task, frequencies, mask))[0]
 
 
+@public
 def excluded_loss_by_frequency(
     logits: Logits,
     task: ModularTask,

@@ -17,6 +17,7 @@ from modscope.analysis.answer.logits import recorded_logits
 from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.marginals import Marginals, add_turned, answer_sign, marginals
 from modscope.analysis.weights.frequencies import recorded_table, weight_table
+from modscope.boundary import public
 from modscope.losses import Logits, StreamedLogits, row_blocks, scored
 from modscope.model import ACTIVATIONS, Network
 from modscope.networks.kinds import need_plain
@@ -45,6 +46,7 @@ def input_hook(acts: Activations) -> str:
     return "resid_mid" if "resid_mid" in acts else "mlp_pre"
 
 
+@public
 def margins(logits: Logits, labels: np.ndarray) -> np.ndarray:
     """The right logit minus the mean of all logits, float64 of the shape of labels.
 
@@ -58,6 +60,7 @@ def margins(logits: Logits, labels: np.ndarray) -> np.ndarray:
     return right - (logits @ np.ones(logits.shape[-1], logits.dtype)).astype(np.float64) / logits.shape[-1]
 
 
+@public
 def part_of(x: np.ndarray, found: Marginals, part: str, rows: range | None = None) -> np.ndarray:
     """One part of an activation [a, b, ...]: mean, linear (f(a) + g(b)), answer (a + b), opposite (a - b), or
     everything but such a part: "without linear", "without answer", "without opposite". The mean stays.
@@ -88,6 +91,7 @@ def _filled(found: Marginals, names: Iterable[str], rows: range, dtype: np.dtype
     return total
 
 
+@public
 def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr.Dataset:
     """What remains of the answer when a hook is replaced by one part of itself and the pass is run on.
 

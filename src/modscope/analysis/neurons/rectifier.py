@@ -18,6 +18,7 @@ from modscope.activations import Activations
 from modscope.analysis.neurons.clusters import clusters, neuron_fve
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, term_energy
+from modscope.boundary import public
 from modscope.errors import InputError
 from modscope.networks.kinds import need_neurons
 from modscope.residues import harmonic, intermodulation
@@ -37,6 +38,7 @@ _ROWS_AT_ONCE = 128
 _COLUMNS_AT_ONCE = 2048
 
 
+@public
 def rectified_cosine(bias: float | np.ndarray, n: int | np.ndarray) -> np.ndarray:
     """The coefficient of cos(n t) in ReLU(cos t + bias); n = 0 is the mean.
 
@@ -61,6 +63,7 @@ def rectified_cosine(bias: float | np.ndarray, n: int | np.ndarray) -> np.ndarra
     return np.select([n == 0, n == 1], [mean, first], higher) / np.pi
 
 
+@public
 def neuron_harmonics(acts: Activations, key_frequencies: Sequence[int], *, harmonics: int = 4) -> xr.Dataset:
     """The harmonics that the closed form predicts for every neuron and row, beside those measured.
 
@@ -126,6 +129,7 @@ def _phasors_along_b(x: np.ndarray, bins: np.ndarray) -> np.ndarray:
     return np.einsum("kb,abf->kaf", turn * scale[:, None], x, optimize=True)
 
 
+@public
 def harmonic_proportion(
     acts: Activations, key_frequencies: Sequence[int], *, hooks: Iterable[str] | None = None
 ) -> xr.Dataset:
@@ -239,6 +243,7 @@ def _lengths(parts: np.ndarray) -> np.ndarray:
     return np.sqrt(length, out=length).sum(axis=1, dtype=np.float64)
 
 
+@public
 def harmonic_shares(
     acts: Activations, key_frequencies: Sequence[int], *, hooks: Iterable[str] | None = None
 ) -> xr.Dataset:
@@ -296,6 +301,7 @@ def _first_named(frequencies: Sequence[int], taken: set[int]) -> list[int]:
     return named
 
 
+@public
 def block_energy(acts: Activations, key_frequencies: Sequence[int], *, hook: str) -> xr.DataArray:
     """Share of the variance in the products {cos, sin}(w_j a) x {cos, sin}(w_k b), by (k_a, k_b); 0 is the constant.
 

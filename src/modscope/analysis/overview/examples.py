@@ -9,11 +9,13 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.answer.logits import recorded_logits
+from modscope.boundary import public
 from modscope.losses import Logits, cross_entropy, row_blocks
 
 __all__ = ["examples", "worst_examples"]
 
 
+@public
 def examples(acts: Activations) -> xr.Dataset:
     """A table of all pairs: axes (c, a) where the task has that order, else (a, b).
 
@@ -78,6 +80,7 @@ def _ordered(columns: dict[str, np.ndarray], acts: Activations) -> xr.Dataset:
     return xr.Dataset(ordered, attrs=attrs).drop_vars("first").rename(second="b")
 
 
+@public
 def worst_examples(table: xr.Dataset, count: int = 10) -> list[dict[str, Any]]:
     """The examples with the largest loss, worst first, one dict a row."""
     axes = tuple(str(d) for d in table.loss.dims)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import LINES, line_means, means_along_lines
+from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
@@ -72,6 +73,7 @@ def feature_blocks(x: xr.DataArray, circle: Circle | None) -> Iterator[np.ndarra
         yield flat[..., start : start + _FEATURES_AT_ONCE].astype(np.float64)
 
 
+@public
 def pair_energy(x: xr.DataArray, circle: Circle | None = None) -> PairEnergy:
     """Energy of x (a, b, ...) by kind of term, over all features together.
 
@@ -136,11 +138,13 @@ def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
             acts.forget(hook)
 
 
+@public
 def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
     """`pair_energy` of every hook that depends on both tokens, in the order of the forward pass."""
     return {hook: recorded_pair_energy(acts, hook) for hook, _ in hooks_in_turn(acts)}
 
 
+@public
 def frequency_plane(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
     """Share of the centred energy of x (a, b, ...) at each pair of frequencies, (k_a, k_b), over all features.
 

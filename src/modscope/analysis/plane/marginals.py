@@ -14,6 +14,7 @@ import numpy as np
 
 from modscope.activations import Activations
 from modscope.analysis.plane.terms import line_means
+from modscope.boundary import public
 from modscope.display import Shown
 from modscope.errors import InputError
 
@@ -45,6 +46,7 @@ class Marginals(Shown):
         """The modulus."""
         return len(self.of_a)
 
+    @public
     def share(self, *parts: np.ndarray) -> float:
         """Power of tables [residue, feature] as a share of the power of the whole; 0 where that is 0."""
         power = sum(float(np.sum(part**2)) for part in parts) / self.p
@@ -111,6 +113,7 @@ def add_turned(picture: np.ndarray, table: np.ndarray, a: int, sign: int) -> Non
         picture[a + 1 :] += table[:a:-1]
 
 
+@public
 def marginals(acts: Activations, hook: str) -> Marginals:
     """The one-number parts of a hook, streamed in float64; the features are flattened to one axis.
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.boundary import public
 from modscope.signal import power
 
 __all__ = ["CONSTANT", "LINES", "energy_of_lines", "line_means", "means_along_lines", "term_energy"]
@@ -20,6 +21,7 @@ LINES = ("a", "b", "sum", "difference")
 CONSTANT = 1e-12
 
 
+@public
 def line_means(acts: Activations, hook: str) -> xr.Dataset:
     """The means of every feature along the four families of lines in the picture, and its variance.
 
@@ -95,6 +97,7 @@ def _add_rows(total: np.ndarray, squares: np.ndarray, rows: np.ndarray, first: i
         squares += np.einsum("bf,bf->f", row, row)
 
 
+@public
 def term_energy(acts: Activations, hook: str) -> xr.Dataset:
     """The variance of every feature at a hook, divided by direction and frequency.
 
