@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from modscope.activations import Activations, record
-from modscope.analysis.answer.logits import recorded_logits
+from modscope.analysis.answer.logits import keep_streams, recorded_logits
 from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.exponents import as_addition, renamed_to_places
 from modscope.boundary import public
@@ -69,9 +69,8 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 
-# what most claims look at, and of a large network what several do: the rest passes by where it is asked for
+# what most claims look at; of a large network the rest passes by where it is asked for
 _HOOKS = ("pattern", "resid_mid", "mlp_pre", "mlp_post", "resid_post", "logits")
-_HOOKS_OF_MANY = ("pattern", "mlp_post", "logits")
 
 
 @public
@@ -108,8 +107,10 @@ def findings(
     acts, own = _record_and_grounds(source, grounds)
     grounds = grounds or own
     if only is None and not (grounds and grounds.problems):
-        hooks = _HOOKS if is_small(acts) else _HOOKS_OF_MANY
-        acts.load(*(hook for hook in hooks if hook in acts))  # in one pass
+        if is_small(acts):
+            acts.load(*(hook for hook in _HOOKS if hook in acts))  # in one pass
+        elif "logits" in acts:
+            keep_streams(acts)
     bench = Bench(acts, key_frequencies=key_frequencies, seed=seed, grounds=grounds)
     return Findings(CLAIMS[name].finding(bench) for name in wanted)
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.answer.logits import LogitFit, recorded_fit
-from modscope.analysis.neurons.clusters import Clusters, clusters, neuron_fve
+from modscope.analysis.neurons.clusters import Clusters, recorded_clusters
 from modscope.analysis.weights.frequencies import component_norms, energy_shares, recorded_table
 from modscope.boundary import public
 from modscope.circle import Circle
@@ -87,9 +87,7 @@ class Evidence(Shown):
     @cached_property
     def clusters(self) -> Clusters:
         """The neurons by their best frequency."""
-        return self.acts.remembered(
-            "clusters", "mlp_post", lambda: clusters(neuron_fve(self.acts.at("mlp_post"), self.circle))
-        )
+        return recorded_clusters(self.acts)
 
     @cached_property
     def fit(self) -> LogitFit | None:

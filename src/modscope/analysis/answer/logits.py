@@ -27,6 +27,7 @@ _NUMBERS_AT_ONCE = 2**15  # in float64: what fits the second-level cache
 __all__ = [
     "LogitFit",
     "in_places",
+    "keep_streams",
     "logit_fit",
     "offset_profile",
     "pair_scores",
@@ -160,6 +161,15 @@ def recorded_logits(acts: Activations) -> Logits:
         return (block["logits"].values.reshape(-1, answers) for block in acts.blocks("logits"))
 
     return acts.remembered("streamed", "logits", lambda: StreamedLogits(make, acts.task.p, answers))
+
+
+def keep_streams(acts: Activations) -> None:
+    """Computes and keeps the residual stream before and after the MLP, where there is one, from which all that is large follows
+    by one product each time that it is asked for, and the logits where they are held whole."""
+    hooks = [hook for hook in ("resid_mid", "resid_post") if hook in acts and acts.is_joint(hook)]
+    if 4 * math.prod(acts.axes_of("logits").values()) <= _HELD_BYTES:
+        hooks.append("logits")
+    acts.load(*hooks)
 
 
 def recorded_profile(acts: Activations) -> np.ndarray:

@@ -75,6 +75,13 @@ class _Part:
 
     rows: Callable[[slice], np.ndarray]
     by_place: np.ndarray | None = None
+    places: np.ndarray | None = None
+
+    def in_digits_of(self, dtype: np.dtype) -> _Part:
+        """The same, rounded to a float type where it depends on the place alone, before it is spread over the pairs."""
+        if self.by_place is None or self.places is None:
+            return self
+        return _of_places(self.by_place.astype(dtype), self.places)
 
 
 def _part_of(
@@ -102,7 +109,12 @@ def _part_of(
         whole = sum_profile(logits, circle) if profile is None else profile
         rows_of_ks = fourier_basis(circle.n)[np.isin(basis_frequencies(circle.n), ks)]
         by_place = rows_of_ks.T @ (rows_of_ks @ whole)
-    return _Part(lambda rows: by_place[places[rows]], by_place)
+    return _of_places(by_place, places)
+
+
+def _of_places(by_place: np.ndarray, places: np.ndarray) -> _Part:
+    """The part that depends on the place [i, j] of the answer alone."""
+    return _Part(lambda rows: np.take(by_place, places[rows], axis=0), by_place, places)
 
 
 def _cube_profile(curve: np.ndarray, circle: Circle, answers: int) -> np.ndarray:
@@ -127,8 +139,8 @@ def _block_rows(x: Whole, ks: list[int], *, constant: bool) -> Rows:
     same = (of[:, None] == of) | (of[:, None] == 0) | (of == 0)
     same[(of[:, None] == 0) & (of == 0)] = False
     inside[~same] = 0.0
-    along_a = np.einsum("jb,ijf->ibf", waves, inside, optimize=True).reshape(len(of), n * answers)
-    return lambda rows: (waves[:, rows].T @ along_a).reshape(-1, n, answers)
+    # one row at a time: a product over both axes at once would read all pairs for each row
+    return lambda rows: np.matmul(waves.T, np.tensordot(waves[:, rows], inside, axes=((0,), (0,))))
 
 
 @public
@@ -266,10 +278,13 @@ def _all_removed(logits: Logits, task: ModularTask, parts: Sequence[_Part]) -> l
     circle = circle_of(task)
     labels = circle.pairs(task.labels)
     loss, right = np.empty((len(parts), *labels.shape)), np.empty((len(parts), *labels.shape), bool)
+    taken: list[_Part] = []
     for rows, block in row_blocks(in_places(logits, circle)):
-        for i, part in enumerate(parts):
-            # what is taken out leaves logits of their own size, which have no more digits than they had
-            changed = block - part.rows(rows).astype(block.dtype, copy=False)
+        # what is taken out leaves logits of their own size, which have no more digits than they had
+        taken = taken or [part.in_digits_of(block.dtype) for part in parts]
+        for i, part in enumerate(taken):
+            changed = part.rows(rows).astype(block.dtype, copy=False)
+            np.subtract(block, changed, out=changed)
             loss[i, rows], right[i, rows] = scored(changed, labels[rows])
     return [
         (pair_scores(one, task, circle), pair_scores(sure, task, circle))

@@ -14,7 +14,6 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.answer.logits import recorded_logits
-from modscope.analysis.plane.energy import is_small
 from modscope.analysis.plane.marginals import Marginals, add_turned, answer_sign, marginals
 from modscope.analysis.weights.frequencies import recorded_table, weight_table
 from modscope.boundary import public
@@ -38,6 +37,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 _PAIRS_AT_ONCE = 1024  # what fits the second-level cache
 
 _OF_INPUT = ("mean", "linear", "without linear", "answer", "without answer")
+_OF_ANSWER = ("mean", "answer")  # of which every pair with one answer has the same
+_OF_PAIRS = tuple(part for part in _OF_INPUT if part not in _OF_ANSWER)
 _OF_NEURONS = ("mean", "answer", "without answer", "linear", "opposite")
 
 
@@ -116,8 +117,12 @@ def replacements(acts: Activations, *, marginal: MarginalOf | None = None) -> xr
     mlp = _Readout(acts, marginal or (lambda hook: marginals(acts, hook)))
     for some, name, logits in mlp.replaced():
         judge.see(name, some, logits)
-    mlp.done()
-    rows = judge.found()
+    for name, logits in mlp.of_answer():
+        judge.of_answer(name, logits)
+    found = judge.found()
+    hook = input_hook(acts)
+    order = [*(f"{hook}: {part}" for part in _OF_INPUT), *(f"mlp_post: {part}" for part in _OF_NEURONS)]
+    rows = {name: found[name] for name in ("none", "pattern: mean", *order) if name in found}
     weight = np.stack([_weights(curve) for _, curve, _, _ in rows.values()])
     margin = weight.sum(axis=1)
     # the margin of a network that knows nothing is rounding
@@ -144,13 +149,10 @@ class _Readout:
     """
 
     def __init__(self, acts: Activations, marginal: MarginalOf) -> None:
-        self.had = acts.kept
         self.acts, self.p = acts, acts.task.p
-        self.pre = acts.at("mlp_pre").values
-        self.mid = acts.at("resid_mid").values if "resid_mid" in acts else None
-        dtype = self.pre.dtype
+        self.dtype = dtype = np.dtype(str(acts.model.dtype).removeprefix("torch."))
         self.W_L = recorded_table(acts, "neuron_logit").T.astype(dtype)
-        self.W_U = recorded_table(acts, "unembedding").T.astype(dtype) if self.mid is not None else None
+        self.W_U = recorded_table(acts, "unembedding").T.astype(dtype) if "resid_mid" in acts else None
         self.activation = ACTIVATIONS[acts.model.config.activation]
         self.of_pre, self.of_post = marginal("mlp_pre"), marginal("mlp_post")
         bias = answer_biases(acts.model, self.p)
@@ -170,37 +172,46 @@ class _Readout:
         The logits stay as they are until the next are asked for.
         """
         hook = input_hook(self.acts)
-        known = recorded_logits(self.acts)
         of_neurons = {part: self._written(part) for part in _OF_NEURONS}
-        for rows in self._blocks():
-            some = slice(rows.start, rows.stop)
-            skip = self._skip(some)
-            for part in _OF_INPUT:
-                post = self._activated(part_of(self.pre[some], self.of_pre, part, rows))
+        for rows, pre, skip, logits in self._blocks():
+            for part in _OF_PAIRS:
                 made = part_of(skip, self.of_skip, part, rows)
-                made += post @ self.W_L
+                made += self._activated(part_of(pre, self.of_pre, part, rows)) @ self.W_L
                 yield rows, f"{hook}: {part}", made
             for part, (names, read) in of_neurons.items():
                 tables = _filled(read, names, rows, skip.dtype)
                 if part.startswith("without "):
-                    if isinstance(known, np.ndarray):
-                        own = known[some, :, : self.p]
-                    else:
-                        own = skip + self._activated(self.pre[some]) @ self.W_L
-                    yield rows, f"mlp_post: {part}", own - tables
+                    np.subtract(logits, tables, out=tables)
                 else:
                     tables += skip
                     tables += read.mean.astype(skip.dtype)
-                    yield rows, f"mlp_post: {part}", tables
+                yield rows, f"mlp_post: {part}", tables
 
-    def _blocks(self) -> Iterator[range]:
+    def _blocks(self) -> Iterator[tuple[range, np.ndarray, np.ndarray, np.ndarray]]:
+        """Some rows of a with their mlp_pre, skip and logits, a few pairs at a time; nothing is kept of a large network."""
         size = max(1, _PAIRS_AT_ONCE // self.p)
-        return (range(start, min(start + size, self.p)) for start in range(0, self.p, size))
+        hooks = [hook for hook in ("resid_mid", "mlp_pre", "logits") if hook in self.acts]
+        for block in self.acts.blocks(*hooks):
+            arrays = {hook: block[hook].values for hook in hooks}
+            first = int(block["mlp_pre"].a[0])
+            for start in range(0, len(arrays["mlp_pre"]), size):
+                some = slice(start, start + size)
+                pre, logits = arrays["mlp_pre"][some], arrays["logits"][some, :, : self.p]
+                if self.W_U is None:
+                    skip = np.broadcast_to(self.bias, (*pre.shape[:2], self.p))
+                else:
+                    skip = arrays["resid_mid"][some] @ self.W_U + self.bias
+                yield range(first + start, first + start + len(pre)), pre, skip, logits
 
-    def _skip(self, some: slice) -> np.ndarray:
-        if self.mid is None or self.W_U is None:
-            return np.broadcast_to(self.bias, (*self.pre[some].shape[:2], self.p))
-        return self.mid[some] @ self.W_U + self.bias
+    def of_answer(self) -> Iterator[tuple[str, np.ndarray]]:
+        """The replaced inputs that are functions of the answer alone: "hook: part" and the logits [answer of the pair, answer]."""
+        for part in _OF_ANSWER:
+            pre, skip = (
+                found.mean + (found.of_answer if part == "answer" else 0.0 * found.of_answer)
+                for found in (self.of_pre, self.of_skip)
+            )
+            made = self._activated(pre.astype(self.dtype)) @ self.W_L + skip.astype(self.dtype)
+            yield f"{input_hook(self.acts)}: {part}", made
 
     def _activated(self, pre: np.ndarray) -> np.ndarray:
         return self.activation(torch.from_numpy(pre)).numpy()
@@ -210,12 +221,6 @@ class _Readout:
         names = PARTS[part.removeprefix("without ")]
         written = {name: getattr(self.of_post, name) @ self.W_L for name in names}
         return names, _replaced(self.of_post, self.of_post.mean @ self.W_L, written)
-
-    def done(self) -> None:
-        """Lets go of what was made for this alone and is large."""
-        if not is_small(self.acts):
-            for hook in set(self.acts.kept) - set(self.had):
-                self.acts.forget(hook)
 
 
 def _replaced(found: Marginals, mean: np.ndarray, tables: Mapping[str, np.ndarray]) -> Marginals:
@@ -269,6 +274,14 @@ class _Judge:
             first, values = int(label[-1 if backwards else 0]), row[:: -1 if backwards else 1, : self.p]
             by_label[first:] += values[: self.p - first]
             by_label[:first] += values[self.p - first :]
+
+    def of_answer(self, name: str, logits: np.ndarray) -> None:
+        """Looks at logits [answer of the pair, answer] that every pair with one answer has: each is that of p pairs."""
+        wanted = np.arange(self.p)
+        loss, right = scored(logits, wanted)
+        self._by_a[name] = np.full(self.p, margins(logits, wanted).mean())
+        self._by_label[name] = self.p * logits[:, : self.p].astype(np.float64)
+        self._loss[name], self._right[name] = self.p * float(loss.sum()), self.p * int(right.sum())
 
     def found(self) -> dict[str, tuple[np.ndarray, np.ndarray, float, float]]:
         """Of each: the mean margin of each a, the mean logit of answer (label + e) over e, the mean loss, the accuracy."""

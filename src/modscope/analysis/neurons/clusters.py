@@ -9,6 +9,8 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
+from modscope.analysis.plane.energy import is_small
+from modscope.analysis.plane.terms import term_energy
 from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.display import Shown
@@ -16,7 +18,7 @@ from modscope.errors import InputError
 from modscope.orders import in_order
 from modscope.signal import amplitude, frequency_fve
 
-__all__ = ["EXPLAINED", "Clusters", "clusters", "neuron_fve", "row_frequencies"]
+__all__ = ["EXPLAINED", "Clusters", "clusters", "neuron_fve", "recorded_clusters", "row_frequencies"]
 
 EXPLAINED = 0.85
 
@@ -39,6 +41,19 @@ def neuron_fve(x: xr.DataArray, circle: Circle | None = None) -> xr.DataArray:
         raise InputError(f"an array with axes {x.dims}: expected (a, b, feature)")
     fve = frequency_fve(x if circle is None else circle.pairs(x))
     return fve.transpose(x.dims[2], "k").rename("fve")
+
+
+def recorded_clusters(acts: Activations) -> Clusters:
+    """The `clusters` of the neurons of a record, kept with it; of a large one mlp_post is never held whole."""
+    return acts.remembered("clusters", "mlp_post", lambda: clusters(_recorded_fve(acts)))
+
+
+def _recorded_fve(acts: Activations) -> xr.DataArray:
+    if is_small(acts) or not acts.circle.whole:
+        return neuron_fve(acts.at("mlp_post"), acts.circle)
+    terms = term_energy(acts, "mlp_post")
+    energy, total = terms.energy.sum("line").transpose("k", ...), terms.total
+    return (energy / total.where(total > 0)).fillna(0.0).transpose(..., "k").rename("fve")
 
 
 @dataclass(frozen=True, repr=False)

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from modscope import memory
 from modscope.activations import Activations
-from modscope.analysis.neurons.clusters import clusters, neuron_fve
+from modscope.analysis.neurons.clusters import recorded_clusters
 from modscope.analysis.plane.marginals import checked_frequencies, phasors_of
 from modscope.analysis.plane.terms import line_means
 from modscope.boundary import public
@@ -167,9 +168,11 @@ def cluster_running_sum(acts: Activations, k: int, *, output: int | None = None)
     Raises InputError where no neuron has that frequency.
     """
     (k,) = checked_frequencies([k], acts.task.p)
-    members = clusters(neuron_fve(acts.at("mlp_post"), acts.circle)).members(k)
+    members = recorded_clusters(acts).members(k)
     if not len(members):
         raise InputError(f"no neuron has frequency {k}: nothing to sum")
+    # the neurons, and their sums with the rectifier and without it, in float64, each beside what it is made of
+    memory.require(5 * 8 * len(members) * acts.task.p**2, f"the running sums of {len(members)} neurons")
     means = line_means(acts, "mlp_pre")["mean"].sel(line=["a", "b"]).mean("line").values
     phase = np.angle(phasors_of(means[:, members], [k])[0])
     order = np.argsort(phase, kind="stable")

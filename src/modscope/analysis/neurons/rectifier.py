@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.neurons.clusters import clusters, neuron_fve
+from modscope.analysis.neurons.clusters import recorded_clusters
 from modscope.analysis.plane.marginals import checked_frequencies
 from modscope.analysis.plane.terms import LINES, term_energy
 from modscope.boundary import public
@@ -82,7 +82,7 @@ def neuron_harmonics(acts: Activations, key_frequencies: Sequence[int], *, harmo
     need_neurons(acts.model, "the closed form")
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
-    found = clusters(neuron_fve(acts.at("mlp_post"), acts.circle))
+    found = recorded_clusters(acts)
     n = np.arange(harmonics + 1)
     energy = np.zeros((3, len(ks), len(n)))
     for block in acts.blocks("mlp_pre", "mlp_post"):

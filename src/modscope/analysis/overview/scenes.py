@@ -131,10 +131,11 @@ def rebuilt_features(
     model = stream_model(acts, key_frequencies, hook=hook)
     real = acts.at(hook)
     strongest = np.argsort(-real.values.reshape(-1, real.shape[-1]).var(axis=0), kind="stable")[:count]
-    rebuilt = model.picture(model.cosines(), model.bias(key_only=True))
+    dim = str(real.dims[-1])
+    rebuilt = model.picture(model.cosines(), model.bias(key_only=True), features=strongest)
     pair = []
-    for x in (real, rebuilt.astype(np.float32)):
-        chosen = x.isel({x.dims[-1]: strongest}).rename({str(x.dims[-1]): "feature"})
+    for x in (real.isel({dim: strongest}), rebuilt.astype(np.float32)):
+        chosen = x.rename({dim: "feature"})
         ordered = in_order(
             chosen.drop_vars("feature", errors="ignore"), "c", "a", operation=acts.task.operation
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 from modscope.activations import Activations
 from modscope.analysis.neurons.clusters import Clusters
+from modscope.analysis.plane.energy import is_small
 from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
@@ -85,6 +87,14 @@ def wave_pictures(acts: Activations, hook: str = "resid_post", *, count: int = 1
     return ordered.assign_coords(feature=strongest)
 
 
+def _neurons(acts: Activations, hook: str, neurons: Sequence[int]) -> xr.DataArray:
+    """Some neurons of a hook, (a, b, neuron), without keeping the others."""
+    if hook in acts.kept or is_small(acts):
+        return acts.at(hook).isel(neuron=list(neurons))
+    blocks = [block[hook].isel(neuron=list(neurons)).copy() for block in acts.blocks(hook)]
+    return xr.concat(blocks, dim="a")
+
+
 def _on_places(x: xr.DataArray, circle: Circle) -> xr.DataArray:
     n = np.arange(circle.n)
     return x.assign_coords(a=n, b=n)
@@ -115,7 +125,7 @@ def neuron_specimen(acts: Activations, found: Clusters, *, frequency: int | None
     neuron = _median_neuron(acts, found, frequency)
     circle = acts.circle
     pictures = [
-        _on_places(circle.pairs(acts.at(hook).isel(neuron=neuron)), circle)
+        _on_places(circle.pairs(_neurons(acts, hook, [neuron]).isel(neuron=0)), circle)
         for hook in ("mlp_pre", "mlp_post")
     ]
     spectra = [power(x, ("a", "b")) for x in pictures]
@@ -150,7 +160,7 @@ def neuron_pictures(acts: Activations, found: Clusters, *, count: int = 8) -> di
     neurons = [_median_neuron(acts, found, k) for k in largest] or [_median_neuron(acts, found, None)]
     pictures = {}
     for hook in ("mlp_pre", "mlp_post"):
-        x = _on_places(circle.pairs(acts.at(hook).isel(neuron=neurons)), circle)
+        x = _on_places(circle.pairs(_neurons(acts, hook, neurons)), circle)
         ordered = in_order(x, "c", "a", operation=turned).transpose("neuron", "c", "a")
         pictures[hook] = ordered.assign_coords(neuron=neurons)
     return pictures

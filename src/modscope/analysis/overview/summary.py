@@ -20,7 +20,7 @@ from modscope.analysis.answer.keys import (
     evidence_of,
     key_frequencies,
 )
-from modscope.analysis.answer.logits import LogitFit, recorded_logits, recorded_profile
+from modscope.analysis.answer.logits import LogitFit, keep_streams, recorded_logits, recorded_profile
 from modscope.analysis.answer.restriction import (
     MASKS,
     Restriction,
@@ -30,8 +30,8 @@ from modscope.analysis.answer.restriction import (
 from modscope.analysis.neurons.clusters import Clusters
 from modscope.analysis.overview.cautions import cautions
 from modscope.analysis.overview.examples import examples, worst_examples
-from modscope.analysis.plane.energy import PairEnergy, hooks_in_turn, is_small, recorded_pair_energy
-from modscope.analysis.plane.symmetry import even_fraction
+from modscope.analysis.plane.energy import PairEnergy, each_hook, is_small, recorded_pair_energy
+from modscope.analysis.plane.symmetry import recorded_even_fraction
 from modscope.analysis.weights.frequencies import (
     MAPS,
     Relations,
@@ -202,6 +202,8 @@ def summarise(
     with np.errstate(all="ignore"):  # a broken network has infinite logits; its numbers become None
         if is_small(acts):
             acts.load()  # one pass for all that follows
+        else:
+            keep_streams(acts)
         logits = recorded_logits(acts)
         evidence = evidence_of(acts)
         keys = _given(frequencies, evidence) if frequencies is not None else key_frequencies(evidence, rule)
@@ -269,9 +271,9 @@ def _shares(acts: Activations, circle: Circle) -> dict[str, xr.DataArray]:
 def _energies(acts: Activations, circle: Circle) -> tuple[dict[str, PairEnergy], dict[str, float]]:
     """Energy by kind of term and even fraction of every hook, each looked at once."""
     energy, even = {}, {}
-    for hook, x in hooks_in_turn(acts):
+    for hook in each_hook(acts):
         energy[hook] = recorded_pair_energy(acts, hook)
-        even[hook] = float("nan") if circle.sign is None else even_fraction(x, circle)
+        even[hook] = float("nan") if circle.sign is None else recorded_even_fraction(acts, hook)
     return energy, even
 
 

@@ -20,10 +20,12 @@ from modscope.signal import basis_frequencies, power, to_fourier
 __all__ = [
     "TERMS",
     "PairEnergy",
+    "each_hook",
     "energy_by_hook",
     "feature_blocks",
     "frequency_plane",
     "hooks_in_turn",
+    "is_held",
     "pair_energy",
     "pictures_of",
     "recorded_pair_energy",
@@ -34,6 +36,7 @@ TERMS = ("linear", "sum", "difference", "cross")
 _FEATURES_AT_ONCE = 64
 _ROWS_AT_ONCE = 16
 _KEPT_BYTES = 256e6
+_HELD_BYTES = 2.5e9
 ROUNDING = 1e-12  # the share of the energy below which what is left in float32 is rounding
 
 
@@ -124,24 +127,36 @@ def is_small(acts: Activations) -> bool:
     return 4 * sum(math.prod(size) for size in sizes) < _KEPT_BYTES
 
 
-def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
-    """Every hook that depends on both tokens with its picture (a, b, ...), in the order of the forward pass.
+def is_held(acts: Activations, hook: str) -> bool:
+    """Whether a hook is kept, or may be while it is looked at: 2.5 GB at most, all but the logits of p = 1009."""
+    return hook in acts.kept or 4 * math.prod(acts.axes_of(hook).values()) <= _HELD_BYTES
 
-    A small network's are computed in one pass and kept; of a large one nothing is kept that was not there before.
+
+def each_hook(acts: Activations) -> Iterator[str]:
+    """The hooks that depend on both tokens, each kept while it is looked at where that may be (`is_held`).
+
+    A small network's are computed in one pass and stay; of a large one nothing is kept that was not there before.
     """
     small, before = is_small(acts), acts.kept
     if small:
         acts.load()
     for hook in acts.joint_hooks:
-        yield hook, acts.at(hook)
+        if is_held(acts, hook):
+            acts.load(hook)
+        yield hook
         if not small and hook not in before:
             acts.forget(hook)
+
+
+def hooks_in_turn(acts: Activations) -> Iterator[tuple[str, xr.DataArray]]:
+    """Every hook that depends on both tokens with its picture (a, b, ...), one kept at a time (`each_hook`)."""
+    return ((hook, acts.at(hook)) for hook in each_hook(acts))
 
 
 @public
 def energy_by_hook(acts: Activations) -> dict[str, PairEnergy]:
     """`pair_energy` of every hook that depends on both tokens, in the order of the forward pass."""
-    return {hook: recorded_pair_energy(acts, hook) for hook, _ in hooks_in_turn(acts)}
+    return {hook: recorded_pair_energy(acts, hook) for hook in each_hook(acts)}
 
 
 @public

@@ -8,13 +8,14 @@ permuted. It tells when a network generalises, not how.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import xarray as xr
 
 from modscope.activations import Activations
-from modscope.analysis.plane.energy import ROUNDING, pictures_of
+from modscope.analysis.plane.energy import ROUNDING, is_held, pictures_of
 from modscope.analysis.plane.terms import CONSTANT, LINES, line_means
 from modscope.boundary import public
 from modscope.circle import Circle
@@ -28,11 +29,13 @@ __all__ = [
     "even_fractions",
     "fixed_point_slopes",
     "fixed_points",
+    "recorded_even_fraction",
     "swap_shares",
 ]
 
 _FEATURES_AT_ONCE = 64
 _ROWS_AT_ONCE = 32
+_GROUP_BYTES = 400_000_000
 
 
 @public
@@ -52,13 +55,39 @@ def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
     0.0
     """
     sign = 1 if circle is None else circle.turn
-    values = pictures_of(x, circle)
-    own = size = 0.0
-    for start in range(0, values.shape[-1], _FEATURES_AT_ONCE):
-        energy, of_answer = _energies(values[..., start : start + _FEATURES_AT_ONCE], sign)
-        own += energy - of_answer
-        size += energy
-    return 1.0 - _odd_energy(values, sign) / own if own > ROUNDING * size else float("nan")
+    return _even_share([pictures_of(x, circle)], sign)
+
+
+def recorded_even_fraction(acts: Activations, hook: str) -> float:
+    """`even_fraction` of a hook in the order of the record's circle; one too large to be held, some features at a time."""
+    if is_held(acts, hook):
+        return even_fraction(acts.at(hook), acts.circle)
+    return _even_share(map(acts.circle.pairs, _feature_groups(acts, hook)), acts.circle.turn)
+
+
+def _feature_groups(acts: Activations, hook: str) -> Iterator[np.ndarray]:
+    """Pictures [a, b, some features] of a hook that is never held whole: the forward pass is run for each group again."""
+    p = acts.task.p
+    count = math.prod(acts.axes_of(hook).values()) // p**2
+    size = max(1, _GROUP_BYTES // (4 * p**2))
+    for start in range(0, count, size):
+        parts = [
+            block[hook].values.reshape(-1, p, count)[..., start : start + size].copy()
+            for block in acts.blocks(hook)
+        ]
+        yield np.concatenate(parts)
+
+
+def _even_share(groups: Iterable[np.ndarray], sign: int) -> float:
+    """The even share of pictures [place, place, feature] that come some features at a time; NaN where only rounding is left."""
+    odd = own = size = 0.0
+    for values in groups:
+        for start in range(0, values.shape[-1], _FEATURES_AT_ONCE):
+            energy, of_answer = _energies(values[..., start : start + _FEATURES_AT_ONCE], sign)
+            own += energy - of_answer
+            size += energy
+        odd += _odd_energy(values, sign)
+    return 1.0 - odd / own if own > ROUNDING * size else float("nan")
 
 
 def _energies(x: np.ndarray, sign: int) -> tuple[float, float]:

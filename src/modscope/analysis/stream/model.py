@@ -11,7 +11,7 @@ functions of b; everything that depends on the answer alone is in the bias. So e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -74,11 +74,20 @@ class StreamModel(Shown):
         return {"of_answer": at_frequencies(bias, self.key_frequencies) if key_only else bias}
 
     @public
-    def picture(self, *parts: Mapping[str, np.ndarray]) -> xr.DataArray:
+    def picture(
+        self, *parts: Mapping[str, np.ndarray], features: Sequence[int] | np.ndarray | None = None
+    ) -> xr.DataArray:
         """The model as an activation (a, b, feature), float64: cosines and bias, or the parts given (`cosines()`,
-        `bias()`), which must be of different numbers, and the mean. `in_order(x, "c", "a")` shows its rows."""
+        `bias()`), which must be of different numbers, and the mean. `in_order(x, "c", "a")` shows its rows.
+        features: the numbers of those wanted, all if not given."""
         chosen = parts or (self.cosines(), self.bias())
-        return picture_of(self.marginals, {name: table for part in chosen for name, table in part.items()})
+        tables = {name: table for part in chosen for name, table in part.items()}
+        found = self.marginals
+        if features is not None:
+            some = list(features)
+            tables = {name: table[:, some] for name, table in tables.items()}
+            found = replace(found, mean=found.mean[some], features=((found.features[-1][0], len(some)),))
+        return picture_of(found, tables)
 
 
 @public
