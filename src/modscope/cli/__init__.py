@@ -30,7 +30,6 @@ from modscope.cli.train import train
 from modscope.cli.view import view
 from modscope.errors import InputError, ModscopeError, cause, printable
 
-
 # Commands that look at one network, and make no array that is larger than memory.
 _WITHOUT_DASK = ("report", "findings", "inspect", "measure", "ablate")
 
