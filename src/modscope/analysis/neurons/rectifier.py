@@ -35,6 +35,7 @@ __all__ = [
 
 
 _ROWS_AT_ONCE = 128
+_NUMBERS_AT_ONCE = 2**24
 _COLUMNS_AT_ONCE = 2048
 
 
@@ -214,7 +215,7 @@ def axis_amplitudes(acts: Activations, hook: str, at: np.ndarray) -> np.ndarray:
 
 
 def _many_rows(acts: Activations, hook: str) -> Iterator[tuple[slice, np.ndarray]]:
-    """The rows of a hook [row, b, feature], at least so many at a time that a sum over them is worth its while."""
+    """Many rows of a hook [row, b, feature] at a time, so that a sum over them is worth its while; they last until the next."""
     p = acts.task.p
     if hook in acts.kept:
         values = acts.at(hook).values.reshape(p, p, -1)
@@ -222,16 +223,19 @@ def _many_rows(acts: Activations, hook: str) -> Iterator[tuple[slice, np.ndarray
             rows = slice(start, min(start + _ROWS_AT_ONCE, p))
             yield rows, values[rows]
         return
-    waiting: list[np.ndarray] = []
-    end = 0
+    room, start, end = np.empty(0), 0, 0
     for block in acts.blocks(hook):
-        some = block[hook].values
-        waiting.append(some.reshape(len(some), p, -1))
+        some = block[hook].values.reshape(len(block[hook]), p, -1)
+        if not room.size:
+            room = np.empty(
+                (max(len(some), min(p, _NUMBERS_AT_ONCE // some[0].size)), *some.shape[1:]), some.dtype
+            )
+        if end + len(some) - start > len(room):
+            yield slice(start, end), room[: end - start]
+            start = end
+        room[end - start : end - start + len(some)] = some
         end += len(some)
-        held = sum(map(len, waiting))
-        if held >= _ROWS_AT_ONCE or end == p:
-            yield slice(end - held, end), waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
-            waiting = []
+    yield slice(start, end), room[: end - start]
 
 
 def _lengths(parts: np.ndarray) -> np.ndarray:
