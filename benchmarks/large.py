@@ -5,7 +5,7 @@
 The networks are planted rectified sums of 512 neurons, in float32, written to a temporary folder: they answer every pair
 right, so every finding is measured. Each command runs as a process of its own; its peak of memory is what the system says of
 it, its time the CPU seconds of all its threads. Nothing is compared: the limits stand beside. --quick: p = 251 alone;
---report-1009: the report at p = 1009 too, whose logits alone are 4.1 GB.
+--report-1009: the report at p = 1009 too, whose logits, 4.1 GB, are made in blocks and never held: minutes.
 """
 
 from __future__ import annotations

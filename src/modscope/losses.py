@@ -144,7 +144,7 @@ def cross_entropy(logits: Logits, labels: np.ndarray) -> np.ndarray:
     >>> round(float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1]))[0]), 6)
     0.693147
     """
-    return scored(logits, labels)[0]
+    return _looked_at(logits, labels, judge=False)[0]
 
 
 @public
@@ -155,6 +155,11 @@ def scored(logits: Logits, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> loss.round(6).tolist(), right.tolist()
     ([0.693147, 0.313262], [False, True])
     """
+    return _looked_at(logits, labels, judge=True)
+
+
+def _looked_at(logits: Logits, labels: np.ndarray, *, judge: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Loss and rightness; without judge, nobody looks again at the examples whose answer is not surely right."""
     if isinstance(logits, StreamedLogits):
         return logits.scored(np.asarray(labels))
     logits, labels = np.asarray(logits), np.asarray(labels)
@@ -166,13 +171,15 @@ def scored(logits: Logits, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     room = np.empty((min(size, len(flat)), flat.shape[1]))
     for start in range(0, len(flat), size):
         rows = slice(start, start + size)
-        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], room[: len(flat[rows])])
+        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], room[: len(flat[rows])], judge)
     unknown = wanted < 0
     loss[unknown], right[unknown] = np.nan, False
     return loss.reshape(labels.shape), right.reshape(labels.shape)
 
 
-def _scored_block(logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scored_block(
+    logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray, judge: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Loss and rightness of some examples; gap: float64 of the shape of logits, to be written over."""
     import torch
 
@@ -186,7 +193,7 @@ def _scored_block(logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray) -> tu
     rest[~np.isfinite(own)] = np.nan
     loss, right = np.log1p(rest), rest < 1
     # a wrong answer, or one that another equals or nearly so, is looked at again; so is what is too large for exp
-    close = np.flatnonzero(~right)
+    close = np.flatnonzero(~right) if judge else np.zeros(0, np.intp)
     if len(close):
         right[close] = right_answers(logits[close], wanted[close])
     large = np.flatnonzero(~(rest < 1e300))

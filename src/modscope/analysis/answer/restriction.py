@@ -25,7 +25,7 @@ from modscope.circle import Circle, circle_of
 from modscope.display import Shown
 from modscope.errors import InputError, UnknownName
 from modscope.losses import Logits as Whole
-from modscope.losses import Scores, row_blocks, scored
+from modscope.losses import Scores, cross_entropy, row_blocks, scored
 from modscope.signal import basis_frequencies, fourier_basis
 from modscope.task import ModularTask
 
@@ -245,7 +245,7 @@ def excluded_loss_by_frequency(
     if profile is None and ks and mask == "directions":
         profile = sum_profile(logits, circle)
     parts = {k: _part_of(logits, task, [k], mask, profile) for k in ks}
-    found = _all_removed(logits, task, list(parts.values()))
+    found = _all_removed(logits, task, list(parts.values()), judge=False)
     return {k: loss for k, (loss, _) in zip(parts, found, strict=True)}
 
 
@@ -271,13 +271,15 @@ def _removed(logits: Logits, task: ModularTask, part: _Part) -> tuple[Scores, Sc
     return _all_removed(logits, task, [part])[0]
 
 
-def _all_removed(logits: Logits, task: ModularTask, parts: Sequence[_Part]) -> list[tuple[Scores, Scores]]:
-    """Loss and accuracy without each of some parts, one at a time, from one look at the logits."""
+def _all_removed(
+    logits: Logits, task: ModularTask, parts: Sequence[_Part], *, judge: bool = True
+) -> list[tuple[Scores, Scores]]:
+    """Loss and accuracy (0 without judge) without each of some parts, one at a time, from one look at the logits."""
     if not parts:
         return []
     circle = circle_of(task)
     labels = circle.pairs(task.labels)
-    loss, right = np.empty((len(parts), *labels.shape)), np.empty((len(parts), *labels.shape), bool)
+    loss, right = np.empty((len(parts), *labels.shape)), np.zeros((len(parts), *labels.shape), bool)
     taken: list[_Part] = []
     for rows, block in row_blocks(in_places(logits, circle)):
         # what is taken out leaves logits of their own size, which have no more digits than they had
@@ -285,7 +287,10 @@ def _all_removed(logits: Logits, task: ModularTask, parts: Sequence[_Part]) -> l
         for i, part in enumerate(taken):
             changed = part.rows(rows).astype(block.dtype, copy=False)
             np.subtract(block, changed, out=changed)
-            loss[i, rows], right[i, rows] = scored(changed, labels[rows])
+            if judge:
+                loss[i, rows], right[i, rows] = scored(changed, labels[rows])
+            else:
+                loss[i, rows] = cross_entropy(changed, labels[rows])
     return [
         (pair_scores(one, task, circle), pair_scores(sure, task, circle))
         for one, sure in zip(loss, right, strict=True)
