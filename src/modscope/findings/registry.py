@@ -112,7 +112,12 @@ def findings(
         elif "logits" in acts:
             keep_streams(acts)
     bench = Bench(acts, key_frequencies=key_frequencies, seed=seed, grounds=grounds)
-    return Findings(CLAIMS[name].finding(bench) for name in wanted)
+    had = acts.kept
+    found = Findings(CLAIMS[name].finding(bench) for name in wanted)
+    if not is_small(acts):
+        for hook in set(acts.kept) - set(had):  # what one claim looked at is not held for others
+            acts.forget(hook)
+    return found
 
 
 def _record_and_grounds(source: Any, given: Grounds | None) -> tuple[Activations, Grounds | None]:

@@ -193,10 +193,14 @@ def _constant_pattern_shares(acts: Activations) -> list[float]:
 
 def _explained(x: np.ndarray, fit: np.ndarray) -> float:
     """The fraction of the variance of x [a, b, feature] that a fit explains."""
-    variance = float(x.var(axis=(0, 1), dtype=np.float64).sum())
-    if variance <= CONSTANT * float(np.mean(np.square(x, dtype=np.float64)) * x.shape[-1]):
-        return float("nan")
-    return 1.0 - float(np.mean(np.square(x - fit, dtype=np.float64)) * x.shape[-1]) / variance
+    mean = x.mean(axis=(0, 1), dtype=np.float64)
+    variance = size = error = 0.0
+    for row, fitted in zip(x, fit, strict=True):  # in float64 the whole would be twice as large as both
+        own, moving, apart = row.astype(np.float64), row - mean, (row - fitted).astype(np.float64)
+        size += float(np.vdot(own, own))
+        variance += float(np.vdot(moving, moving))
+        error += float(np.vdot(apart, apart))
+    return 1.0 - error / variance if variance > CONSTANT * size else float("nan")
 
 
 @public
