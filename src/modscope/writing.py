@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modscope.errors import InputError, ModscopeError, cause, path_of
 
-__all__ = ["is_left_over", "write_whole"]
+__all__ = ["is_left_over", "write_new", "write_whole"]
 
 # What a process that was killed while it wrote leaves behind; earlier versions named it after the file.
 _LEFT_OVER = re.compile(
@@ -36,6 +36,28 @@ def write_whole(
     return place
 
 
+def write_new(path: Path, content: bytes) -> bool:
+    """Write a file that is not there yet; False, and the file as it was, where one is. Raises OSError.
+
+    Of two processes that write it at the same moment one does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        beside.write_bytes(content)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if path.exists():
+                return False
+            os.replace(beside, path)
+        return True
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def is_left_over(path: Path) -> bool:
     """Whether a file is one that `write_whole` had not finished, by its name."""
     return _LEFT_OVER.fullmatch(path.name) is not None
@@ -54,7 +76,7 @@ def _write(place: Path, content: bytes) -> None:
     if mode and stat.S_ISDIR(mode):
         raise IsADirectoryError(0, "it is a folder")
     target = place.resolve()
-    beside = target.with_name(f".modscope-{os.getpid()}-{secrets.token_hex(4)}.part")
+    beside = _beside(target)
     try:
         beside.write_bytes(content)
         if mode:
@@ -63,3 +85,7 @@ def _write(place: Path, content: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _beside(place: Path) -> Path:
+    return place.with_name(f".modscope-{os.getpid()}-{secrets.token_hex(4)}.part")

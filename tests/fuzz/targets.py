@@ -17,11 +17,15 @@ import torch
 from safetensors.torch import load, save
 from tests.checkpoints.written import flat_state, lens_state, old_state, random_transformer
 from tests.fuzz.mutations import in_bytes, in_instructions, in_tree, toml
+from tests.sweep.tiny import three_networks
 from tests.training.small import small
 
 from modscope.checkpoints import Checkpoint, open_checkpoint, save_safetensors
 from modscope.runs import Run
 from modscope.runs.events import Event
+from modscope.sweep.results import Sweep
+from modscope.sweep.status import standing
+from modscope.sweep.storage import Storage
 from modscope.task import ModularTask, Split
 from modscope.training.presets import recipe_from_toml
 from modscope.training.recipe import Recipe
@@ -77,6 +81,7 @@ class Bases:
         self.recipe = small(engine="plain").to_dict()
         changes = Steering(events=(Event(3, "learning_rate", 1e-3), Event(7, "remove_frequency", 1.0)))
         train(small(engine="plain", stop__steps=10, keep__resume=5), folder / "run", steering=changes)
+        three_networks(folder / "sweep")
 
     def zipped(self, contents: Any) -> bytes:
         return _saved(contents, zipped=True)
@@ -194,6 +199,20 @@ def _run_folder(bases: Bases, chance: random.Random, place: Path) -> None:
         resume(run, steps=12)
 
 
+def _sweep(bases: Bases, chance: random.Random, place: Path) -> None:
+    here = place / "sweep"
+    shutil.copytree(bases.folder / "sweep", here)
+    file = chance.choice(sorted(path for path in here.rglob("*") if path.is_file()))
+    data = file.read_bytes()
+    if file.suffix == ".json" and chance.random() < 0.8:
+        file.write_text(json.dumps(in_tree(json.loads(data), chance)))
+    else:
+        file.write_bytes(in_bytes(data, chance))
+    sweep = Sweep(Storage(here))
+    _ = sweep.table(), sweep.failures(), repr(sweep), standing(sweep).lines()
+    sweep.spread()
+
+
 TARGETS: Mapping[str, Callable[[Bases, random.Random, Path], None]] = {
     "bytes of a zipped torch file": _bytes_of("net.pt", lambda bases: bases.zipped(bases.contents)),
     "bytes of an old torch file": _bytes_of("net.pt", lambda bases: _saved(bases.contents, zipped=False)),
@@ -205,4 +224,5 @@ TARGETS: Mapping[str, Callable[[Bases, random.Random, Path], None]] = {
     "metadata of an own file": _metadata,
     "a recipe": _recipe,
     "a run folder": _run_folder,
+    "a sweep": _sweep,
 }

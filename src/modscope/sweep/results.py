@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from modscope.display import facts_html, facts_text
-from modscope.errors import InputError, SweepError
+from modscope.errors import InputError, SweepError, turned_into
 from modscope.sweep.plan import Plan, Unit
+from modscope.sweep.records import failure_in, result_in, table_in
 from modscope.sweep.storage import Storage
 from modscope.sweep.unit import RESULTS, Ended
 
@@ -48,14 +49,14 @@ class Sweep:
     def plan(self) -> Plan:
         """What was asked for last. Raises InputError where there is no sweep."""
         try:
-            values = json.loads(self.storage.read(PLAN))
+            data = self.storage.read(PLAN)
         except FileNotFoundError:
             raise InputError(
                 f"{self.storage.url}: no sweep is here: there is no {PLAN} in it; begin one with modscope sweep FILE --out"
             ) from None
-        except ValueError as error:
-            raise SweepError(f"{self.storage.url}/{PLAN}: is damaged: {error}") from error
-        return Plan.from_dict(values)
+        place = self.storage.place(PLAN)
+        with turned_into(SweepError, f"{place}: is damaged", inputs=True):
+            return Plan.from_dict(table_in(data, place))
 
     def write_plan(self, plan: Plan) -> None:
         """Replace what was asked for."""
@@ -74,20 +75,21 @@ class Sweep:
         names = self.storage.names(SEGMENTS)
         for name in names:
             if name not in self._compacted:
-                self._compacted[name] = networks_of(self.storage.read(f"{SEGMENTS}/{name}"))
+                self._compacted[name] = networks_of(self._segment(name))
         return {name: self._compacted[name] for name in names}
+
+    def _segment(self, name: str) -> pa.Table:
+        from modscope.sweep.table import read_segment
+
+        place = f"{SEGMENTS}/{name}"
+        return read_segment(self.storage.read(place), self.storage.place(place))
 
     def results(self, keys: Iterable[str]) -> Iterable[dict[str, Any]]:
         """The results of units that are not in a segment; one that has been gathered meanwhile is left out."""
         for key in keys:
             with contextlib.suppress(FileNotFoundError):
-                try:
-                    yield json.loads(self.storage.read(f"{RESULTS}/{key}.json"))
-                except ValueError as error:
-                    raise SweepError(
-                        f"{self.storage.url}/{RESULTS}/{key}.json: is damaged: {error}; remove it, and the same "
-                        "command makes it again"
-                    ) from error
+                name = f"{RESULTS}/{key}.json"
+                yield result_in(self.storage.read(name), self.storage.place(name))
 
     def gather(self) -> int:
         """Gather all loose results into one segment and remove their files; returns how many they were."""
@@ -106,18 +108,18 @@ class Sweep:
 
     def spread(self) -> None:
         """The inverse of `gather`: every result in a file of its own again."""
-        from modscope.sweep.table import read_segment, results_in
+        from modscope.sweep.table import results_in
 
         for name in self.storage.names(SEGMENTS):
-            for result in results_in(read_segment(self.storage.read(f"{SEGMENTS}/{name}"))):
+            for result in results_in(self._segment(name)):
                 self.storage.write_once(f"{RESULTS}/{result['key']}.json", json.dumps(result).encode())
             self.storage.remove(f"{SEGMENTS}/{name}")
 
     def failures(self) -> list[Failure]:
         """The failures that were written down, of units that have no result, in the order of the units."""
         done, order = self.done(), {unit.key: i for i, unit in enumerate(self.plan.units)}
-        names = self.storage.names(FAILURES)
-        found = [json.loads(self.storage.read(f"{FAILURES}/{name}")) for name in names]
+        names = [f"{FAILURES}/{name}" for name in self.storage.names(FAILURES)]
+        found = [failure_in(self.storage.read(name), self.storage.place(name)) for name in names]
         open_ones = [one for one in found if one["key"] in order and one["key"] not in done]
         return sorted(open_ones, key=lambda one: (order[one["key"]], one["attempt"]))
 
@@ -153,11 +155,11 @@ class Sweep:
 
     def table(self) -> pa.Table:
         """A row for each planned network and measure, in the order of the plan."""
-        from modscope.sweep.table import planned, read_segment, segment_of
+        from modscope.sweep.table import planned, segment_of
 
         segments = self.segments()
         gathered = frozenset().union(*segments.values())
         loose = [name.removesuffix(".json") for name in self.storage.names(RESULTS)]
-        parts = [read_segment(self.storage.read(f"{SEGMENTS}/{name}")) for name in sorted(segments)]
+        parts = [self._segment(name) for name in sorted(segments)]
         rest = list(self.results(key for key in loose if key not in gathered))
         return planned([*parts, *([segment_of(rest)] if rest else [])], self.plan)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from modscope.errors import SweepError
+from modscope.sweep.records import Client, client_in
 from modscope.sweep.results import Sweep
 from modscope.sweep.running import CLIENTS
 
@@ -61,26 +63,25 @@ def standing(sweep: Sweep, *, now: float | None = None) -> Standing:
     for unit in sweep.plan.units:
         total, ready = cases.get(unit.case, (0, 0))
         cases[unit.case] = (total + 1, ready + (unit.key in done))
-    clients = [one for one in _clients(sweep) if now - one["time"] < _ALIVE]
-    lefts = [one["left"] for one in clients if one["left"] is not None]
+    clients = [one for one in _clients(sweep) if now - one.time < _ALIVE]
+    lefts = [one.left for one in clients if one.left is not None]
     return Standing(
         len(keys),
         len(keys & done),
         len(failed),
         cases,
         len(clients),
-        sum(one["running"] for one in clients),
+        sum(one.running for one in clients),
         max(lefts, default=None),
         len(done - keys),
     )
 
 
-def _clients(sweep: Sweep) -> list[dict[str, Any]]:
+def _clients(sweep: Sweep) -> list[Client]:
     found = []
     for name in sweep.storage.names(CLIENTS):
         if name.endswith(".json"):
-            try:
-                found.append(json.loads(sweep.storage.read(f"{CLIENTS}/{name}")))
-            except (FileNotFoundError, ValueError):
-                continue  # it ended between two looks
+            place = f"{CLIENTS}/{name}"
+            with contextlib.suppress(FileNotFoundError, SweepError):  # it ended between two looks
+                found.append(client_in(sweep.storage.read(place), place))
     return found

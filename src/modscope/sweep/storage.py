@@ -1,7 +1,7 @@
 """Files that are written whole or not at all, anywhere that fsspec opens: a folder, an object store, memory.
 
-Nothing is renamed there and nothing appended to: an object store can do neither. In a folder of this machine a file is
-written beside and linked into its place, so that nobody sees half of one.
+Nothing is renamed there and nothing appended to: an object store can do neither, and shows a file only when it is whole.
+In a folder of this machine files are written as everywhere (`modscope.writing`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modscope.errors import InputError, SweepError
+from modscope.errors import InputError, SweepError, cause
+from modscope.writing import write_new, write_whole
 
 __all__ = ["Storage"]
 
@@ -57,8 +57,17 @@ class Storage:
         return bool(self._fs.exists(self._path(name)))
 
     def read(self, name: str) -> bytes:
-        """The contents of a file. Raises FileNotFoundError."""
-        return bytes(self._fs.cat_file(self._path(name)))
+        """The contents of a file. Raises FileNotFoundError, SweepError for one that is there and cannot be read."""
+        try:
+            return bytes(self._fs.cat_file(self._path(name)))
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise SweepError(f"{self.place(name)}: cannot be read: {cause(error)}") from error
+
+    def place(self, name: str) -> str:
+        """Where a file is, as an error says it."""
+        return f"{self.url.rstrip('/')}/{name}"
 
     def names(self, folder: str) -> list[str]:
         """The names of the files in a folder, sorted; none where there is no such folder."""
@@ -79,16 +88,7 @@ class Storage:
         """Write a file that nobody has written yet; False, and the file as it was, where somebody has."""
         with self._reported(name):
             if self.folder is not None:
-                with self._beside(name, data) as (part, target):
-                    try:
-                        os.link(part, target)
-                    except FileExistsError:
-                        return False
-                    except OSError:  # no links here
-                        if target.exists():
-                            return False
-                        os.replace(part, target)
-                return True
+                return write_new(self.folder / name, data)
             if self.exists(name):
                 return False
             try:
@@ -104,8 +104,9 @@ class Storage:
         """Write a file, or another in its place."""
         with self._reported(name):
             if self.folder is not None:
-                with self._beside(name, data) as (part, target):
-                    os.replace(part, target)
+                place = self.folder / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(place, data, refusal=SweepError)
             else:
                 self._fs.pipe_file(self._path(name), data)
 
@@ -115,25 +116,15 @@ class Storage:
             self._fs.rm_file(self._path(name))
 
     @contextlib.contextmanager
-    def _beside(self, name: str, data: bytes) -> Iterator[tuple[Path, Path]]:
-        assert self.folder is not None
-        target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:12]}.part")
-        try:
-            part.write_bytes(data)
-            yield part, target
-        finally:
-            part.unlink(missing_ok=True)
-
-    @contextlib.contextmanager
     def _reported(self, name: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except (OSError, SweepError) as found:
+            error = found if isinstance(found, OSError) else found.__cause__
+            if not isinstance(error, OSError):
+                raise
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             more = "; what is there is whole, and the same command goes on when there is room" if full else ""
-            place = f"{self.url.rstrip('/')}/{name}"
             raise SweepError(
-                f"{place}: cannot be written: {error.strerror or error}{more}", fatal=full
+                f"{self.place(name)}: cannot be written: {cause(error)}{more}", fatal=full
             ) from error

@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from modscope.errors import SweepError, turned_into
 from modscope.sweep.measures import Row
 from modscope.sweep.plan import Plan
+from modscope.sweep.records import table_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,15 +75,21 @@ def written(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def read_segment(data: bytes) -> pa.Table:
-    """A table from Parquet; words come back as a dictionary."""
-    return pq.read_table(io.BytesIO(data))
+def read_segment(data: bytes, place: str) -> pa.Table:
+    """A segment from Parquet, its rows held against `SCHEMA` and its records read. Raises SweepError, which names the place."""
+    with turned_into(SweepError, f"{place}: is damaged", inputs=True):
+        found = pq.read_table(io.BytesIO(data)).select(SCHEMA.names).cast(SCHEMA)
+        first = found["record"][0].as_py() if len(found) else None
+        if len(found) and first is None:
+            raise SweepError(f"{place}: is damaged: its first row belongs to no network")
+        for record in found["record"].drop_null().to_pylist():
+            table_in(record.encode(), place)
+        return found
 
 
-def networks_of(data: bytes) -> frozenset[str]:
+def networks_of(segment: pa.Table) -> frozenset[str]:
     """The keys of the networks in a segment."""
-    column = pq.read_table(io.BytesIO(data), columns=["network"])["network"]
-    return frozenset(pc.unique(column.cast(pa.string())).to_pylist())
+    return frozenset(pc.unique(segment["network"].cast(pa.string())).to_pylist())
 
 
 def results_in(segment: pa.Table) -> Iterator[dict[str, Any]]:
@@ -181,4 +189,4 @@ def as_csv(table: pa.Table) -> bytes:
 
 def read_table(data: bytes) -> pd.DataFrame:
     """The table of a sweep from Parquet as a pandas DataFrame; words are categories."""
-    return read_segment(data).to_pandas()
+    return pq.read_table(io.BytesIO(data)).to_pandas()

@@ -24,6 +24,7 @@ from modscope.runs import Run
 from modscope.runs.folder import RECIPE
 from modscope.sweep.measures import TRAINING, judged_rows, rows_of
 from modscope.sweep.plan import Unit, said_shortly
+from modscope.sweep.records import result_in
 from modscope.sweep.storage import Storage
 from modscope.training.recipe import Recipe
 from modscope.training.running import INTERRUPTED, resume, train
@@ -203,7 +204,8 @@ def looked_again(values: dict[str, Any], storage: Storage, made: Made, _: str = 
     start = time.monotonic()
     try:
         refuse_other_version(made)
-        result = json.loads(storage.read(f"{RESULTS}/{unit.key}.json"))
+        name = f"{RESULTS}/{unit.key}.json"
+        result = result_in(storage.read(name), storage.place(name))
         if (result["modscope"], result["commit"]) == (made.modscope, made.commit):
             return Ended(unit.key, "there")
         with tempfile.TemporaryDirectory(prefix="modscope-") as folder:
@@ -213,7 +215,7 @@ def looked_again(values: dict[str, Any], storage: Storage, made: Made, _: str = 
             saved = read_safetensors(path)
             rows = [*kept, *(list(row) for row in judged_rows(saved.model, saved.task, unit.looks))]
         result |= {"rows": rows, "modscope": made.modscope, "commit": made.commit}
-        storage.replace(f"{RESULTS}/{unit.key}.json", json.dumps(result, allow_nan=False).encode())
+        storage.replace(name, json.dumps(result, allow_nan=False).encode())
         return Ended(unit.key, "done", "judged again", time.monotonic() - start)
     except Exception as error:
         return failed_unit(unit.key, error, time.monotonic() - start)
