@@ -7,13 +7,16 @@ frequencies are the integers 0..p//2: 0 is DC and, for even p, p/2 is the Nyquis
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterable
 from math import gcd
 from typing import cast
 
 from modscope.boundary import public
 from modscope.errors import InputError, shown
 
-__all__ = ["alias", "frequencies", "harmonic", "intermodulation", "modulus", "subharmonic", "subharmonics"]
+__all__ = [
+    "alias", "frequencies", "harmonic", "intermodulation", "modulus", "residues_in", "subharmonic", "subharmonics",
+]  # fmt: skip
 
 
 def modulus(p: object) -> int:
@@ -30,6 +33,24 @@ def modulus(p: object) -> int:
     if value < 3:
         raise InputError(f"modulus p = {shown(p)}: expected an integer of at least 3")
     return value
+
+
+@public
+def residues_in(values: Iterable[int], p: int) -> tuple[int, ...]:
+    """Values as residues mod p; InputError where one is not a whole number from 0 to p - 1.
+
+    >>> residues_in([2, 0], 3)
+    (2, 0)
+    >>> residues_in([2, -1], 3)
+    Traceback (most recent call last):
+    modscope.errors.InputError: residue -1 mod 3: expected a whole number from 0 to 2
+    """
+    found = []
+    for value in values:
+        if isinstance(value, bool) or value != int(value) or not 0 <= value < p:
+            raise InputError(f"residue {shown(value)} mod {p}: expected a whole number from 0 to {p - 1}")
+        found.append(int(value))
+    return tuple(found)
 
 
 def frequencies(p: int) -> range:

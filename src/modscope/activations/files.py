@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load
 
+from modscope import memory
 from modscope.errors import InputError
 
 __all__ = ["arrays_in", "holds_arrays", "pairs_of"]
@@ -63,9 +65,11 @@ def arrays_in(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         if file.read(40).startswith(b"version https://git-lfs.github.com/spec/"):
             raise InputError(f"{path}: a Git LFS pointer, not the file itself: fetch it with `git lfs pull`")
+    # Read whole: a file that is cut while its memory map is in use ends the process.
+    memory.require(2 * path.stat().st_size, f"{path}: its arrays")
     try:
         if path.suffix.lower() == ".npy":
-            found: Mapping[str, np.ndarray] = {path.stem: np.load(path, allow_pickle=False, mmap_mode="r")}
+            found: Mapping[str, np.ndarray] = {path.stem: np.load(path, allow_pickle=False)}
         elif path.suffix.lower() == ".npz":
             found = _of_archive(path)
         else:
@@ -100,9 +104,5 @@ def _of_archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def _of_safetensors(path: Path) -> dict[str, np.ndarray]:
-    found = {}
-    with safe_open(str(path), framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118 - not a mapping
-            x = file.get_tensor(name)
-            found[name] = x.float().numpy() if x.dtype == torch.bfloat16 else x.numpy()
-    return found
+    found = load(path.read_bytes())
+    return {name: (x.float() if x.dtype == torch.bfloat16 else x).numpy() for name, x in found.items()}

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from modscope.activations.axes import feature_axes, labelled
 from modscope.activations.face import Activations
-from modscope.errors import InputError, MissingHook, MissingWeight, UnknownName
+from modscope.errors import InputError, MissingHook, MissingWeight, UnknownName, shown
 from modscope.operations import Operation
+from modscope.residues import residues_in
 from modscope.task import ModularTask
 
 __all__ = ["READ", "ArrayRecord", "RecordWithoutNetwork", "feature_names", "task_of"]
@@ -118,7 +119,7 @@ class RecordWithoutNetwork(Activations):
             yield rows, {name: x.values for name, x in block.items()}
 
     def reading(self, residues: Sequence[int]) -> ArrayRecord:
-        order = np.asarray(residues)
+        order = np.array(residues_in(residues, self.task.p), int)
         arrays = {}
         for hook in self.hooks:
             x = self._picture(hook)
@@ -132,8 +133,8 @@ class RecordWithoutNetwork(Activations):
     ) -> ArrayRecord:
         """The same activations as those of another task: its token i stands for residues[i], its answer i for answers[i], or
         residues[i] if they are not given."""
-        order, n = np.asarray(residues), len(residues)
-        read = order if answers is None else np.asarray(answers)
+        order, n = np.array(residues_in(residues, self.task.p), int), len(residues)
+        read = order if answers is None else np.array(residues_in(answers, self.task.p), int)
         arrays = {}
         for hook in self.hooks:
             x = self._picture(hook)
@@ -220,6 +221,7 @@ def _named(hook: str, given: object, task: ModularTask) -> xr.DataArray:
             raise InputError(
                 f"{hook} has the axes {', '.join(map(str, given.dims))}: expected a and b among them"
             )
+        _state_the_same(hook, given, task)
         given = given.transpose("a", "b", ...)
         dims = tuple(map(str, given.dims))
         coords = {d: given[d].values for d in dims[2:] if d in given.coords}
@@ -237,6 +239,23 @@ def _named(hook: str, given: object, task: ModularTask) -> xr.DataArray:
         x, dims = x[..., :p], ("a", "b", "answer")
     dims = dims or ("a", "b", *feature_names(hook, x.shape[2:]))
     return labelled(x, dims, hook, attrs, **coords)
+
+
+def _state_the_same(hook: str, given: xr.DataArray, task: ModularTask) -> None:
+    """InputError where an array says that it is of another p, or that its places are not the residues in their order."""
+    if given.attrs.get("p", task.p) != task.p:
+        raise InputError(f"{hook} states p = {shown(given.attrs['p'])}: expected that of the task, {task.p}")
+    for axis in ("a", "b"):
+        _hold_all_residues(hook, given, axis, task.p)
+
+
+def _hold_all_residues(hook: str, given: xr.DataArray, axis: str, p: int) -> None:
+    """A size may be right by chance: where an axis has coordinates, they have to be 0 to p - 1 in their order."""
+    if axis in given.coords and not np.array_equal(given[axis].values, np.arange(p)):
+        raise InputError(
+            f"{hook}: axis {axis} has the coordinates {shown(given[axis].values.tolist())}: expected the residues 0 to {p - 1} in "
+            "their order"
+        )
 
 
 def _numbers(hook: str, given: object) -> np.ndarray:
@@ -257,6 +276,7 @@ def _token_table(hook: str, given: xr.DataArray, p: int) -> xr.DataArray:
         raise InputError(f"{hook} has {x.sizes['token']} tokens: expected p = {p}")
     if "pos" in first and x.sizes["pos"] != 2:
         raise InputError(f"{hook} has {x.sizes['pos']} positions: expected 2, those of a and b")
+    _hold_all_residues(hook, x, "token", p)
     named = x.copy(data=_numbers(hook, x.values)).rename(hook)
     named = named.assign_coords(token=np.arange(p))
     return named.assign_coords(pos=["a", "b"]) if "pos" in first else named

@@ -295,6 +295,8 @@ def _device_of(module: nn.Module) -> torch.device:
 def _checked_answers(answers: Sequence[int] | None, p: int) -> Sequence[int] | None:
     if answers is not None and len(answers) != p:
         raise InputError(f"{len(answers)} answers: expected the outputs that stand for 0 to p - 1 = {p - 1}")
+    if answers is not None and min(answers) < 0:
+        raise InputError(f"answer {min(answers)}: expected the numbers of outputs, from 0")
     return answers
 
 

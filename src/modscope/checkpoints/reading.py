@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import load
 from torch import Tensor
 
+from modscope import memory
 from modscope.checkpoints.inert import read_inertly
 from modscope.checkpoints.scanning import scan_archive, scan_legacy
 from modscope.errors import CheckpointError, InputError, ModscopeError, shown
@@ -114,14 +114,11 @@ def _read_safetensors(path: Path) -> Contents:
         raise CheckpointError(
             f"{path}: a header of {length} bytes; more than {HEADER_LIMIT} is not read from a file of weights"
         )
+    # Read once and whole: a file that is cut while its memory map is in use ends the process.
+    memory.require(2 * size, f"{path}: its tensors")
     with _refused(path, "not a whole safetensors file"):
-        if size <= WHOLE:
-            # Read once and whole: a file that is cut while its memory map is in use ends the process.
-            data = path.read_bytes()
-            return Contents(path, load(data), json.loads(data[8 : 8 + length]).get("__metadata__") or {})
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            return Contents(path, tensors, dict(file.metadata() or {}))
+        data = path.read_bytes()
+        return Contents(path, load(data), json.loads(data[8 : 8 + length]).get("__metadata__") or {})
 
 
 def _read_torch(path: Path) -> Contents:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
+from modscope.residues import modulus
 from modscope.viewer.choices import CHOICES
 from modscope.viewer.guide import guided
 from modscope.viewer.inputs import PART, Tensor, index_of, lines_of
@@ -306,14 +307,28 @@ def _offset(given: float | bool) -> float:
 
 
 def _modulus(tensor: Tensor, p: int | None) -> int | None:
+    """The modulus given, or stated by the array, or else the size of axes that hold all residues; None where there is none.
+
+    InputError for one given that the places of an axis do not lie below.
+    """
+    axes = [dim for dim in ("c", "a", "b", "token") if dim in tensor.dims and dim not in tensor.labels]
     if p is not None:
-        return int(p)
+        for dim in axes:
+            if dim != "token" and not _lie_below(tensor, dim, modulus(p)):
+                raise InputError(
+                    f"p = {p}: axis {dim} has places that are no residues: expected them from 0 to {p - 1}"
+                )
+        return modulus(p)
     if tensor.p is not None:
-        return tensor.p
-    sizes = {tensor.sizes[dim] for dim in ("c", "a", "b", "token") if dim in tensor.dims}
-    if len(sizes) > 1:
-        return None
-    return sizes.pop() if sizes else None
+        return tensor.p if all(_lie_below(tensor, dim, tensor.p) for dim in axes if dim != "token") else None
+    sizes = {tensor.sizes[dim] for dim in axes}
+    return sizes.pop() if len(sizes) == 1 and not set(axes) & set(tensor.coords) else None
+
+
+def _lie_below(tensor: Tensor, dim: str, p: int) -> bool:
+    """Whether an axis has its places on the circle of p: its coordinates, or else its indices."""
+    places = tensor.coords.get(dim) or (0, tensor.sizes[dim] - 1)
+    return min(places) >= 0 and max(places) < p
 
 
 def _operation(tensor: Tensor, given: str | None) -> str | None:
