@@ -91,6 +91,7 @@ class Right:
             "product_and_sum_of_waves": {"frequencies": (1, 3), "phases": (0.0, 1.0)},
             "progress": {"measures": "fast"},
             "quadrature_errors": {"numbers": [2], "arcs": [1.0], "draws": 2},
+            "residues_in": {"values": [1, 2]},
             "rebuilt_from": {"waves": tokens},
             "rebuilt_waves": {"hook": "q"},
             "spectral_matmul": {"x": tokens, "weight": xr.DataArray(np.ones((4, 2)), dims=("d_model", "neuron")), "axes": "token"},
