@@ -1,6 +1,6 @@
 """Sweeps: networks an hour against a plain PyTorch loop, what a unit costs besides its training, and large tables.
 
-    python benchmarks/sweep.py [--quick] [--units N] [--stored N]
+    python benchmarks/sweep.py [--quick] [--networks N] [--units N] [--stored N]
 
 Ours: `modscope.sweep.run_sweep` of quick at p = 59 for some hundred steps, every claim left out, on two workers of this
 machine. Theirs: the same recipes one after another in a plain PyTorch loop (all positions, one autograd graph, AdamW), as
@@ -158,23 +158,34 @@ def large_table(networks: int) -> None:
     )
 
 
+def paces(networks: int, steps: int) -> None:
+    """How many networks of so many steps an hour makes, ours and theirs."""
+    ours, theirs = networks_an_hour(networks, steps)
+    print(f"networks an hour: sweep {3600 / ours:.0f}, plain loop {3600 / theirs:.0f}")
+    print(f"sweep ratio {theirs / ours:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--units", type=int, default=0)
+    parser.add_argument(
+        "--networks", type=int, default=0, help="only this: networks an hour, with so many in a sweep"
+    )
     parser.add_argument("--stored", type=int, default=0, help="only this: a sweep with so many results")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.stored:
         stored_units(given.stored)
         return
+    if given.networks:
+        paces(given.networks, 400)
+        return
     many_units(given.units or (300 if given.quick else 100_000))
     large_table(1_000 if given.quick else 10_000)
     if given.units:
         return
-    ours, theirs = networks_an_hour(*((4, 60) if given.quick else (16, 400)))
-    print(f"networks an hour: sweep {3600 / ours:.0f}, plain loop {3600 / theirs:.0f}")
-    print(f"sweep ratio {theirs / ours:.2f}")
+    paces(*((4, 60) if given.quick else (16, 400)))
 
 
 if __name__ == "__main__":
