@@ -116,3 +116,8 @@ def test_a_tie_is_not_a_right_answer_wherever_it_is_counted() -> None:
         assert found.loss == pytest.approx(np.log(task.p), rel=1e-6)
     acts = record(Transformer(config, zeros), task)
     assert accuracies(acts.at("logits").values, task).all == 0.0
+
+
+def test_nothing_is_right_beside_a_logit_that_is_not_a_number() -> None:
+    logits = np.array([[2.0, np.nan, 1.0], [2.0, 0.0, 1.0], [np.nan, 0.0, 1.0]])
+    assert right_answers(logits, np.zeros(3, int)).tolist() == [False, True, False]

@@ -231,8 +231,9 @@ def right_answers(logits: Logits, labels: np.ndarray) -> np.ndarray:
     for start in range(0, len(flat), size):
         rows = slice(start, start + size)
         own = flat[rows][np.arange(len(wanted[rows])), wanted[rows]]
-        # A logit that is not a number is not at least itself either.
-        right[rows] = (np.count_nonzero(flat[rows] >= own[:, None], axis=1) == 1) & np.isfinite(own)
+        # Above all others: beside one that is not a number nothing is known to be.
+        below = np.count_nonzero(flat[rows] < own[:, None], axis=1)
+        right[rows] = (below == flat.shape[1] - 1) & np.isfinite(own)
     return (right & (wanted >= 0)).reshape(labels.shape)
 
 
