@@ -23,6 +23,7 @@ from platformdirs import user_cache_path
 
 __all__ = ["compiled", "part"]
 
+_settings: Any = config  # of numba; it sets them by name, so types do not know of them
 # Reassociation lets loops over a row become SIMD; NaN and infinity keep their meaning, the loss reports them.
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -81,11 +82,11 @@ def _sum(package: Path) -> str:
 @contextlib.contextmanager
 def _cache_of_numba(folder: Path) -> Iterator[None]:
     """What is decorated meanwhile is kept in this folder."""
-    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(folder)
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        _settings.CACHE_DIR = before
 
 
 @contextlib.contextmanager
