@@ -58,8 +58,8 @@ def _kept_in(package: Path) -> Path | None:
     """The folder for what is compiled from the files of a package as they are now; None where nothing can be written."""
     name = f"kernel-{_sum(package)}"
     places = (
-        [Path(config.CACHE_DIR)]
-        if config.CACHE_DIR
+        [Path(_settings.CACHE_DIR)]
+        if _settings.CACHE_DIR
         else [package / "__pycache__", user_cache_path("modscope")]
     )
     for place in places:
