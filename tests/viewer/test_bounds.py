@@ -16,10 +16,12 @@ from urllib.request import url2pathname
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from modscope.cli.view import page_shown
 from modscope.viewer import bounds
+from modscope.viewer.answers import sent
 from modscope.viewer.bounds import AtOnce, patient_config, redirecting
 from modscope.viewer.serve import listening
 
@@ -49,11 +51,26 @@ def test_the_file_goes_with_the_server() -> None:
     assert not file_of(page).exists()
 
 
+LONG = 40 << 20  # bytes: more than the buffers of a connection hold
+
+
 @pytest.fixture
-def port(monkeypatch) -> Iterator[int]:
+def ended() -> threading.Event:
+    """Set when a long answer has been sent or given up."""
+    return threading.Event()
+
+
+@pytest.fixture
+def port(monkeypatch, ended: threading.Event) -> Iterator[int]:
     monkeypatch.setattr(bounds, "PATIENCE", 0.5)
+    monkeypatch.setattr(bounds, "STALLED", 0.5)
 
     async def app(scope, receive, send) -> None:
+        if scope["path"] == "/long":
+            try:
+                return await sent(Request(scope), bytes(LONG), "text/plain", {})(scope, receive, send)
+            finally:
+                ended.set()
         await PlainTextResponse("here")(scope, receive, send)
 
     made = listening()
@@ -89,6 +106,15 @@ def test_connections_that_ask_for_nothing_are_closed_and_the_others_are_answered
     assert urllib.request.urlopen(address, timeout=5).read() == b"here"
 
 
+def test_who_takes_nothing_of_an_answer_is_sent_away(port: int, ended: threading.Event) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as deaf:
+        deaf.sendall(b"GET /long HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert ended.wait(20)
+        taken = sum(map(len, iter(lambda: deaf.recv(1 << 20), b"")))
+        assert 0 < taken < LONG
+    assert len(urllib.request.urlopen(f"http://127.0.0.1:{port}/long", timeout=20).read()) == LONG
+
+
 def test_only_a_few_answers_are_made_at_once() -> None:
     running, most = 0, 0
 
@@ -100,7 +126,7 @@ def test_only_a_few_answers_are_made_at_once() -> None:
         running -= 1
 
     async def many() -> None:
-        guarded = AtOnce(app, most=3)
+        guarded = AtOnce(app, most={"/t/": 3, "/": 1})
         asks = [guarded({"type": "http", "path": path}, None, None) for path in ["/t/x"] * 20]
         await asyncio.gather(*asks)
 

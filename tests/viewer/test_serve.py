@@ -18,6 +18,10 @@ import numpy as np
 import pytest
 import torch
 import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from modscope.activations import record
@@ -27,6 +31,7 @@ from modscope.orders import in_order
 from modscope.runs import Run
 from modscope.runs.folder import RunFolder
 from modscope.task import ModularTask
+from modscope.viewer.answers import sent
 from modscope.viewer.catalogue import Catalogue, Pick
 from modscope.viewer.serve import RunPage, application, listening
 from modscope.viewer.slices import Kept, Slices
@@ -385,13 +390,64 @@ def test_an_answer_is_bounded(tmp_path: Path) -> None:
 
 
 def test_what_is_kept_stays_within_its_budget() -> None:
-    kept = Kept(100)
+    kept: Kept[str] = Kept(100)
     for i in range(5):
-        kept.put(i, np.zeros(10, np.float32))
+        kept.put(i, "a thing", 40)
         kept.get(0)
     assert kept.get(0) is not None, "what is used stays"
     assert kept.get(3) is None
     assert kept.nbytes <= 100
+
+
+@pytest.mark.parametrize("hook", ["mlp_post", "pattern", "logits"])
+@pytest.mark.parametrize("position", ["=", "a"])
+def test_of_what_is_larger_than_the_budget_some_features_are_kept(
+    run_page: RunPage, hook: str, position: str
+) -> None:
+    catalogue = run_page.catalogue
+    pick, budget = catalogue.pick(name=hook, position=position), 4 * P * P * 4
+    tight, wide = Slices(catalogue, budget=budget), Slices(catalogue)
+    shape = catalogue.layout(pick).shape
+    last = len(shape) - 1
+    for features in np.ndindex(shape[1:-2]):
+        index = [1, *features, 3, 2]
+        for keep in ([last - 1, last], [last, last - 1], [last]):
+            got, right = tight.read(pick, keep, index), wide.read(pick, keep, index)
+            np.testing.assert_allclose(got, right, rtol=2e-5, atol=2e-6)
+        assert 0 < tight._kept.nbytes <= budget
+    every = list(range(1, last + 1))
+    np.testing.assert_allclose(
+        tight.read(pick, every, [1] + [0] * last),
+        wide.read(pick, every, [1] + [0] * last),
+        atol=2e-6,
+        rtol=2e-5,
+    )
+
+
+def test_what_is_kept_holds_on_to_nothing_else(run_page: RunPage) -> None:
+    slices = Slices(run_page.catalogue)
+    for position in ("a", "="):
+        slices.read(run_page.catalogue.pick(name="mlp_post", position=position), [2, 3], [0, 0, 0, 0])
+    arrays = [array for array, _ in slices._kept._things.values()]
+    assert len(arrays) == 2
+    assert all(array.base is None for array in arrays)
+    assert slices._kept.nbytes == sum(array.nbytes for array in arrays) == 2 * 4 * P * P * 10
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_large_answer_is_sent_in_pieces(packed: bool) -> None:
+    noise = np.random.default_rng(0).bytes(1 << 18)
+    data = bytes(3_000_001) if packed else noise + bytes(3_000_001)
+
+    def app(request: Request) -> Response:
+        return sent(request, memoryview(data), "application/octet-stream", {"etag": "x"})
+
+    client = TestClient(Starlette(routes=[Route("/", app)]))
+    answer = client.get("/", headers={"accept-encoding": "gzip"})
+    assert answer.content == data
+    assert answer.headers["etag"] == "x"
+    assert ("content-encoding" in answer.headers) is packed
+    assert answer.headers.get("content-length") == (None if packed else str(len(data)))
 
 
 def test_epochs_of_a_foreign_file_are_all_there(tmp_path: Path) -> None:

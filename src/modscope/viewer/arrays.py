@@ -19,7 +19,7 @@ from modscope.task import ModularTask
 from modscope.viewer.catalogue import ACTIVATIONS, Catalogue, Layout, Offer, Pick
 from modscope.viewer.html import bundle
 from modscope.viewer.serve import RunPage
-from modscope.viewer.slices import Slices, checked
+from modscope.viewer.slices import Slices, Wanted, gathered
 
 __all__ = ["ArrayCatalogue", "ArrayPage", "page_of_arrays", "page_of_record"]
 
@@ -118,18 +118,13 @@ class _ArraySlices(Slices):
         super().__init__(catalogue)
         self.arrays = arrays
 
-    def read(self, pick: Pick, keep: Sequence[int], index: Sequence[int]) -> np.ndarray:
-        checked(self.catalogue.layout(pick), keep, index)
-        wanted = tuple(slice(None) if axis in keep else int(at) for axis, at in enumerate(index))
+    def _fill(self, into: np.ndarray, pick: Pick, wanted: Wanted) -> None:
         values = self.arrays[pick.name].values
         if pick.order is None:
-            part = np.asarray(values[wanted])
-        else:
-            *features, first, second = wanted
-            pairs = np.asarray(self.catalogue.pairs[pick.order].values[first, second])
-            p = self.catalogue.task.p
-            part = values[(pairs // p, pairs % p)]
-            part = part[(*[slice(None)] * pairs.ndim, *features)]
-            part = np.moveaxis(part, range(pairs.ndim), range(part.ndim - pairs.ndim, part.ndim))
-        order = [sorted(keep).index(axis) for axis in keep]
-        return np.ascontiguousarray(part.transpose(order), dtype="<f4")
+            into[...] = values[wanted]
+            return
+        *features, first, second = wanted
+        pairs = np.asarray(self.catalogue.pairs[pick.order].values[first, second])
+        p = self.catalogue.task.p
+        rows = values[(slice(None), slice(None), *features)]
+        gathered(into, rows.reshape(p * p, *rows.shape[2:]), pairs)

@@ -9,7 +9,7 @@ import html
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 __all__ = ["AtOnce", "give_back_memory", "patient_config", "redirecting"]
 
 PATIENCE = 10.0  # seconds in which a connection has to say what it wants
-AT_ONCE = 4  # answers that are made and sent at one time; one has up to 64 MB
+STALLED = 60.0  # seconds in which a connection has to take a piece of its answer, of 128 kB
 CONNECTIONS = 200
 # Of the C library: how many places threads allocate from, and from how many bytes on a block is one of the system's.
 _M_ARENA_MAX, _ARENAS = -8, 2
@@ -39,16 +39,19 @@ def give_back_memory() -> bool:
 
 
 class AtOnce:
-    """Lets through a few requests at a time, so that what they ask for is never all in memory; the others wait."""
+    """Lets through a few requests at a time, so that what they ask for is never all in memory; the others wait.
 
-    def __init__(self, app: ASGIApp, *, most: int = AT_ONCE, path: str = "/t/") -> None:
-        self.app, self.path = app, path
-        self._turn = asyncio.Semaphore(most)
+    most: how many, by how their paths begin; the first that fits counts.
+    """
+
+    def __init__(self, app: ASGIApp, *, most: Mapping[str, int]) -> None:
+        self.app = app
+        self._turns = {start: asyncio.Semaphore(count) for start, count in most.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(self.path):
-            return await self.app(scope, receive, send)
-        async with self._turn:
+        path = scope["path"] if scope["type"] == "http" else ""
+        turn = next((turn for start, turn in self._turns.items() if path.startswith(start)), None)
+        async with turn or contextlib.nullcontext():
             return await self.app(scope, receive, send)
 
 
@@ -73,7 +76,9 @@ def _patient_protocol() -> type[Any]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Patient(H11Protocol):
-        """A connection that is closed where no whole request has come in time."""
+        """A connection that is closed where no whole request has come in time, or nothing of an answer is taken."""
+
+        stalled: Any = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -82,6 +87,20 @@ def _patient_protocol() -> type[Any]:
         def on_response_complete(self) -> None:
             super().on_response_complete()
             self._listen()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self.stalled = self.loop.call_later(STALLED, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self.stalled is not None:
+                self.stalled.cancel()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self.stalled is not None:
+                self.stalled.cancel()
+            super().connection_lost(exc)
 
         def _listen(self) -> None:
             self.loop.call_later(PATIENCE, self._close_if_silent, self.cycle)

@@ -187,7 +187,16 @@ class Catalogue:
                 coords[axis] = list(self.network.config.positions)
         return Layout(tuple(sizes), tuple(sizes.values()), coords)
 
+    @cached_property
+    def _known_sizes(self) -> dict[str, dict[str, int]]:
+        return {}
+
     def _weight_sizes(self, name: str) -> dict[str, int]:
+        if name not in self._known_sizes:  # a file is read for them
+            self._known_sizes[name] = self._read_sizes(name)
+        return self._known_sizes[name]
+
+    def _read_sizes(self, name: str) -> dict[str, int]:
         sizes = {str(dim): size for dim, size in self.run.weights(name).sizes.items() if dim != "epoch"}
         # The row of "=" is no residue: with it a transform over the tokens would have length p + 1.
         if "token" in sizes:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import gzip
 import hashlib
-import html
 import json
-import secrets
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -21,29 +16,26 @@ import numpy as np
 import xarray as xr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from modscope.errors import InputError, ModscopeError, UnknownName
+from modscope.errors import InputError
 from modscope.model import Network
 from modscope.runs import Run
 from modscope.task import ModularTask
+from modscope.viewer.answers import gates, page_text, policy, refusal, sent
 from modscope.viewer.api import show
 from modscope.viewer.bounds import AtOnce, give_back_memory, patient_config
 from modscope.viewer.catalogue import ACTIVATIONS, WEIGHTS, Catalogue, Layout, Pick
-from modscope.viewer.early import LOOPBACK, listening
+from modscope.viewer.early import listening
 from modscope.viewer.html import bundle
 from modscope.viewer.slices import Slices
 
 __all__ = ["RunPage", "application", "listening", "serve"]
 
-# A page of another site that had its name resolve to this machine would send that name.
-_HOSTS = [LOOPBACK, "localhost"]
-_WORTH_GZIP = 0.75
-
+# Answers that are made and sent at one time, by how their paths begin; one of /t/ has up to 64 MB.
+_AT_ONCE = {"/t/": 4, "/keys.json": 1, "/": 4}
 _STYLE = (
     "html,body{margin:0}body{background:Canvas;color-scheme:light dark}main{display:grid;min-height:100vh}"
 )
@@ -211,61 +203,14 @@ class RunPage:
 
     def page(self, pick: Pick) -> str:
         """The whole page; its script is the viewer's module."""
-        text = json.dumps(self.description(pick), separators=(",", ":"), allow_nan=False).replace(
-            "<", "\\u003c"
+        return page_text(
+            bundle(),
+            self.description(pick),
+            title=self.title,
+            main='<main data-modscope-run="modscope-run"></main>',
+            name="modscope-run",
+            style=_STYLE,
         )
-        return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            '<link rel="icon" href="data:,">'
-            f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head><body>"
-            '<main data-modscope-run="modscope-run"></main>'
-            f'<script type="application/json" id="modscope-run">{text}</script>'
-            f'<script type="module">{_module()}</script></body></html>'
-        )
-
-
-def _module() -> str:
-    return bundle().replace("</script", "<\\/script")
-
-
-def _policy() -> str:
-    """What the page may do: run this one script, ask this server, draw."""
-    own = base64.b64encode(hashlib.sha256(_module().encode()).digest()).decode()
-    return (
-        f"default-src 'none'; script-src 'sha256-{own}'; style-src 'unsafe-inline'; img-src data: blob:; "
-        "media-src data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-
-
-class _Guard:
-    """Lets through only requests that know the token; tells browsers to keep what they get to themselves."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self.app = app
-        self.token = token
-        self.headers = [
-            (b"content-security-policy", _policy().encode()),
-            (b"referrer-policy", b"no-referrer"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-            (b"cache-control", b"private, no-cache"),
-        ]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self.headers]
-            await send(message)
-
-        given = Request(scope).query_params.get("token", "")
-        if not secrets.compare_digest(given.encode(), self.token.encode()):
-            refused = PlainTextResponse("no token: open the address that modscope printed", status_code=403)
-            return await refused(scope, receive, guarded)
-        return await self.app(scope, receive, guarded)
 
 
 def application(page: RunPage, *, token: str) -> Starlette:
@@ -284,9 +229,8 @@ def application(page: RunPage, *, token: str) -> Starlette:
     return Starlette(
         routes=[Route(path, answer, methods=["GET"]) for path, answer in answers.items()],
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
-            Middleware(_Guard, token=token),
-            Middleware(AtOnce),
+            *gates(token, policy(bundle(), media="data: blob:"), cache="private, no-cache"),
+            Middleware(AtOnce, most=_AT_ONCE),
         ],
     )
 
@@ -304,13 +248,14 @@ def _keys_bytes(_: Request, page: RunPage) -> bytes:
     return json.dumps(page.key_frequencies).encode()
 
 
-def _slice_bytes(request: Request, page: RunPage) -> bytes:
+def _slice_bytes(request: Request, page: RunPage) -> memoryview:
     group, name, position, order = _parts(request.scope["raw_path"].split(b"?")[0].decode("ascii"))
     pick = page.catalogue.pick(group, name, position, order)
     query = request.query_params
-    return page.slices.read(
+    values = page.slices.read(
         pick, _numbers("keep", query.get("keep", "")), _numbers("index", query.get("index", ""))
-    ).tobytes()
+    )
+    return values.reshape(-1).data.cast("B")
 
 
 def _parts(path: str) -> list[str | None]:
@@ -334,7 +279,7 @@ def _numbers(word: str, text: str) -> Sequence[int]:
 
 
 def _answer(
-    request: Request, page: RunPage, kind: str, make: Callable[[Request, RunPage], bytes]
+    request: Request, page: RunPage, kind: str, make: Callable[[Request, RunPage], bytes | memoryview]
 ) -> Response:
     """An answer with an ETag, packed where that pays; a mistake in the request is one sentence."""
     query = sorted((key, value) for key, value in request.query_params.multi_items() if key != "token")
@@ -342,35 +287,14 @@ def _answer(
     etag = f'"{hashlib.sha256(seen).hexdigest()[:24]}"'
     head = {"etag": etag, "vary": "accept-encoding"}
     known = request.headers.get("if-none-match", "")
+    # The tag says what is asked for, so asking again computes nothing; but it has to be askable.
+    if etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+        return Response(status_code=304, headers=head)
     try:
-        # The tag says what is asked for, so asking again computes nothing; but it has to be askable.
-        if etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
-            return Response(status_code=304, headers=head)
         data = make(request, page)
-    except UnknownName as error:
-        return PlainTextResponse(str(error), status_code=404)
-    except InputError as error:
-        return PlainTextResponse(str(error), status_code=400)
-    except (ModscopeError, OSError) as error:
-        return PlainTextResponse(str(error), status_code=500)
     except Exception as error:
-        # A fault of ours: one line here and in the page, where the server's own report would be two hundred.
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        print(f"modscope: {request.url.path} could not be answered: {said}", file=sys.stderr)
-        return PlainTextResponse(f"modscope could not answer this: {said}", status_code=500)
-    if "gzip" in request.headers.get("accept-encoding", "") and (small := _gzipped(data)) is not None:
-        data, head["content-encoding"] = small, "gzip"
-    return Response(data, media_type=kind, headers=head)
-
-
-def _gzipped(data: bytes) -> bytes | None:
-    """The bytes packed, where a piece of them says that it pays; float32 noise does not."""
-    if len(data) < 1024:
-        return None
-    piece = data[: 1 << 16]
-    if len(gzip.compress(piece, 1, mtime=0)) > _WORTH_GZIP * len(piece):
-        return None
-    return gzip.compress(data, 1, mtime=0)
+        return refusal(error, request.url.path)
+    return sent(request, data, kind, head)
 
 
 def serve(page: RunPage, *, on: socket.socket, token: str, waiting: Sequence[socket.socket] = ()) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,57 +18,62 @@ from modscope.networks.kinds import has_attention
 from modscope.networks.tokens import read_position
 from modscope.viewer.catalogue import WEIGHTS, Catalogue, Layout, Pick
 
-__all__ = ["Kept", "Slices", "checked"]
+__all__ = ["BUDGET", "Kept", "Slices", "Wanted", "checked", "gathered"]
 
+BUDGET = 256 << 20  # bytes of activations that are kept
 MOST_VALUES = 1 << 24  # of one answer
 _PAIRS_AT_ONCE = 16384
-_BUDGET = 256 << 20  # bytes of whole activations
-_NETWORKS = 64
+_ROWS_OF_PAIRS = 2048  # pairs of every position that are run at one time
+_VALUES_AT_ONCE = 1 << 20  # that are copied into an answer
+_NETWORKS = 64 << 20  # bytes of weights that are kept
 
 Wanted = tuple[int | slice, ...]
+T = TypeVar("T")
 
 
-class Kept:
-    """Arrays by key up to a number of bytes; the ones used longest ago are dropped first. Safe among threads."""
+class Kept(Generic[T]):
+    """Things by key up to a number of bytes; the ones used longest ago are dropped first. Safe among threads."""
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
-        self._arrays: OrderedDict[object, np.ndarray] = OrderedDict()
+        self._things: OrderedDict[object, tuple[T, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: object) -> np.ndarray | None:
-        """The array of a key, or None."""
+    def get(self, key: object) -> T | None:
+        """The thing of a key, or None."""
         with self._lock:
-            if key in self._arrays:
-                self._arrays.move_to_end(key)
-            return self._arrays.get(key)
+            if key not in self._things:
+                return None
+            self._things.move_to_end(key)
+            return self._things[key][0]
 
-    def put(self, key: object, array: np.ndarray) -> None:
-        """Keeps an array; one larger than the budget is kept alone."""
+    def put(self, key: object, thing: T, nbytes: int) -> None:
+        """Keeps a thing that holds so many bytes; one larger than the budget is kept alone."""
         with self._lock:
-            self._arrays[key] = array
-            self._arrays.move_to_end(key)
-            while self.nbytes > self.budget and len(self._arrays) > 1:
-                self._arrays.popitem(last=False)
+            self._things[key] = thing, nbytes
+            self._things.move_to_end(key)
+            while self.nbytes > self.budget and len(self._things) > 1:
+                self._things.popitem(last=False)
 
     @property
     def nbytes(self) -> int:
         """Bytes held at this moment."""
-        return sum(array.nbytes for array in self._arrays.values())
+        return sum(size for _, size in self._things.values())
 
 
 class Slices:
     """Values of any pick over some of its axes, the other axes at an index.
 
     A slice that needs few pairs runs the network on those pairs; one that needs many runs it on all pairs once
-    and keeps the activation, so that playing along any other axis is a lookup.
+    and keeps the activation, so that playing along any other axis is a lookup. Of an activation that is larger than the
+    budget some features are kept, those about the ones that were asked for.
     """
 
-    def __init__(self, catalogue: Catalogue, *, budget: int = _BUDGET) -> None:
+    def __init__(self, catalogue: Catalogue, *, budget: int = BUDGET) -> None:
         self.catalogue = catalogue
-        self._kept = Kept(budget)
+        self._kept: Kept[np.ndarray] = Kept(budget)
+        self._networks: Kept[Network] = Kept(_NETWORKS)
         self._running = threading.Lock()
-        self._network: Callable[[int], Network] = lru_cache(maxsize=_NETWORKS)(self._opened)
 
     def read(self, pick: Pick, keep: Sequence[int], index: Sequence[int]) -> np.ndarray:
         """Little-endian float32 values over the axes `keep`, in that order, with the others at `index`.
@@ -77,21 +83,38 @@ class Slices:
         layout = self.catalogue.layout(pick)
         checked(layout, keep, index)
         wanted: Wanted = tuple(slice(None) if axis in keep else int(at) for axis, at in enumerate(index))
-        if "epoch" not in layout.dims:
-            values = self._at(pick, 0, wanted)
-        elif 0 in keep:
-            values = np.stack([self._at(pick, epoch, wanted[1:]) for epoch in range(layout.shape[0])])
+        values = np.empty([layout.shape[axis] for axis in keep], "<f4")
+        self._fill(values.transpose([keep.index(axis) for axis in sorted(keep)]), pick, wanted)
+        return values
+
+    def _fill(self, into: np.ndarray, pick: Pick, wanted: Wanted) -> None:
+        """Writes the wanted values into an array that has the axes of the layout that are whole, in their order."""
+        if "epoch" not in self.catalogue.layout(pick).dims:
+            self._fill_epoch(into, pick, 0, wanted)
+        elif isinstance(which := wanted[0], slice):
+            for epoch in range(len(into)):
+                self._fill_epoch(into[epoch, ...], pick, epoch, wanted[1:])
         else:
-            values = self._at(pick, int(index[0]), wanted[1:])
-        order = [sorted(keep).index(axis) for axis in keep]
-        return np.ascontiguousarray(values.transpose(order), dtype="<f4")
+            self._fill_epoch(into, pick, which, wanted[1:])
 
-    def _opened(self, epoch: int) -> Network:
-        return self.catalogue.run.model(self.catalogue.epochs[epoch]).to(torch.float32)
+    def _fill_epoch(self, into: np.ndarray, pick: Pick, epoch: int, wanted: Wanted) -> None:
+        if pick.order is None:
+            into[...] = self._single(pick, epoch, wanted)
+            return
+        *features, first, second = wanted
+        pairs = np.asarray(self.catalogue.pairs[pick.order].values[first, second])
+        rows, places = self._rows(pick, epoch, pairs.ravel(), tuple(features))
+        gathered(into, rows, places.reshape(pairs.shape))
 
-    def _at(self, pick: Pick, epoch: int, wanted: Wanted) -> np.ndarray:
-        if pick.order is not None:
-            return self._joint(pick, epoch, wanted)
+    def _network(self, epoch: int) -> Network:
+        network = self._networks.get(epoch)
+        if network is None:
+            network = self.catalogue.run.model(self.catalogue.epochs[epoch]).to(torch.float32)
+            self._networks.put(epoch, network, sum(w.nbytes for w in network.weights.values()))
+        return network
+
+    def _single(self, pick: Pick, epoch: int, wanted: Wanted) -> np.ndarray:
+        """A weight, or an activation that depends on one token or none."""
         network = self._network(epoch)
         if pick.group == WEIGHTS:
             return network.weight(pick.name).numpy()[tuple(map(slice, self._weight_shape(pick)))][wanted]
@@ -105,46 +128,99 @@ class Slices:
         layout = self.catalogue.layout(pick)
         return layout.shape[layout.dims.index("epoch") + 1 :] if "epoch" in layout.dims else layout.shape
 
-    def _joint(self, pick: Pick, epoch: int, wanted: Wanted) -> np.ndarray:
-        """An activation of pairs over (features, first, second), each an index or whole."""
-        *features, first, second = wanted
-        table = self.catalogue.pairs[pick.order or ""].values
-        pairs = np.asarray(table[first, second])
-        part = self._rows(pick, epoch, pairs.ravel(), tuple(features))
-        part = part.reshape((*pairs.shape, *part.shape[1:]))
-        return np.moveaxis(part, range(pairs.ndim), range(part.ndim - pairs.ndim, part.ndim))
-
-    def _rows(self, pick: Pick, epoch: int, pairs: np.ndarray, features: Wanted) -> np.ndarray:
-        """The activation of some pairs, [pair, those of the features that are whole]."""
+    def _rows(
+        self, pick: Pick, epoch: int, pairs: np.ndarray, features: Wanted
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """An activation [row, those of the features that are whole], and in which of its rows each pair is."""
+        p, shape = self.catalogue.task.p, self._feature_shape(pick)
         key = (epoch, pick.name, pick.position)
+        columns: np.ndarray | None = None
+        cut: tuple[Any, ...] = features
+        if 4 * p * p * math.prod(shape) > self._kept.budget:
+            columns, cut = self._columns(shape, features)
+            key = (*key, *columns.tolist())
         whole = self._kept.get(key)
-        few = 4 * pairs.size <= self.catalogue.task.p**2
-        if whole is None and few and self._position_is_read(pick):
-            return self._run(pick, epoch, pairs)[(slice(None), *features)]
+        if whole is None and 4 * pairs.size <= p * p:
+            return self._run(pick, epoch, pairs)[(slice(None), *features)], np.arange(pairs.size)
         if whole is None:
             with self._running:
                 whole = self._kept.get(key)
                 if whole is None:
-                    whole = self._whole(pick, epoch)
-                    self._kept.put(key, whole)
-        return whole[(slice(None), *features)][pairs]
+                    whole = self._whole(pick, epoch, shape, columns)
+                    self._kept.put(key, whole, whole.nbytes)
+        return whole[(slice(None), *cut)], pairs
+
+    def _feature_shape(self, pick: Pick) -> tuple[int, ...]:
+        layout = self.catalogue.layout(pick)
+        return tuple(n for dim, n in zip(layout.dims[:-2], layout.shape[:-2], strict=True) if dim != "epoch")
+
+    def _columns(self, shape: tuple[int, ...], features: Wanted) -> tuple[np.ndarray, tuple[Any, ...]]:
+        """Which features to keep of an activation too large to be kept whole, and which of these are wanted."""
+        asked = np.asarray(np.arange(math.prod(shape)).reshape(shape)[features])
+        if asked.ndim:
+            return asked.ravel(), (np.arange(asked.size).reshape(asked.shape),)
+        # Two blocks of neighbours fit, so playing along the features is a lookup at most steps.
+        size = max(1, self._kept.budget // (8 * self.catalogue.task.p**2))
+        start = int(asked) // size * size
+        return np.arange(start, min(start + size, math.prod(shape))), (int(asked) - start,)
 
     def _position_is_read(self, pick: Pick) -> bool:
         return pick.position == read_position(self.catalogue.network)
 
-    def _whole(self, pick: Pick, epoch: int) -> np.ndarray:
-        every = has_attention(self.catalogue.network) and not self._position_is_read(pick)
-        acts = record(self._network(epoch), self.catalogue.task, positions="all" if every else "read")
-        values = acts.at(pick.name, pick.position).values
-        return values.reshape(-1, *values.shape[2:])
+    def _whole(
+        self, pick: Pick, epoch: int, shape: tuple[int, ...], columns: np.ndarray | None
+    ) -> np.ndarray:
+        """The activation of all pairs [pair, feature], or some of its features; its memory is its own."""
+        p = self.catalogue.task.p
+        values = np.empty((p * p, *(shape if columns is None else (len(columns),))), np.float32)
+        done = 0
+        for block in self._blocks(pick, epoch):
+            part = values[done : done + len(block)]
+            part[...] = block if columns is None else block.reshape(len(block), -1)[:, columns]
+            done += len(block)
+        return values
+
+    @torch.no_grad()
+    def _blocks(self, pick: Pick, epoch: int) -> Iterator[np.ndarray]:
+        """The activation of all pairs, some at a time, [pair, feature]."""
+        network, task = self._network(epoch), self.catalogue.task
+        if self._position_is_read(pick) or not has_attention(network):
+            for block in record(network, task).blocks(pick.name):
+                values = block[pick.name].values
+                yield values.reshape(-1, *values.shape[2:])
+            return
+        for tokens in network.token_blocks(_ROWS_OF_PAIRS):
+            yield self._at_position(network, pick, tokens).numpy()
+
+    def _at_position(self, network: Network, pick: Pick, tokens: torch.Tensor) -> torch.Tensor:
+        if self._position_is_read(pick) or not has_attention(network):
+            return network.run(tokens, keep=(pick.name,))[pick.name]
+        at = network.config.positions.index(str(pick.position))
+        return network.run(tokens, keep=(pick.name,), positions="all")[pick.name][:, at]
 
     @torch.no_grad()
     def _run(self, pick: Pick, epoch: int, pairs: np.ndarray) -> np.ndarray:
         network, p = self._network(epoch), self.catalogue.task.p
         a, b = torch.from_numpy(pairs // p), torch.from_numpy(pairs % p)
         tokens = network.pair_tokens(a, b)
-        blocks = [network.run(part, keep=(pick.name,))[pick.name] for part in tokens.split(_PAIRS_AT_ONCE)]
-        return torch.cat(blocks).numpy()
+        return torch.cat([self._at_position(network, pick, t) for t in tokens.split(_PAIRS_AT_ONCE)]).numpy()
+
+
+def gathered(into: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
+    """Writes rows [row, feature] at places of any shape into an array [feature, place], a piece at a time.
+
+    >>> into = np.empty((2, 3), np.float32)
+    >>> gathered(into, np.array([[0, 1], [10, 11]]), np.array([1, 0, 1]))
+    >>> into.tolist()
+    [[10.0, 0.0, 10.0], [11.0, 1.0, 11.0]]
+    """
+    seen = np.moveaxis(into, range(into.ndim - places.ndim, into.ndim), range(places.ndim))
+    if not places.ndim:
+        seen[...] = rows[places]
+        return
+    size = max(1, _VALUES_AT_ONCE // max(1, math.prod(seen.shape[1:])))
+    for start in range(0, len(places), size):
+        seen[start : start + size] = rows[places[start : start + size]]
 
 
 def checked(layout: Layout, keep: Sequence[int], index: Sequence[int]) -> None:

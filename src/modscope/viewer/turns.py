@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,11 +12,9 @@ import numpy as np
 from modscope.runs import Run
 from modscope.viewer.catalogue import ACTIVATIONS, Catalogue, Layout, Offer, Pick
 from modscope.viewer.serve import RunPage
-from modscope.viewer.slices import Kept, Slices, checked
+from modscope.viewer.slices import Slices, Wanted, gathered
 
 __all__ = ["TurnPage", "Turns"]
-
-_BUDGET = 256 << 20  # bytes of whole activations
 
 
 @dataclass(frozen=True)
@@ -103,29 +101,26 @@ class _TurnSlices(Slices):
 
     def __init__(self, catalogue: Catalogue, turns: Turns) -> None:
         super().__init__(catalogue)
-        self.turns, self._whole_pictures = turns, Kept(_BUDGET)
+        self.turns = turns
 
-    def read(self, pick: Pick, keep: Sequence[int], index: Sequence[int]) -> np.ndarray:
-        checked(self.catalogue.layout(pick), keep, index)
-        wanted = tuple(slice(None) if axis in keep else int(at) for axis, at in enumerate(index))
+    def _fill(self, into: np.ndarray, pick: Pick, wanted: Wanted) -> None:
         which, features, (first, second) = wanted[0], wanted[1:-2], wanted[-2:]
         pairs = np.asarray(self.catalogue.pairs[pick.order or "a,b"].values[first, second])
+        parts = into if isinstance(which, slice) else into[None]
         shifts = self.turns.shifts[which] if isinstance(which, slice) else (self.turns.shifts[which],)
-        parts = []
-        for shift in shifts:
-            part = self._of(pick.name, shift, pairs.ravel())[(slice(None), *features)]
-            part = part.reshape((*pairs.shape, *part.shape[1:]))
-            parts.append(np.moveaxis(part, range(pairs.ndim), range(part.ndim - pairs.ndim, part.ndim)))
-        values = np.stack(parts) if isinstance(which, slice) else parts[0]
-        order = [sorted(keep).index(axis) for axis in keep]
-        return np.ascontiguousarray(values.transpose(order), dtype="<f4")
+        for number, shift in enumerate(shifts):
+            rows, places = self._of(pick.name, shift, pairs.ravel())
+            gathered(parts[number, ...], rows[(slice(None), *features)], places.reshape(pairs.shape))
 
-    def _of(self, hook: str, shift: float, pairs: np.ndarray) -> np.ndarray:
+    def _of(self, hook: str, shift: float, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """An activation [row, feature] at one turn, and in which of its rows each pair is."""
         p = self.catalogue.task.p
-        whole = self._whole_pictures.get((hook, shift))
+        whole = self._kept.get((hook, shift))
         if whole is None and 4 * pairs.size <= p * p:
-            return self.turns.values(hook, shift, pairs // p, pairs % p)
+            return self.turns.values(hook, shift, pairs // p, pairs % p), np.arange(pairs.size)
         if whole is None:
-            whole = self.turns.values(hook, shift, *np.divmod(np.arange(p * p), p))
-            self._whole_pictures.put((hook, shift), whole)
-        return whole[pairs]
+            with self._running:
+                # A copy, so that nothing is kept that it was cut from.
+                whole = np.array(self.turns.values(hook, shift, *np.divmod(np.arange(p * p), p)), np.float32)
+                self._kept.put((hook, shift), whole, whole.nbytes)
+        return whole, pairs

@@ -8,10 +8,7 @@ it has drawn the one before; `/epochs` those that are kept; POST `/knob` and `/p
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
-import html
 import json
 import secrets
 import socket
@@ -20,25 +17,20 @@ from collections.abc import AsyncIterator, Callable
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Send
-from starlette.types import Scope as Connection
 
-from modscope.errors import InputError, ModscopeError, UnknownName
+from modscope.errors import InputError
+from modscope.viewer.answers import gates, page_text, policy, refusal
 from modscope.viewer.bounds import patient_config
 from modscope.viewer.live.scope import Scope
 from modscope.viewer.serve import listening
 
 __all__ = ["LiveServer", "application"]
 
-_HOSTS = ["127.0.0.1", "localhost"]
 _LARGEST = 4096  # bytes of a knob's message
 _PAUSE = 0.1  # seconds between two messages of the stream at least
 
@@ -56,50 +48,10 @@ def application(scope: Scope, *, token: str, framed: bool = False) -> Starlette:
         Route("/knob", partial(_steer, scope, _knob), methods=["POST"]),
         Route("/pause", partial(_steer, scope, _pause), methods=["POST"]),
     ]
+    within = "http://127.0.0.1:* http://localhost:*" if framed else "'none'"
     return Starlette(
-        routes=routes,
-        middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
-            Middleware(_Guard, token=token, framed=framed),
-        ],
+        routes=routes, middleware=gates(token, policy(_module(), within=within), cache="no-store")
     )
-
-
-class _Guard:
-    """Lets through only requests that know the token and come from this very page."""
-
-    def __init__(self, app: ASGIApp, token: str, framed: bool) -> None:
-        self.app, self.token = app, token
-        self.headers = [
-            (b"content-security-policy", _policy(framed).encode()),
-            (b"referrer-policy", b"no-referrer"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"cross-origin-resource-policy", b"same-origin"),
-            (b"cache-control", b"no-store"),
-        ]
-
-    async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
-        if connection["type"] != "http":
-            return await self.app(connection, receive, send)
-
-        async def guarded(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *self.headers]
-            await send(message)
-
-        why = self._refused(Request(connection))
-        if why:
-            return await PlainTextResponse(why, status_code=403)(connection, receive, guarded)
-        return await self.app(connection, receive, guarded)
-
-    def _refused(self, request: Request) -> str:
-        given = request.query_params.get("token", "")
-        if not secrets.compare_digest(given.encode(), self.token.encode()):
-            return "no token: open the address that modscope printed"
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
-            return f"a page of {origin} may not ask here"
-        return ""
 
 
 async def _answer(
@@ -109,12 +61,8 @@ async def _answer(
     loop = asyncio.get_running_loop()
     try:
         data = await loop.run_in_executor(scope.threads, make, scope, request)
-    except UnknownName as error:
-        return PlainTextResponse(str(error), status_code=404)
-    except InputError as error:
-        return PlainTextResponse(str(error), status_code=400)
-    except (ModscopeError, OSError) as error:
-        return PlainTextResponse(str(error), status_code=500)
+    except Exception as error:
+        return refusal(error, request.url.path)
     return Response(status_code=204) if data is None else Response(data, media_type=kind)
 
 
@@ -193,27 +141,13 @@ async def _messages(scope: Scope) -> AsyncIterator[str]:
 @cache
 def _module() -> str:
     path = files("modscope.viewer") / "static" / "live.js"
-    return path.read_text(encoding="utf-8").replace("</script", "<\\/script")
-
-
-def _policy(framed: bool) -> str:
-    own = base64.b64encode(hashlib.sha256(_module().encode()).digest()).decode()
-    within = "http://127.0.0.1:* http://localhost:*" if framed else "'none'"
-    return (
-        f"default-src 'none'; script-src 'sha256-{own}'; style-src 'unsafe-inline'; img-src data:; "
-        f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {within}"
-    )
+    return path.read_text(encoding="utf-8")
 
 
 def _page(scope: Scope, request: Request) -> bytes:
-    text = json.dumps(scope.description(), separators=(",", ":")).replace("<", "\\u003c")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{html.escape(scope.title)}</title></head><body>'
-        '<main id="live"></main>'
-        f'<script type="application/json" id="description">{text}</script>'
-        f'<script type="module">{_module()}</script></body></html>'
+    main = '<main id="live"></main>'
+    return page_text(
+        _module(), scope.description(), title=scope.title, main=main, name="description"
     ).encode()
 
 
