@@ -100,6 +100,20 @@ def test_a_run_resumed_from_any_hook_gives_the_same_logits() -> None:
         assert not torch.allclose(changed, every["logits"]), hook
 
 
+@given(
+    kept=st.lists(st.sampled_from(Transformer.hooks), min_size=1, max_size=4),
+    given_hook=st.sampled_from((None, "attn_out", "mlp_pre", "mlp_out")),
+)
+def test_what_a_run_keeps_or_was_given_is_never_written_over(kept: list[str], given_hook: str | None) -> None:
+    network = random_transformer()
+    tokens = network.tokens_of_rows(range(2))
+    every = network.run(tokens, keep=network.hooks)
+    replace = {} if given_hook is None else {given_hook: every[given_hook].clone()}
+    found = network.run(tokens, keep=kept, replace=replace)
+    for name, x in (found | replace).items():
+        torch.testing.assert_close(x, every[name], rtol=1e-12, atol=1e-12)
+
+
 def test_the_read_position_is_the_last_row_of_all_positions() -> None:
     for switches in ({}, {"equals": False, "causal": False}, {"attention_rate": 0.3}):
         network = random_transformer(**switches)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import numpy as np
 from modscope.checkpoints.answers import answers_of
 from modscope.checkpoints.settings import Settings
 from modscope.errors import CheckpointError, InputError
-from modscope.losses import Logits, cross_entropy, right_answers
+from modscope.losses import Logits, scored
 from modscope.model import Network
 from modscope.operations import FITS, recognise
 
@@ -54,8 +54,9 @@ class Tried:
 
 def settled_network(
     network: Network, settings: Settings, source: object
-) -> tuple[Network, tuple[Tried, ...]]:
-    """The network with the switches that its file does not state as they make it work best, and all that was tried.
+) -> tuple[Network, Logits, tuple[Tried, ...]]:
+    """The network with the switches that its file does not state as they make it work best, its logits of all pairs, and
+    all that was tried.
 
     The usual choice stays unless another has clearly less loss and mends answers that were wrong; where there is no "=",
     both attention rates are usual. Nothing is tried
@@ -63,24 +64,26 @@ def settled_network(
     """
     open_to = [name for name in _CHOICES if hasattr(network.config, name) and getattr(settings, name) is None]
     if not open_to or network.config.p > _LARGEST_TRIED:
-        return network, ()
+        return network, answers_of(network, source), ()
     config: Any = network.config
     usual = {name: getattr(config, name) for name in open_to}
     choices = [tuple(dict.fromkeys((usual[name], *_CHOICES[name]))) for name in open_to]
-    found: list[tuple[Tried, Network]] = []
+    found: list[tuple[Tried, Network, Logits]] = []
     for values in itertools.product(*choices):
         choice = dict(zip(open_to, values, strict=True))
         try:
             other = type(network)(replace(config, **choice), network.weights)
         except (InputError, CheckpointError):
             continue  # a switch that this kind of network does not have
-        found.append((_measured(answers_of(other, source), choice), other))
-    best, chosen = found[0]
-    for tried, other in found[1:]:
-        if _to_be_taken(tried, best, found[0][0], plain=_without_equals(network)):
-            best, chosen = tried, other
-    ranked = sorted((tried for tried, _ in found), key=lambda tried: (tried is not best, tried.loss))
-    return chosen, tuple(ranked)
+        logits = answers_of(other, source)
+        found.append((_measured(logits, choice), other, logits))
+    taken = found[0]
+    for one in found[1:]:
+        if _to_be_taken(one[0], taken[0], found[0][0], plain=_without_equals(network)):
+            taken = one
+    best, chosen, logits = taken
+    ranked = sorted((tried for tried, *_ in found), key=lambda tried: (tried is not best, tried.loss))
+    return chosen, logits, tuple(ranked)
 
 
 def _to_be_taken(one: Tried, best: Tried, usual: Tried, *, plain: bool) -> bool:
@@ -107,9 +110,10 @@ def _measured(logits: Logits, choice: Mapping[str, Any]) -> Tried:
         operation = recognise(logits.argmax(axis=-1)).best.operation
         labels = operation.labels(p)
         defined = labels >= 0
-        loss = float(cross_entropy(logits, labels)[defined].mean())
-    right = float(right_answers(logits, labels)[defined].mean())
-    return Tried(choice, operation.name, loss if np.isfinite(loss) else float("inf"), right)
+        losses, right = scored(logits, labels)
+        loss = float(losses[defined].mean())
+    accuracy = float(right[defined].mean())
+    return Tried(choice, operation.name, loss if np.isfinite(loss) else float("inf"), accuracy)
 
 
 def assumed_note(network: Network, settings: Settings, tried: Sequence[Tried]) -> list[str]:

@@ -30,6 +30,7 @@ from modscope.checkpoints.stated import stated_by
 from modscope.checkpoints.states import State, States, states_at, states_in
 from modscope.errors import CheckpointError, InputError
 from modscope.grounds import grounds_of
+from modscope.losses import Logits
 from modscope.model import Network
 from modscope.task import ModularTask
 
@@ -143,15 +144,17 @@ def _view(
     final = assembly.network_of(state) if last or latest is None else moments.network_at(latest)
     of_final = stated if last or latest is None else _stated_at(moments, latest)
     tried: tuple[Tried, ...] = ()
-    if layout.family != "general":
-        final, tried = settled_network(final, settings, contents.path)
+    if layout.family == "general":
+        logits = answers_of(final, contents.path)
+    else:
+        final, logits, tried = settled_network(final, settings, contents.path)
         assembly = assembly.switched(final)
     network, left_out = assembly.network_and_notes(state)
-    task, reasons = _task(contents, final, settings, of_final)
+    task, reasons = _task(contents, logits, settings, of_final)
     reasons += assumed_note(network, settings, tried)
     if not last:
         reasons.append(f"operation and split are those that epoch {latest} tells")
-    logits = answers_of(network, contents.path)
+        logits = answers_of(network, contents.path)
     checkpoint = Checkpoint(
         network, task, layout.name, contents.path, state.epoch, stated, measured_of(logits, task),
         (*notes, *left_out, *reasons), tried, grounds_of(logits, task, stated=stated),
@@ -200,11 +203,10 @@ def _stated_at(moments: Moments, epoch: int) -> dict[str, float]:
 
 
 def _task(
-    contents: Contents, network: Network, settings: Settings, stated: Mapping[str, float]
+    contents: Contents, logits: Logits, settings: Settings, stated: Mapping[str, float]
 ) -> tuple[ModularTask, list[str]]:
-    logits = answers_of(network, contents.path)
     operation, note = found_operation(logits, settings)
-    task = ModularTask(network.config.p, operation)
+    task = ModularTask(logits.shape[0], operation)
     listed = stated_split(contents.data, task.p, contents.path)
     if listed is not None and settings.split is None:
         settings = Settings(split=listed).over(settings)

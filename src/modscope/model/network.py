@@ -45,14 +45,35 @@ class Pull(dict[str, Tensor]):
     """The activations of one run: a hook that is not there yet is computed from earlier ones."""
 
     def __init__(
-        self, network: Network, tokens: Tensor | None, given: Mapping[str, Tensor], every: bool
+        self,
+        network: Network,
+        tokens: Tensor | None,
+        given: Mapping[str, Tensor],
+        every: bool,
+        keep: Iterable[str] = (),
     ) -> None:
         super().__init__(given)
         self.network, self.tokens, self.every_position = network, tokens, every
+        self._others = frozenset((*given, *keep))
 
     def __missing__(self, hook: str) -> Tensor:
         self[hook] = value = self.network.formula(hook, self)
         return value
+
+    def let_go(self, hook: str) -> Tensor | None:
+        """An activation that only one formula reads, to be written over by it; None where it is kept or was given."""
+        if hook in self._others:
+            return None
+        value = self[hook]
+        del self[hook]
+        return value
+
+    def plus(self, hook: str, x: Tensor) -> Tensor:
+        """An activation and x, in the place of the activation where only this formula reads it."""
+        own = self.let_go(hook)
+        if own is None:
+            return self[hook] + x
+        return own.add_(x) if own.shape == x.shape and own.dtype == x.dtype else own + x
 
     def need_tokens(self) -> Tensor:
         if self.tokens is None:
@@ -164,8 +185,9 @@ class Network:
         skip path needs it.
         """
         given = {self.hook_name(name): value for name, value in (replace or {}).items()}
-        at = Pull(self, tokens, given, positions == "all")
-        return {name: at[self.hook_name(name)] for name in keep}
+        kept = {name: self.hook_name(name) for name in keep}
+        at = Pull(self, tokens, given, positions == "all", kept.values())
+        return {name: at[hook] for name, hook in kept.items()}
 
     def __call__(self, tokens: Tensor) -> Tensor:
         """Logits [batch, answer] at the read position."""

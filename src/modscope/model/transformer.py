@@ -75,7 +75,9 @@ class Transformer(Network):
 
     def _pattern(self, at: Pull) -> Tensor:
         rate = self.config.attention_rate
-        pattern = torch.softmax(at["attn_scores"], dim=-1)
+        # keys are few and pairs many: with the keys first the numbers of many pairs are taken at once
+        keys_first = at["attn_scores"].movedim(-1, 0).contiguous()
+        pattern = torch.softmax(keys_first, dim=0).movedim(0, -1).contiguous()
         if rate == 1.0:
             return pattern
         return rate * pattern + (1.0 - rate) * torch.isfinite(at["attn_scores"]).to(pattern.dtype)
@@ -91,19 +93,20 @@ class Transformer(Network):
 
     def _resid_mid(self, at: Pull) -> Tensor:
         skip = at["resid_pre"] if at.every_position else at["resid_pre"][:, -1]
-        return at["attn_out"] + skip
+        return at.plus("attn_out", skip)
 
     def _mlp_pre(self, at: Pull) -> Tensor:
         return self._plus_bias(at["resid_mid"] @ self.weight("W_in"), "b_in")
 
     def _mlp_post(self, at: Pull) -> Tensor:
-        return ACTIVATIONS[self.config.activation](at["mlp_pre"])
+        pre = at.let_go("mlp_pre") if self.config.activation == "relu" else None
+        return ACTIVATIONS[self.config.activation](at["mlp_pre"]) if pre is None else pre.relu_()
 
     def _mlp_out(self, at: Pull) -> Tensor:
         return self._plus_bias(at["mlp_post"] @ self.weight("W_out"), "b_out")
 
     def _resid_post(self, at: Pull) -> Tensor:
-        return at["resid_mid"] + at["mlp_out"]
+        return at.plus("mlp_out", at["resid_mid"])
 
     def _logits(self, at: Pull) -> Tensor:
         return self._plus_bias(at["resid_post"] @ self.weight("W_U"), "b_U")

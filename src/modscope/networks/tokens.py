@@ -173,14 +173,19 @@ def _of_pairs(network: Transformer, a: Tensor, b: Tensor) -> dict[str, Tensor]:
     residues = torch.arange(network.config.p)
     stream = network.run(network.pair_tokens(residues, residues), keep=("resid_pre",))["resid_pre"]
     of_equals = network.run(replace={"resid_pre": stream[:1, 2:]}, keep=("q", "k", "v"))
-    kept = network.run(replace={"resid_pre": stream[:, :2]}, keep=("k", "v"))
+    values = network.run(replace={"resid_pre": stream[:, :2]}, keep=("v",))["v"]
+    # one query reads all keys: what it reads of the stream is one vector a head, so keys are never made
     q, scale = of_equals["q"][0, 0], network.config.head_size**0.5
-    scores = torch.einsum("hm,nphm->nph", q, kept["k"]) / scale
-    constant = (torch.einsum("hm,hm->h", q, of_equals["k"][0, 0]) / scale).expand(len(a), -1)
-    at_read = torch.stack((scores[a, 0], scores[b, 1], constant), dim=-1)
+    scores = stream[:, :2] @ torch.einsum("hm,hdm->dh", q, network.weight("W_K"))
+    if network.has_weight("b_K"):
+        scores += torch.einsum("hm,hm->h", q, network.weight("b_K"))
+    constant = torch.einsum("hm,hm->h", q, of_equals["k"][0, 0]).expand(len(a), -1)
+    of_a, of_b = (scores[:, i].contiguous().index_select(0, x) for i, x in enumerate((a, b)))
+    at_read = torch.stack((of_a, of_b, constant), dim=-1) / scale
     pattern = network.run(keep=("pattern",), replace={"attn_scores": at_read})["pattern"]
-    z = pattern[..., 0:1] * kept["v"][a, 0]
-    z.addcmul_(pattern[..., 1:2], kept["v"][b, 1]).addcmul_(pattern[..., 2:3], of_equals["v"][0, 0])
+    v_a, v_b = (values[:, i].contiguous().index_select(0, x) for i, x in enumerate((a, b)))
+    z = v_a.mul_(pattern[..., 0:1]).addcmul_(pattern[..., 1:2], v_b)
+    z.addcmul_(pattern[..., 2:3], of_equals["v"][0, 0])
     return {"pattern": pattern, "z": z, "resid_pre": stream[:1].expand(len(a), -1, -1)}
 
 

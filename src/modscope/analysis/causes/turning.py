@@ -37,7 +37,7 @@ __all__ = ["Reader", "Turned", "Turning", "turned_pictures", "turned_rows", "tur
 
 Reader = Literal["both", "a", "b"]
 _PAIRS_AT_ONCE = 16384
-_ANSWERS_AT_ONCE = 2048  # pairs times turns in one pass: what fits the caches
+_ANSWERS_AT_ONCE = 4096  # pairs times turns in one pass: what fits the caches
 
 
 def turned_rows(
@@ -170,7 +170,7 @@ class Turning:
         first = (torch.as_tensor(a) + (still if reader == "b" else moved)).expand(len(shifts), -1).flatten()
         second = (torch.as_tensor(b) + (still if reader == "a" else moved)).expand(len(shifts), -1).flatten()
         logits = pair_logits(network, first, second)[:, :p]
-        return logits.argmax(dim=-1).reshape(len(shifts), -1).numpy()
+        return logits.numpy().argmax(axis=-1).reshape(len(shifts), -1)
 
     def _change(self, reader: str, frequencies: Sequence[int], shift: float) -> Callable[[Tensor], Tensor]:
         places = self.geometry.a if reader == "a" else self.geometry.b
