@@ -30,8 +30,8 @@ from modscope.cli.train import train
 from modscope.cli.view import view
 from modscope.errors import InputError, ModscopeError, cause, printable
 
-# Commands that look at one network, and make no array that is larger than memory.
-_WITHOUT_DASK = ("report", "findings", "inspect", "measure", "ablate")
+# Commands that look at one network: they make no array larger than memory and read no table of a sweep.
+_OF_ONE_NETWORK = ("report", "findings", "inspect", "measure", "ablate")
 
 
 class Interrupted(Exception):  # noqa: N818 - what happened, not a fault
@@ -101,9 +101,10 @@ def main() -> None:
     # A command makes little garbage in cycles: looking for it, and through all of torch when it ends, is a tenth of its time.
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
-    if sys.argv[1:2] and sys.argv[1] in _WITHOUT_DASK:
-        # xarray looks whether an array is one of dask's, which are never made here: only to import them takes 0.3 s.
-        sys.modules.setdefault("dask.array", None)  # type: ignore[arg-type]
+    if sys.argv[1:2] and sys.argv[1] in _OF_ONE_NETWORK:
+        # xarray and pandas import these where they are installed, and nothing here uses them: 0.3 s
+        for name in ("dask", "pyarrow"):
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a folder need not be text; it is printed as it is.
         sys.stdout.reconfigure(errors="surrogateescape")

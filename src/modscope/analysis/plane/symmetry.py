@@ -59,10 +59,28 @@ def even_fraction(x: xr.DataArray, circle: Circle | None = None) -> float:
 
 
 def recorded_even_fraction(acts: Activations, hook: str) -> float:
-    """`even_fraction` of a hook in the order of the record's circle; one too large to be held, some features at a time."""
-    if is_held(acts, hook):
-        return even_fraction(acts.at(hook), acts.circle)
-    return _even_share(map(acts.circle.pairs, _feature_groups(acts, hook)), acts.circle.turn)
+    """`even_fraction` of a hook in the order of the record's circle, its energies from its `line_means` where these are in
+    that order; one too large to be held, some features at a time.
+    """
+    circle, sign = acts.circle, acts.circle.turn
+    held = is_held(acts, hook)
+    groups = iter([acts.at(hook).values]) if held else _feature_groups(acts, hook)
+    ordered = (_flat(circle.pairs(group)) for group in groups)
+    if not circle.whole:
+        return _even_share(ordered, sign)
+    size, of_answer = _energies_of_lines(line_means(acts, hook), "sum" if sign > 0 else "difference")
+    return _share(sum(_odd_energy(group, sign) for group in ordered), size - of_answer, size)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(*x.shape[:2], -1)
+
+
+def _energies_of_lines(means: xr.Dataset, line: str) -> tuple[float, float]:
+    """The energy of a hook over all pairs and features, and that of its means along one family of lines."""
+    p = means.sizes["n"]
+    size = float((means.variance + means.average**2).sum()) * p**2
+    return size, float(np.square(means["mean"].sel(line=line).values).sum()) * p
 
 
 def _feature_groups(acts: Activations, hook: str) -> Iterator[np.ndarray]:
@@ -87,6 +105,11 @@ def _even_share(groups: Iterable[np.ndarray], sign: int) -> float:
             own += energy - of_answer
             size += energy
         odd += _odd_energy(values, sign)
+    return _share(odd, own, size)
+
+
+def _share(odd: float, own: float, size: float) -> float:
+    """1 - odd / own; NaN where nothing but rounding is left of the whole energy."""
     return 1.0 - odd / own if own > ROUNDING * size else float("nan")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import xarray as xr
+from numpy.lib.stride_tricks import as_strided
 
 from modscope.activations import Activations
 from modscope.boundary import public
@@ -13,7 +14,8 @@ from modscope.signal import power
 
 __all__ = ["CONSTANT", "LINES", "energy_of_lines", "line_means", "means_along_lines", "term_energy"]
 
-_FEATURES_AT_ONCE = 64  # whose sums along all lines stay in the caches
+_FEATURES_AT_ONCE = 32
+_NUMBERS_AT_ONCE = 2**17  # of some rows of as many features, written twice: what fits the second-level cache
 
 LINES = ("a", "b", "sum", "difference")
 
@@ -72,9 +74,11 @@ def means_along_lines(
         if not len(total):
             p, features = rows.shape[1:]
             total, squares = np.zeros((4, p, features)), np.zeros(features)
-        for start in range(0, rows.shape[2], _FEATURES_AT_ONCE):
-            some = slice(start, start + _FEATURES_AT_ONCE)
-            _add_rows(total[..., some], squares[some], rows[..., some], first)
+        count = max(1, _NUMBERS_AT_ONCE // (2 * p * _FEATURES_AT_ONCE))
+        for i in range(0, len(rows), count):
+            for start in range(0, rows.shape[2], _FEATURES_AT_ONCE):
+                some = slice(start, start + _FEATURES_AT_ONCE)
+                _add_rows(total[..., some], squares[some], rows[i : i + count, :, some], first + i)
     average = total[0].sum(axis=0) / p**2
     # Shift-free variance loses about sixteen digits of the mean square: below CONSTANT nothing is left.
     variance = squares / p**2 - average**2
@@ -83,18 +87,31 @@ def means_along_lines(
 
 
 def _add_rows(total: np.ndarray, squares: np.ndarray, rows: np.ndarray, first: int) -> None:
-    """Adds some rows of pictures [row, b, feature], the first of which is a = first, to the sums along the lines."""
-    p = rows.shape[1]
-    row, ones = np.empty(rows.shape[1:]), np.ones(p)
-    for a, values in enumerate(rows, first):
-        np.copyto(row, values)
-        total[0, a] += ones @ row
-        total[1] += row
-        total[2, a:] += row[: p - a]
-        total[2, :a] += row[p - a :]
-        total[3, : a + 1] += row[a::-1]
-        total[3, a + 1 :] += row[:a:-1]
-        squares += np.einsum("bf,bf->f", row, row)
+    """Adds some rows of pictures [row, b, feature], the first of which is a = first, to the sums along the lines.
+
+    With each row written twice, one after the other, the rows shifted against each other are a matrix again, whose
+    sums over the rows are those along the diagonals: a product with ones, many times faster than adding row by row.
+    """
+    count, p, features = rows.shape
+    twice = np.empty((count, 2 * p, features))
+    np.copyto(twice[:, :p], rows)
+    np.copyto(twice[:, p:], twice[:, :p])
+    own, ones, step = twice[:, :p], np.ones(count), features * twice.itemsize
+
+    def along(start: int, shift: int) -> np.ndarray:
+        """Sums over the rows, where each is read from `start`, and `shift` further on than the one before."""
+        strides = ((2 * p + shift) * step, twice.itemsize)
+        shifted = as_strided(twice[0, start:], (count, p * features), strides, writeable=False)
+        return (ones @ shifted).reshape(p, features)
+
+    total[0, first : first + count] += np.ones(p) @ own
+    total[1] += along(0, 0)
+    of_sum, of_difference = along(p, -1), along(0, 1)
+    total[2, first:] += of_sum[: p - first]
+    total[2, :first] += of_sum[p - first :]
+    total[3, : first + 1] += of_difference[first::-1]
+    total[3, first + 1 :] += of_difference[:first:-1]
+    squares += np.einsum("abf,abf->f", own, own)
 
 
 @public
