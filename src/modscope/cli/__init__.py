@@ -101,7 +101,7 @@ def main() -> None:
     # A command makes little garbage in cycles: looking for it, and through all of torch when it ends, is a tenth of its time.
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
-    if sys.argv[1:2] and sys.argv[1] in _OF_ONE_NETWORK:
+    if sys.argv[1:2] and sys.argv[1] in _OF_ONE_NETWORK and "xarray" not in sys.modules:
         # xarray and pandas import these where they are installed, and nothing here uses them: 0.3 s
         for name in ("dask", "pyarrow"):
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
