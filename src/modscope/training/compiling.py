@@ -33,7 +33,8 @@ _OPTIONS: dict[str, Any] = {
 }
 # Parts are always inlined: one that stays a function of its own is optimised on its own, and then code fresh
 # from the compiler and the same code loaded from its cache can differ in the last bit.
-part = njit(forceinline=True, **_OPTIONS)
+_INLINED: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+part = njit(**_INLINED, **_OPTIONS)
 
 
 def compiled(function: Callable[..., Any]) -> Any:

@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from modscope.training.compiling import compiled
+from modscope.training.compiling import compiled, part
 
-__all__ = ["Crew"]
+__all__ = ["Crew", "meet"]
 
 Result = TypeVar("Result")
 _SPINS = 20_000  # tries, some tens of microseconds, before the processor is offered to others
@@ -48,15 +48,27 @@ def _offer(context: Any) -> Any:
     return types.void(), lower
 
 
-@compiled
-def _meet(counter: Any, threads: Any) -> None:
-    """Wait until all threads have come as far."""
+@part
+def meet(counter: Any, threads: Any) -> None:
+    """Wait until all threads have come as far: `Crew.meet` within compiled code, which goes on where one has left."""
+    if threads == 1:
+        return
     target = (_count(counter, 1) // threads + 1) * threads  # type: ignore[call-arg]
     tries = 0
     while _count(counter, 0) < target:
         tries += 1
         if tries > _SPINS:
             _offer()
+
+
+@compiled
+def _meet(counter: Any, threads: Any) -> None:
+    meet(counter, threads)
+
+
+def _prepare_thread() -> None:
+    torch.set_flush_denormal(True)
+    torch.get_num_threads()  # PyTorch's number of threads, one, now holds for the products of this thread too
 
 
 class Crew:
@@ -74,9 +86,7 @@ class Crew:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool = ThreadPoolExecutor(
-            max(1, threads - 1), initializer=torch.set_flush_denormal, initargs=(True,)
-        )
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), initializer=_prepare_thread)
         self.counter = torch.zeros(8, dtype=torch.int64).numpy()  # a line of the cache of its own
 
     def run(self, task: Callable[[int], Result]) -> list[Result]:

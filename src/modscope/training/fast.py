@@ -12,7 +12,6 @@ from torch import Tensor
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.crew import Crew
 from modscope.training.engine import Batch, Engine
-from modscope.training.folding import Folding
 from modscope.training.kernel import pair_gradients, pair_scores
 from modscope.training.processor import KernelShape, kernel_shape
 from modscope.training.sources import DifferentiatedTables, FoldedTables, Layout, Tables
@@ -57,7 +56,7 @@ class FastEngine(Engine):
         self._scratch: list[Arrays] = []
         self._grads: Six = ()
         self._tables: Tables
-        if Folding.fits(config) and not exact:
+        if FoldedTables.fit(config) and not exact:
             assert isinstance(config, TransformerConfig)
             self._tables = FoldedTables(config, self.layout, self._crew)
         else:
@@ -81,7 +80,7 @@ class FastEngine(Engine):
         in_turn = None if self.shape.two_rows else 0
 
         def part(i: int, first: int, last: int, arrays: Arrays) -> tuple[float, int]:
-            tables.enter(first, last, arrays, read)
+            tables.enter(i, first, last, arrays, read)
             own = _arrays([grad if k in (3, 4) else grad[i] for k, grad in enumerate(grads)])
             found = pair_gradients(
                 first, last, arrays, read, own, self._scratch[i], answers, share, *rows, in_turn
@@ -100,7 +99,7 @@ class FastEngine(Engine):
         answers, rows = self.layout.answers, self.layout.rows
 
         def part(i: int, first: int, last: int, arrays: Arrays) -> tuple[float, int]:
-            self._tables.enter(first, last, arrays, read)
+            self._tables.enter(i, first, last, arrays, read)
             return pair_scores(first, last, arrays, read, self._scratch[i], answers, *rows)
 
         return self._in_parts(part, pairs)

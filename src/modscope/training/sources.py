@@ -12,11 +12,14 @@ from torch import Tensor
 
 from modscope.model import PairMLPConfig, TransformerConfig
 from modscope.training.crew import Crew
-from modscope.training.folding import Folding
+from modscope.training.folding import Room, Share, fold
+from modscope.training.folding import Weights as FoldedWeights
 from modscope.training.kernel import MASKED, softmax_back, softmax_weights
 from modscope.training.processor import KernelShape
+from modscope.training.products import can_multiply
 from modscope.training.registers import LANES
 from modscope.training.tables import Pairs, pair_tables
+from modscope.training.unfolding import unfold
 
 __all__ = ["DifferentiatedTables", "FoldedTables", "Layout", "Tables"]
 
@@ -101,14 +104,14 @@ class Tables(ABC):
 
     @abstractmethod
     def begin(self, weights: Weights, pairs: Pairs, turned: Tensor) -> Six:
-        """The arrays that the kernel reads, filled up; weights of pairs may be left to `enter`."""
+        """The arrays that the kernel reads, filled up; what is in them may be left to `enter`."""
 
     @abstractmethod
     def finish(self, weights: Weights, grads: Six) -> None:
         """Set `.grad` of the weights from the gradients of the arrays, as `leave` leaves them."""
 
-    def enter(self, first: int, last: int, pairs: Arrays, given: Arrays) -> None:  # noqa: B027 - may be nothing
-        """What each thread does to its pairs before the kernel."""
+    def enter(self, i: int, first: int, last: int, pairs: Arrays, given: Arrays) -> None:  # noqa: B027 - may be nothing
+        """What thread i does to its pairs before the kernel."""
 
     def leave(self, i: int, first: int, last: int, pairs: Arrays, given: Arrays, grads: Six) -> None:
         """What thread i does after the kernel: in all, the gradients of the first thread become the sums of all.
@@ -169,37 +172,81 @@ class DifferentiatedTables(Tables):
 
 
 class FoldedTables(Tables):
-    """The published kind of network, by hand; attention of each pair is left to the thread that has it."""
+    """The published kind of network, by hand, by all threads together (`modscope.training.folding`)."""
 
     def __init__(self, config: TransformerConfig, layout: Layout, crew: Crew) -> None:
         super().__init__(layout, crew)
-        self._folding = Folding(config)
-        shape = (crew.threads, config.p, config.n_heads)
-        self._to = torch.zeros(shape), torch.zeros(shape)
-        self._weights = torch.zeros(0, 0), torch.zeros(0, 0)
+        self._room = Room.of(config, layout.columns, crew.threads)
+        self._each = [Share.of(config, i, crew.threads) for i in range(crew.threads)]
+        rows = torch.zeros(config.n_heads * config.p, layout.columns)
+        base = torch.zeros(1, layout.columns)
+        base[:, layout.neuron_columns + layout.answers :] = float(MASKED)
+        self._tables = base, rows, rows.clone(), torch.zeros(layout.neuron_columns, layout.answer_columns)
+        self._scores = torch.zeros(2, config.p, config.n_heads).numpy()
+        self._of_scores = torch.zeros(2, crew.threads, config.p, config.n_heads).numpy()
+        self._shares = torch.zeros(2, 0, config.n_heads)
+        self._grads: dict[str, Tensor] = {}
+
+    @classmethod
+    def fit(cls, config: TransformerConfig | PairMLPConfig) -> bool:
+        """Whether these formulas are those of the network, and there is something to multiply with."""
+        return (
+            isinstance(config, TransformerConfig)
+            and config.equals
+            and config.attention_rate == 1.0
+            and set(config.biases) <= {"b_in", "b_out", "b_U"}
+            and can_multiply()
+        )
 
     def begin(self, weights: Weights, pairs: Pairs, turned: Tensor) -> Six:
-        folding = self._folding
-        folding.forward(weights, turned)
-        if len(self._weights[0]) != len(pairs):
-            shape = (len(pairs), folding.config.n_heads)
-            self._weights = torch.zeros(shape), torch.zeros(shape)
-        self._tables = folding.base, folding.left, folding.right, *self._weights, folding.C
-        return self._filled(self._tables)
+        if not self._grads:
+            self._grads = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+            self._out = self._folded(self._grads)
+        self._weights, self._turned = self._folded(weights), turned.numpy()
+        if self._shares.shape[1] != len(pairs):
+            self._shares = torch.zeros(2, len(pairs), self._shares.shape[2])
+        base, left, right, C = self._tables
+        return base, left, right, *self._shares, C
 
-    def enter(self, first: int, last: int, pairs: Arrays, given: Arrays) -> None:
-        scores = self._folding.to_left.numpy(), self._folding.to_right.numpy()
-        softmax_weights(first, last, pairs, *scores, *given[3:5])
+    def _folded(self, weights: Weights) -> FoldedWeights:
+        """The arrays of the weights, zeros for the biases that the network has not."""
+        arrays = {
+            name.split(".")[-1]: weight.detach().contiguous().numpy() for name, weight in weights.items()
+        }
+        sizes = {"b_in": len(arrays["W_out"]), "b_out": len(arrays["W_U"]), "b_U": arrays["W_U"].shape[1]}
+        for name, size in sizes.items():
+            arrays[name] = arrays.get(name, torch.zeros(size).numpy()).reshape(1, size)
+        arrays["W_O"] = arrays["W_O"].reshape(-1, arrays["W_O"].shape[-1])
+        return FoldedWeights(**arrays)
+
+    def enter(self, i: int, first: int, last: int, pairs: Arrays, given: Arrays) -> None:
+        base, left, right, to_left, to_right, C = given
+        own = (
+            i,
+            self._crew.threads,
+            self._crew.counter,
+            self._each[i],
+            self._weights,
+            self._turned,
+            self._room,
+        )
+        fold(*own, base, left, right, C, *self._scores)
+        softmax_weights(first, last, pairs, *self._scores, to_left, to_right)
 
     def leave(self, i: int, first: int, last: int, pairs: Arrays, given: Arrays, grads: Six) -> None:
-        to = tuple(tensor[i].numpy() for tensor in self._to)
-        weights = tuple(grad.numpy() for grad in grads[3:5])
-        softmax_back(first, last, pairs, given[3:5], weights, *to)
-        super().leave(i, first, last, pairs, given, grads)
+        base, left, right, *weights, C = (grad.numpy() for grad in grads)
+        softmax_back(first, last, pairs, given[3:5], tuple(weights), *self._of_scores[:, i])
+        own = (
+            i,
+            self._crew.threads,
+            self._crew.counter,
+            self._each[i],
+            self._weights,
+            self._turned,
+            self._room,
+        )
+        unfold(*own, base, left, right, C, *self._of_scores, self._out)
 
     def finish(self, weights: Weights, grads: Six) -> None:
-        base, left, right, _, _, C = self._cut(grads, self._tables)
-        to = (sums.sum(0) for sums in self._to)
-        found = self._folding.backward(base, left, right, C, *to)
         for name, weight in weights.items():
-            weight.grad = found[name.split(".")[-1]].contiguous()
+            weight.grad = self._grads[name]
