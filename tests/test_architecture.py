@@ -14,6 +14,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "modscope"
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "boundary": set(),
+    "pace": set(),
+    "bars": set(),
     "display": set(),
     "schema": set(),
     "memory": set(),
@@ -108,6 +110,8 @@ ALLOWED: dict[str, set[str]] = {
 EVERYWHERE = {
     "errors",
     "boundary",
+    "pace",
+    "bars",
     "display",
     "memory",
     "writing",

@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from modscope.bars import shown_in_notebook
 from modscope.errors import InputError, ModscopeError, cause, shown
 
 __all__ = ["public"]
@@ -60,7 +61,8 @@ def public(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]
             if not by_name[name].fits(kwargs[name]):
                 raise InputError(by_name[name].refusal(kwargs[name]))
         try:
-            return function(*args, **kwargs)
+            with shown_in_notebook():
+                return function(*args, **kwargs)
         except (ModscopeError, MemoryError, RecursionError):
             raise
         except _WRONG as error:

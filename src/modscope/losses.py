@@ -11,6 +11,7 @@ import numpy as np
 from modscope import memory
 from modscope.boundary import public
 from modscope.errors import InputError
+from modscope.pace import paced
 from modscope.task import ModularTask
 
 __all__ = [
@@ -58,10 +59,15 @@ class StreamedLogits:
         self._guesses: np.ndarray | None = None
         self._scored: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
+    def _blocks(self) -> Iterator[np.ndarray]:
+        p = self.shape[0]
+        what = f"logits of all {p} * {p} pairs"
+        return paced(self._make(), what, p, size=lambda block: len(block) // p)
+
     def rows(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Some rows of a, and their logits [row, b, answer], one block after the other."""
         start = 0
-        for block in self._make():
+        for block in self._blocks():
             count = len(block) // self.shape[1]
             yield slice(start, start + count), block.reshape(count, *self.shape[1:])
             start += count
@@ -77,7 +83,7 @@ class StreamedLogits:
         if axis not in (-1, 2):
             raise InputError(f"axis {axis}: expected the last one, of the answers")
         if self._guesses is None:
-            guesses = np.concatenate([block.argmax(axis=-1) for block in self._make()])
+            guesses = np.concatenate([block.argmax(axis=-1) for block in self._blocks()])
             self._guesses = guesses.reshape(self.shape[:2])
         return self._guesses
 
@@ -87,10 +93,10 @@ class StreamedLogits:
         if key not in self._scored:
             loss, right = np.empty(labels.size), np.empty(labels.size, bool)
             guesses, start, wanted = np.empty(labels.size, np.int64), 0, labels.reshape(-1)
-            for block in self._make():
+            for block in self._blocks():
                 rows = slice(start, start + len(block))
-                loss[rows], right[rows] = scored(block, wanted[rows])
                 guesses[rows] = block.argmax(axis=-1)
+                loss[rows], right[rows] = _looked_at(block, wanted[rows], guesses=guesses[rows])
                 start += len(block)
             self._guesses = guesses.reshape(self.shape[:2])
             self._scored[key] = loss.reshape(labels.shape), right.reshape(labels.shape)
@@ -155,11 +161,16 @@ def scored(logits: Logits, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> loss.round(6).tolist(), right.tolist()
     ([0.693147, 0.313262], [False, True])
     """
-    return _looked_at(logits, labels, judge=True)
+    return _looked_at(logits, labels)
 
 
-def _looked_at(logits: Logits, labels: np.ndarray, *, judge: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Loss and rightness; without judge, nobody looks again at the examples whose answer is not surely right."""
+def _looked_at(
+    logits: Logits, labels: np.ndarray, *, judge: bool = True, guesses: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Loss and rightness; without judge, nobody looks again at the examples whose answer is not surely right.
+
+    guesses: the answer of the largest logit of each example, where it is known: another than the label is not right.
+    """
     if isinstance(logits, StreamedLogits):
         return logits.scored(np.asarray(labels))
     logits, labels = np.asarray(logits), np.asarray(labels)
@@ -167,20 +178,24 @@ def _looked_at(logits: Logits, labels: np.ndarray, *, judge: bool) -> tuple[np.n
         raise InputError(f"logits of shape {logits.shape} do not fit labels of shape {labels.shape}")
     flat, wanted = logits.reshape(-1, logits.shape[-1]), labels.reshape(-1)
     loss, right = np.empty(len(flat)), np.empty(len(flat), bool)
+    # a guess of something else needs no second look
+    hopeless = np.zeros(len(flat), bool) if guesses is None else guesses.reshape(-1) != wanted
     size = max(1, _NUMBERS // max(1, flat.shape[1]))
     room = np.empty((min(size, len(flat)), flat.shape[1]))
     for start in range(0, len(flat), size):
         rows = slice(start, start + size)
-        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], room[: len(flat[rows])], judge)
+        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], room[: len(flat[rows])])
+        # a wrong answer, or one that another equals or nearly so, is looked at again
+        close = start + np.flatnonzero(~(right[rows] | hopeless[rows])) if judge else ()
+        if len(close):
+            right[close] = right_answers(flat[close], wanted[close])
     unknown = wanted < 0
     loss[unknown], right[unknown] = np.nan, False
     return loss.reshape(labels.shape), right.reshape(labels.shape)
 
 
-def _scored_block(
-    logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray, judge: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Loss and rightness of some examples; gap: float64 of the shape of logits, to be written over."""
+def _scored_block(logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Loss of some examples, and which are surely right; gap: float64 of the shape of logits, to be written over."""
     import torch
 
     np.copyto(gap, logits)
@@ -192,10 +207,7 @@ def _scored_block(
     rest = gaps.sum(dim=1).numpy()
     rest[~np.isfinite(own)] = np.nan
     loss, right = np.log1p(rest), rest < 1
-    # a wrong answer, or one that another equals or nearly so, is looked at again; so is what is too large for exp
-    close = np.flatnonzero(~right) if judge else np.zeros(0, np.intp)
-    if len(close):
-        right[close] = right_answers(logits[close], wanted[close])
+    # looked at again: what is too large for exp
     large = np.flatnonzero(~(rest < 1e300))
     if len(large):
         loss[large] = _far_losses(logits[large].astype(np.float64), wanted[large])

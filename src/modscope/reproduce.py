@@ -27,6 +27,7 @@ from modscope.boundary import public
 from modscope.display import WIDTH, Shown, details_html, number_text
 from modscope.errors import InputError, UnknownName
 from modscope.losses import accuracies, losses
+from modscope.pace import paced
 
 __all__ = ["PAPERS", "Paper", "Reproduction", "reproduce"]
 
@@ -260,7 +261,7 @@ def reproduce(acts: Activations, paper: str) -> Reproduction:
     rows: list[tuple[object, ...]] = []
     notes: list[str] = []
     differences: list[str] = []
-    for row in chosen.rows(found):
+    for row in paced(chosen.rows(found), "measuring what the paper measures"):
         try:
             measured = row.measure(found)
         except InputError as error:

@@ -2,53 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import signal
-import struct
-import subprocess
-import sys
-import termios
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.training.small import environment_of_a_process, small, wait_until
+from tests.processes import in_terminal
+from tests.training.small import small
 
 from modscope.runs import Run
-
-
-def in_terminal(arguments: list[str], interrupt: Callable[[], bool] | None = None) -> tuple[int, str]:
-    """The exit code of a modscope command in a terminal, and what it drew there, without colours.
-
-    interrupt: once this holds, Ctrl-C is typed.
-    """
-    controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "modscope", *arguments],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=environment_of_a_process() | {"TERM": "xterm-256color"},
-        start_new_session=True,
-    )
-    os.close(terminal)
-    if interrupt is not None:
-        wait_until(interrupt)
-        os.killpg(process.pid, signal.SIGINT)
-    drawn = b""
-    while True:
-        try:
-            part = os.read(controller, 65536)
-        except OSError:  # the terminal is closed
-            break
-        if not part:
-            break
-        drawn += part
-    os.close(controller)
-    return process.wait(), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
 
 
 def recipe_file(folder: Path, **changes: object) -> str:
@@ -92,7 +52,7 @@ def test_ctrl_c_leaves_the_run_to_be_gone_on_with(tmp_path):
     losses = tmp_path / "run" / "losses.csv"
     code, drawn = in_terminal(
         ["train", "--recipe", recipe, "--out", str(tmp_path / "run")],
-        interrupt=lambda: losses.exists() and losses.stat().st_size > 200,
+        interrupt=lambda drawn: losses.exists() and losses.stat().st_size > 200,
     )
     assert (code, "Traceback" in drawn) == (130, False), drawn
     assert "stopped; go on with: modscope train --resume" in drawn

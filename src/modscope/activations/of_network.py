@@ -16,6 +16,7 @@ from modscope.activations.axes import coordinates, feature_axes, layer_of
 from modscope.activations.face import Activations
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, Positions
+from modscope.pace import paced
 from modscope.task import ModularTask
 
 __all__ = ["NetworkRecord"]
@@ -184,14 +185,20 @@ class NetworkRecord(Activations):
         first = min((self.hooks.index(hook) for hook in given), default=len(self.hooks))
         p, size = self.task.p, self._rows_in_passing()
         known = {h: x for h, x in self._joint.items() if self.hooks.index(h) < first} | given
-        for start in range(0, p, size):
-            rows = range(start, min(start + size, p))
+        for rows in self._in_turn(size, tuple(wanted.values())):
             part = {h: x[rows.start * p : rows.stop * p] for h, x in known.items()}
             block = self._block(rows, tuple(dict.fromkeys(wanted.values())), part)
             yield (
                 rows,
                 {n: block[h].numpy().reshape(len(rows), p, *block[h].shape[1:]) for n, h in wanted.items()},
             )
+
+    def _in_turn(self, size: int, hooks: tuple[str, ...]) -> Iterator[range]:
+        """All rows of a, some at a time."""
+        p = self.task.p
+        every = [range(start, min(start + size, p)) for start in range(0, p, size)]
+        named = hooks[0] if len(hooks) == 1 else f"{len(hooks)} hooks"
+        return paced(every, f"{named} of all {p} * {p} pairs", p, size=len)
 
     def _rows_at_once(self) -> int:
         return max(1, _PAIRS_AT_ONCE // self.task.p)
@@ -215,8 +222,7 @@ class NetworkRecord(Activations):
     @torch.no_grad()
     def _run(self, hooks: Iterable[str], size: int) -> Iterator[tuple[range, dict[str, Tensor]]]:
         p, wanted = self.task.p, tuple(dict.fromkeys(hooks))
-        for start in range(0, p, size):
-            rows = range(start, min(start + size, p))
+        for rows in self._in_turn(size, wanted):
             known = {h: x[rows.start * p : rows.stop * p] for h, x in self._joint.items()}
             yield rows, self._block(rows, wanted, known)
 

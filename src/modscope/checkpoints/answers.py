@@ -39,9 +39,10 @@ def answers_of(network: Network, source: object) -> Logits:
 
 
 def _blocks(network: Network, source: object) -> Iterator[np.ndarray]:
-    # Whole rows of a: few, so that a block stays in the caches, and enough that tables of single tokens cost little.
+    # Whole rows of a: few, so that a block stays in the caches and under 16 MB, and enough that tables of single tokens
+    # cost little.
     p = network.config.p
-    rows = min(max(16, 2048 // p), max(1, min(16384, 2**24 // network.config.answers) // p))
+    rows = min(max(16, 2048 // p), max(1, min(16384, 2**22 // network.config.answers) // p))
     for tokens in network.token_blocks(rows * p):
         with torch.no_grad():
             # what one token alone decides is computed once a token in the network where pairs are all there is

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from modscope._version import __version__
+from modscope.bars import shown_work
 from modscope.cli.ablate import ablate
 from modscope.cli.cite import cite
 from modscope.cli.compare import compare
@@ -39,11 +40,12 @@ class Interrupted(Exception):  # noqa: N818 - what happened, not a fault
 
 
 class _Commands(TyperGroup):
-    """The commands, with Ctrl-C as an exception that reaches `main`."""
+    """The commands: long work is shown, and Ctrl-C is an exception that reaches `main`."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with shown_work():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise Interrupted from error
 

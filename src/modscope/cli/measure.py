@@ -22,6 +22,7 @@ from modscope.cli.opening import (
     said_first,
 )
 from modscope.errors import InputError, MissingHook
+from modscope.pace import paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -118,7 +119,7 @@ def _tables(
     """Each measure with its table, or with the reason why it does not apply unless it was asked for."""
     from modscope.analysis.overview.measures import measure_table
 
-    for name in names:
+    for name in paced(names, "measuring"):
         try:
             yield name, measure_table(acts, name, keys)
         except InputError as error:

@@ -14,6 +14,7 @@ import typer
 
 from modscope.cli.opening import FrequenciesOption, frequency_list, use_one_thread
 from modscope.errors import InputError
+from modscope.pace import told
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -135,26 +136,10 @@ def opened_run(path: Path | None) -> Run:
 
 @contextlib.contextmanager
 def measuring(what: str) -> Iterator[Watch]:
-    """A function that shows how far a measuring is, on a terminal; Ctrl-C ends it with a sentence and code 130."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    """A function that says how far a measuring is (`modscope.pace`); Ctrl-C ends it with a sentence and code 130."""
     try:
-        with bar:
-            task = bar.add_task(what, total=None)
-            yield lambda done, of, epoch: bar.update(
-                task, completed=done, total=of, description=f"{what}, epoch {epoch}"
-            )
+        with told(what) as reached:
+            yield lambda done, of, epoch: reached(done, of, f"{what}, epoch {epoch}")
     except KeyboardInterrupt:
         print("stopped; the same command goes on from what was measured", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -38,6 +38,7 @@ from modscope.findings.evidence import Bench
 from modscope.findings.finding import Findings
 from modscope.grounds import Grounds, grounds_of
 from modscope.model import Network
+from modscope.pace import paced
 from modscope.task import ModularTask
 
 __all__ = ["CLAIMS", "findings"]
@@ -113,7 +114,7 @@ def findings(
             keep_streams(acts)
     bench = Bench(acts, key_frequencies=key_frequencies, seed=seed, grounds=grounds)
     had = acts.kept
-    found = Findings(CLAIMS[name].finding(bench) for name in wanted)
+    found = Findings(CLAIMS[name].finding(bench) for name in paced(wanted, "judging claims"))
     if not is_small(acts):
         for hook in set(acts.kept) - set(had):  # what one claim looked at is not held for others
             acts.forget(hook)

@@ -9,7 +9,7 @@ import numpy as np
 from modscope.boundary import public
 from modscope.operations.expression import Expression
 
-__all__ = ["Polynomial", "polynomial_of", "polynomial_text", "polynomial_values"]
+__all__ = ["Polynomial", "polynomial_of", "polynomial_text", "polynomial_values", "remainders"]
 
 # (power of a, power of b) -> coefficient, none of them 0
 Polynomial = Mapping[tuple[int, int], int]
@@ -85,10 +85,26 @@ def polynomial_text(polynomial: Polynomial) -> str:
 
 def polynomial_values(polynomial: Polynomial, p: int) -> np.ndarray:
     """The residues of a polynomial at all pairs, int64[a, b]."""
-    values, n = np.zeros((p, p), np.int64), np.arange(p, dtype=np.int64)
-    powers = {0: np.ones(p, np.int64)}
-    for power in range(1, max((max(i, j) for i, j in polynomial), default=0) + 1):
-        powers[power] = powers[power - 1] * n % p
+    n = np.arange(p, dtype=np.int64)
+    powers = [np.ones(p, np.int64)]
+    for _ in range(max((max(each) for each in polynomial), default=0)):
+        powers.append(powers[-1] * n % p)
+    of_b: dict[int, np.ndarray] = {}  # power of a -> the polynomial in b that it is multiplied with
     for (i, j), c in polynomial.items():
-        values += c % p * (powers[i][:, None] * powers[j] % p)
-    return values % p
+        of_b[i] = (of_b.get(i, 0) + c % p * powers[j]) % p
+    values = np.zeros((p, p), np.int64)
+    for i, row in of_b.items():
+        values += powers[i][:, None] * row
+    return remainders(values, p)
+
+
+def remainders(values: np.ndarray, p: int) -> np.ndarray:
+    """values mod p, in place; several times faster than `%`, which divides one number after the other.
+
+    >>> remainders(np.array([-1, 0, 12]), 5).tolist()
+    [4, 0, 2]
+    """
+    quotient = values // p
+    quotient *= p
+    values -= quotient
+    return values

@@ -16,8 +16,9 @@ from modscope.errors import InputError
 from modscope.operations.geometry import Geometry, geometry_of, is_prime, primitive_root
 from modscope.operations.interpolation import interpolated
 from modscope.operations.operation import NAMED, Operation
-from modscope.operations.polynomial import Polynomial, polynomial_text, polynomial_values
+from modscope.operations.polynomial import Polynomial, polynomial_text, polynomial_values, remainders
 from modscope.operations.repair import repaired_product
+from modscope.pace import paced
 
 __all__ = ["FITS", "Match", "Recognition", "recognise"]
 
@@ -195,9 +196,16 @@ def _constant(table: np.ndarray, share: float) -> int | None:
 
 def _peaks(table: np.ndarray, n: int) -> Iterator[tuple[int, int]]:
     """The (alpha, beta) for which table - alpha i - beta j mod n is most nearly one number, best first."""
-    wave = np.where(table >= 0, np.exp(2j * np.pi / n * (table % n)), 0.0)
-    power = np.abs(np.fft.fft2(wave)).ravel()
-    for place in np.argsort(-power, kind="stable")[:_PEAKS]:
+    # of the residues, and last what stands for no answer
+    points = np.append(np.exp(2j * np.pi / n * np.arange(n)), 0.0)
+    wave = points[np.where(table >= 0, table, n)]
+    power = np.abs(np.fft.fft2(wave))
+    # So many rows have a maximum of this or more, so the highest places are among those that have: few are put in order.
+    tops = np.sort(power.max(axis=1))
+    enough = tops[-_PEAKS] if len(tops) >= _PEAKS else 0.0
+    power = power.ravel()
+    high = np.flatnonzero(power >= enough)
+    for place in high[np.argsort(-power[high], kind="stable")][:_PEAKS]:
         alpha, beta = divmod(int(place), table.shape[1])
         yield alpha, beta
 
@@ -259,9 +267,10 @@ def _polynomials(table: np.ndarray) -> Iterator[Polynomial]:
         return
     n = np.arange(p)
     span = range(-_QUADRATICS, _QUADRATICS + 1)
-    for i, j, k in ((i, j, k) for i in span for j in span for k in span if (i, j, k) != (0, 0, 0)):
-        quadratic = i * n[:, None] ** 2 + j * n[:, None] * n + k * n**2
-        rest = np.where(table >= 0, (table - quadratic) % p, -2)
+    every = [powers for powers in itertools.product(span, repeat=3) if any(powers)]
+    for i, j, k in paced(every, f"polynomials that the answers mod {p} might be"):
+        quadratic = i * n[:, None] ** 2 + (j * n[:, None] * n + k * n**2)
+        rest = np.where(table >= 0, remainders(table - quadratic, p), -2)
         named = {(2, 0): i, (1, 1): j, (0, 2): k}
         yield from itertools.islice(_linear_parts(rest, named), 1)
 

@@ -15,6 +15,7 @@ from modscope.boundary import public
 from modscope.circle import Circle
 from modscope.display import Shown
 from modscope.errors import InputError
+from modscope.pace import paced
 from modscope.signal import basis_frequencies, power, to_fourier
 
 __all__ = [
@@ -140,7 +141,7 @@ def each_hook(acts: Activations) -> Iterator[str]:
     small, before = is_small(acts), acts.kept
     if small:
         acts.load()
-    for hook in acts.joint_hooks:
+    for hook in paced(acts.joint_hooks, "looking at hooks"):
         if is_held(acts, hook):
             acts.load(hook)
         yield hook

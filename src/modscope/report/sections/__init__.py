@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from modscope.analysis.plane.energy import is_small
 from modscope.errors import InputError
+from modscope.pace import paced
 from modscope.report.look import Look
 from modscope.report.sections.answer import logits_section, losses_section
 from modscope.report.sections.energy import energy_section
@@ -47,7 +48,7 @@ def made_sections(look: Look) -> tuple[list[Section], dict[str, str]]:
     """The sections of a look, and why the others do not apply: title of the section -> reason."""
     made, left_out = [], {}
     had, small = look.acts.kept, is_small(look.acts)
-    for make in SECTIONS:
+    for make in paced(SECTIONS, "making the page"):
         if not small:  # what one section made is not held while the next is made
             for hook in set(look.acts.kept) - set(had):
                 look.acts.forget(hook)

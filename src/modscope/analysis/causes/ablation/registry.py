@@ -36,6 +36,7 @@ from modscope.analysis.tables import Table
 from modscope.boundary import public
 from modscope.errors import InputError, UnknownName
 from modscope.networks.kinds import layer_count
+from modscope.pace import paced
 
 __all__ = [
     "AblationResult",
@@ -209,7 +210,7 @@ def ablate_all(
             known[name] = turn
         _check_name(name, known)
     intact = _intact(acts)
-    return tuple(_run(known[name], intact, controls, matched, seed) for name in chosen)
+    return tuple(_run(known[name], intact, controls, matched, seed) for name in paced(chosen, "ablations"))
 
 
 @public
@@ -253,7 +254,7 @@ def _run(ablation: Ablation, intact: Outcome, controls: int, matched: Matched, s
     trial = ablation.start()
     ablated = trial.outcome()
     draw = trial.control if matched == "size" else trial.shuffled
-    outcomes = tuple(draw(np.random.default_rng((seed, i))) for i in range(controls))
+    outcomes = tuple(draw(np.random.default_rng((seed, i))) for i in paced(range(controls), ablation.name))
     says = ablation.control if matched == "size" or isinstance(trial, ChangedNetwork) else SHUFFLED
     return AblationResult(ablation.name, ablation.says, says, intact, ablated, outcomes)
 
