@@ -1,144 +1,172 @@
-"""`python -m tests.fuzz.soak --minutes 60 --kills 1000`: trainings that are killed at random moments, a server under requests.
+"""`python -m tests.fuzz.soak --minutes 60 --kills 1000`: trainings that are killed at random moments, servers under requests.
 
 Each training is killed again and again (KILL, TERM, INT, HUP in turn) and gone on with until it ends, and must end at
-the bits of one that was not disturbed. The server is asked for random slices of the network that ships by several
-threads for the rest of the time; its memory must not grow after the first tenth of them. Ends with a line of what was done.
+the bits of one that was not disturbed. This takes at most half of the time. For the rest of it several threads ask
+four servers for whatever their pages ask for, wrong things among them, and break connections off: `modscope view` of the network that
+ships, of a run with several checkpoints and of a wide network whose activations are larger than what is kept, and
+`modscope live`. No answer may be a fault, and no server's memory in the last tenth of the time may be more than 1.1 times that in
+the second tenth. A line a minute says how it stands; Ctrl-C ends it with what was done so far.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import http.client
 import random
-import re
-import shutil
-import signal
-import subprocess
+import statistics
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from multiprocessing.process import BaseProcess
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzz.forked import started
-from tests.training.small import assert_same_bits, environment_of_a_process
+from tests.fuzz.forked import exit_code_of
+from tests.fuzz.killing import ENGINES, SIZES, TRAIN, Kills, trained
+from tests.fuzz.served import Live, Served, Viewer
+from tests.fuzz.telling import EveryMinute
 
-SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-TRAIN = ("--preset", "quick", "--p", "11", "--steps", "240", "--seed", "1", "--quiet", "--threads", "1", "--set", "stop.settled=false")  # fmt: skip
-SIZES = ("--set", "network.d_model=16", "--set", "network.n_heads=2", "--set", "network.d_mlp=32", "--set", "keep.resume=20", "--set", "keep.every=40")  # fmt: skip
-GROWTH = 1.25  # of the server's memory after the first tenth of the requests
+GROWTH = 1.1  # of a server's memory from the second tenth of the time to the last
+THREADS = 6
 
 
 def main() -> int:
     reader = argparse.ArgumentParser(prog="python -m tests.fuzz.soak", description=__doc__)
     reader.add_argument("--minutes", type=float, default=60)
-    reader.add_argument("--kills", type=int, default=1000)
+    reader.add_argument("--kills", type=int, default=1000, help="0: requests all the time")
     reader.add_argument("--seed", type=int, default=0)
-    reader.add_argument("--engine", default="plain", help="plain, exact or fast")
+    reader.add_argument("--engine", default=",".join(ENGINES), help="engines that train in turn")
     options = reader.parse_args()
-    end = time.monotonic() + 60 * options.minutes
-    chance = random.Random(options.seed)
+    start, chance = time.monotonic(), random.Random(options.seed)
     with tempfile.TemporaryDirectory() as place:
-        kills, runs = _kills(
-            Path(place), chance, options.kills, options.engine, time.monotonic() + 30 * options.minutes
-        )
-        print(
-            f"{kills} kills over {runs} trainings ({options.engine}): the same bits, losses and measures",
-            flush=True,
-        )
-        asked, first, last = _requests(chance, max(30.0, end - time.monotonic()))
+        kills = Kills(Path(place), chance, tuple(options.engine.split(",")))
+        requests = Requests(Path(place), chance)
+        said = EveryMinute()
+        try:
+            kills.until(options.kills, start + 30 * options.minutes, said)
+            requests.until(max(start + 60 * options.minutes, time.monotonic() + 30), said)
+            ended = True
+        except KeyboardInterrupt:
+            ended = False
+        took = (time.monotonic() - start) / 60
     print(
-        f"{asked} requests: memory {first / 1e6:.0f} MB after a tenth of them, {last / 1e6:.0f} MB at the end"
+        f"{took:.1f} minutes{'' if ended else ', interrupted'}\n{kills}: the same bits, losses and measures"
     )
-    return 0 if last <= GROWTH * first else 1
+    print("\n".join(requests.lines()))
+    return 130 if not ended else int(not requests.well)
 
 
-def _command(words: tuple[str, ...]) -> None:
-    """`modscope` with these words, in this process."""
-    from modscope.cli import main as modscope
+@dataclass
+class Requests:
+    """Servers, what each held after how many seconds, and what went wrong."""
 
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    sys.argv = ["modscope", *words]
-    sys.exit(modscope())
+    place: Path
+    chance: random.Random
+    servers: list[Served] = field(default_factory=list)
+    samples: list[tuple[float, list[int]]] = field(default_factory=list)
+    peaks: list[int] = field(default_factory=list)
+    rest: list[int] = field(default_factory=list)
+    seconds: float = 0.0
 
-
-def _training(folder: Path, engine: str) -> BaseProcess:
-    resumed = (folder / "manifest.json").is_file()
-    words = (
-        ("--resume", str(folder), "--quiet")
-        if resumed
-        else (*TRAIN, *SIZES, "--engine", engine, "--out", str(folder))
-    )
-    return started(_command, ("train", *words))
-
-
-def _kills(place: Path, chance: random.Random, wanted: int, engine: str, end: float) -> tuple[int, int]:
-    process, start = _training(place / "whole", engine), time.monotonic()
-    process.join()
-    assert process.exitcode == 0
-    seconds = time.monotonic() - start
-    kills = runs = 0
-    while kills < wanted and time.monotonic() < end:
-        folder = place / "killed"
-        while True:
-            process = _training(folder, engine)
-            process.join(chance.uniform(0.01, 0.5) * seconds)
-            if process.exitcode is None:
-                assert process.pid is not None
-                os.kill(process.pid, SIGNALS[kills % len(SIGNALS)])
-                process.join()
-                kills += 1
-                continue
-            assert process.exitcode == 0, f"a training that went on ended with {process.exitcode}"
-            break
-        assert_same_bits(place / "whole", folder)
-        assert (folder / "losses.csv").read_bytes() == (place / "whole" / "losses.csv").read_bytes()
-        shutil.rmtree(folder)
-        runs += 1
-    return kills, runs
-
-
-def _requests(chance: random.Random, seconds: float) -> tuple[int, int, int]:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "modscope", "view", "--no-open"], env=environment_of_a_process(), stdout=subprocess.PIPE, text=True
-    )  # fmt: skip
-    assert server.stdout is not None
-    address = next(found[1] for line in server.stdout if (found := re.search(r"Open (http://\S+)", line)))
-    base, token = address.split("/?token=")
-    picks = ["weights/W_E/-/-?keep=1,2&index={e},0,0", "weights/W_U/-/-?keep=1,2&index={e},0,0"]
-    picks += [
-        f"activations/{hook}/%3D/c%2Ca?keep=2,3&index={{e}},{{i}},0,0"
-        for hook in ("mlp_post", "resid_post", "logits")
-    ]
-    stop, asked, samples = time.monotonic() + seconds, [0], []
-
-    def ask(seed: int) -> None:
-        own = random.Random(seed)
-        while time.monotonic() < stop:
-            path = own.choice(picks).format(e=own.randrange(11), i=own.randrange(100))
+    def until(self, end: float, said: EveryMinute) -> None:
+        with ExitStack() as stack:
+            self.servers = _servers(self.place)
+            for server in self.servers:
+                stack.enter_context(server)
+            start, stop = time.monotonic(), threading.Event()
+            threads = [
+                threading.Thread(target=self._ask, args=(self.chance.randrange(10**9), stop))
+                for _ in range(THREADS)
+            ]
+            for thread in threads:
+                thread.start()
             try:
-                urllib.request.urlopen(f"{base}/t/{path}&token={token}", timeout=120).read()
-            except urllib.error.HTTPError as error:
-                if error.code not in (400, 404, 503):
-                    raise
-            asked[0] += 1
+                while (now := time.monotonic()) < end and all(thread.is_alive() for thread in threads):
+                    self.seconds = now - start
+                    self.samples.append((self.seconds, [s.memory for s in self.servers]))
+                    said.tell(self._standing)
+                    time.sleep(min(1.0, (end - start) / 200))
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join(150)
+                time.sleep(min(5.0, self.seconds / 10))
+                self.rest = [server.memory for server in self.servers]
+                self.peaks = [server.peak for server in self.servers]
 
-    threads = [threading.Thread(target=ask, args=(chance.randrange(10**9),)) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[1])
-        samples.append((asked[0], pages * os.sysconf("SC_PAGE_SIZE")))
-        time.sleep(min(1.0, max(0.05, seconds / 100)))
-    server.send_signal(signal.SIGINT)
-    server.wait(20)
-    tenth = max(size for done, size in samples if done <= asked[0] / 10)
-    return asked[0], tenth, samples[-1][1]
+    def _ask(self, seed: int, stop: threading.Event) -> None:
+        chance, connections = random.Random(seed), {}
+        while not stop.is_set():
+            # The network that ships is what most of the requests are for.
+            server = chance.choice((self.servers[0], *self.servers))
+            if server.name not in connections or chance.random() < 0.02:
+                connections[server.name] = http.client.HTTPConnection(server.host, server.port, timeout=120)
+            try:
+                server.ask(connections[server.name], chance)
+            except (http.client.HTTPException, OSError) as error:
+                connections.pop(server.name).close()
+                # A connection kept open is closed by the server after ten seconds without a request.
+                if not isinstance(error, http.client.RemoteDisconnected | ConnectionError):
+                    server.faults.append(f"{type(error).__name__}: {error}")
+
+    def _standing(self) -> str:
+        held = ", ".join(f"{s.name} {s.memory / 1e6:.0f} MB" for s in self.servers)
+        faults = sum(len(server.faults) for server in self.servers)
+        return f"{self.count} requests, {faults} faults; {held}"
+
+    @property
+    def count(self) -> int:
+        return sum(sum(server.asked.values()) for server in self.servers)
+
+    def memory(self, number: int, first: float, last: float) -> float:
+        """The median of what a server held in a part of the time, in bytes."""
+        held = [
+            sizes[number] for at, sizes in self.samples if first * self.seconds <= at <= last * self.seconds
+        ]
+        return statistics.median(held) if held else float("nan")
+
+    def growth(self, number: int) -> float:
+        return self.memory(number, 0.9, 1.0) / self.memory(number, 0.1, 0.2)
+
+    @property
+    def well(self) -> bool:
+        flat = all(self.growth(number) <= GROWTH for number in range(len(self.servers)))
+        return flat and not any(server.faults for server in self.servers)
+
+    def lines(self) -> list[str]:
+        said = [f"{self.count} requests in {self.seconds / 60:.1f} minutes by {THREADS} threads"]
+        for number, server in enumerate(self.servers if self.rest else ()):
+            early, late = self.memory(number, 0.1, 0.2) / 1e6, self.memory(number, 0.9, 1.0) / 1e6
+            peak, rest = self.peaks[number] / 1e6, self.rest[number] / 1e6
+            answers = ", ".join(f"{count} x {what}" for what, count in sorted(server.asked.items()))
+            said.append(
+                f"  {server.name}: {early:.0f} MB in the second tenth, {late:.0f} MB in the last, {rest:.0f} MB afterwards, at most {peak:.0f} MB; {answers}"
+            )
+            said += [f"    {fault}" for fault in server.faults[:20]]
+        return said
+
+
+def _servers(place: Path) -> list[Served]:
+    """The servers, with what they show."""
+    assert exit_code_of(trained, (*TRAIN, *SIZES, "--out", str(place / "shown"))) == 0
+    assert exit_code_of(_write_wide, place / "wide.safetensors") == 0
+    live = ("--preset", "quick", "--p", "11", "--steps", "2000", *SIZES, "--out", str(place / "live"))
+    return [
+        Viewer("view", ("view",)),
+        Viewer("view of a run", ("view", str(place / "shown"))),
+        Viewer("view of a wide network", ("view", str(place / "wide.safetensors"))),
+        Live("live", ("live", *live)),
+    ]
+
+
+def _write_wide(path: Path) -> None:
+    from modscope.checkpoints import save_safetensors
+    from modscope.model import Transformer, TransformerConfig
+    from modscope.task import ModularTask
+
+    network = Transformer.initialised(TransformerConfig(67, d_mlp=16384))
+    save_safetensors(path, network, ModularTask(67), {"epoch": 0})
 
 
 if __name__ == "__main__":

@@ -63,3 +63,14 @@ def test_what_is_wrong_is_found(what: str, tmp_path: Path) -> None:
     right = what == "nothing"
     assert exit_code_of(wrongly_read, what, str(tmp_path)) == (0 if right else 1)
     assert ("0 found" if right else "1 found") in (tmp_path / "said").read_text()
+
+
+@pytest.mark.slow
+def test_a_soak_ends_with_what_was_done() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.soak", "--minutes", "1", "--kills", "3"],
+        cwd=ROOT, env=environment_of_a_process(), capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+    assert "kills over" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("MB in the last") == 4, done.stdout
+    assert "\n    " not in done.stdout, done.stdout  # a fault

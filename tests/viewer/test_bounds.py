@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import stat
 import threading
@@ -22,7 +23,7 @@ from starlette.responses import PlainTextResponse
 from modscope.cli.view import page_shown
 from modscope.viewer import bounds
 from modscope.viewer.answers import sent
-from modscope.viewer.bounds import AtOnce, patient_config, redirecting
+from modscope.viewer.bounds import AtOnce, GivesBack, patient_config, redirecting
 from modscope.viewer.serve import listening
 
 
@@ -133,3 +134,26 @@ def test_only_a_few_answers_are_made_at_once() -> None:
     with ThreadPoolExecutor() as pool:  # a browser of another test may have a loop in this thread
         pool.submit(asyncio.run, many()).result()
     assert most == 3
+
+
+def test_memory_is_given_back_once_for_many_answers_and_after_the_last(monkeypatch) -> None:
+    given: list[bool] = []
+    monkeypatch.setattr(bounds, "release_freed", lambda: given.append(True))
+
+    async def app(scope, receive, send) -> None:
+        if scope["path"] == "/fails":
+            raise OSError
+
+    async def many() -> None:
+        guarded = GivesBack(app, pause=0.05)
+        for path in ["/t/x"] * 20 + ["/fails"]:
+            with contextlib.suppress(OSError):
+                await guarded({"type": "http", "path": path}, None, None)
+        for _ in range(200):
+            if given:
+                break
+            await asyncio.sleep(0.05)
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(asyncio.run, many()).result()
+    assert given == [True]

@@ -15,7 +15,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["AtOnce", "give_back_memory", "patient_config", "redirecting"]
+from modscope.memory import release_freed
+
+__all__ = ["AtOnce", "GivesBack", "give_back_memory", "patient_config", "redirecting"]
 
 PATIENCE = 10.0  # seconds in which a connection has to say what it wants
 STALLED = 60.0  # seconds in which a connection has to take a piece of its answer, of 128 kB
@@ -53,6 +55,26 @@ class AtOnce:
         turn = next((turn for start, turn in self._turns.items() if path.startswith(start)), None)
         async with turn or contextlib.nullcontext():
             return await self.app(scope, receive, send)
+
+
+class GivesBack:
+    """Gives freed memory back to the system a moment after answers were made, so that what large ones leave does not stay."""
+
+    def __init__(self, app: ASGIApp, *, pause: float = 2.0) -> None:
+        self.app, self.pause = app, pause
+        self._waits = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            return await self.app(scope, receive, send)
+        finally:
+            if not self._waits:
+                self._waits = True
+                asyncio.get_running_loop().call_later(self.pause, self._release)
+
+    def _release(self) -> None:
+        self._waits = False
+        asyncio.get_running_loop().run_in_executor(None, release_freed)
 
 
 def patient_config(app: ASGIApp) -> Any:

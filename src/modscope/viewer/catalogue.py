@@ -157,7 +157,8 @@ class Catalogue:
         )
 
     @cached_property
-    def _sizes(self) -> Mapping[str, tuple[int, ...]]:
+    def feature_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Hook -> the sizes of its features."""
         config = self.network.config
         tokens = torch.zeros(1, len(config.positions), dtype=torch.int64)
         with torch.no_grad():
@@ -175,7 +176,7 @@ class Catalogue:
         else:
             if pick.name == "pos_embed":
                 sizes["pos"] = len(self.network.config.positions)
-            sizes |= dict(zip(feature_axes(pick.name), self._sizes[pick.name], strict=True))
+            sizes |= dict(zip(feature_axes(pick.name), self.feature_shapes[pick.name], strict=True))
             if pick.order is not None:
                 table = self.pairs[pick.order]
                 sizes |= {str(dim): size for dim, size in table.sizes.items()}

@@ -26,7 +26,7 @@ from modscope.runs import Run
 from modscope.task import ModularTask
 from modscope.viewer.answers import gates, page_text, policy, refusal, sent
 from modscope.viewer.api import show
-from modscope.viewer.bounds import AtOnce, give_back_memory, patient_config
+from modscope.viewer.bounds import AtOnce, GivesBack, give_back_memory, patient_config
 from modscope.viewer.catalogue import ACTIVATIONS, WEIGHTS, Catalogue, Layout, Pick
 from modscope.viewer.early import listening
 from modscope.viewer.html import bundle
@@ -230,6 +230,7 @@ def application(page: RunPage, *, token: str) -> Starlette:
         routes=[Route(path, answer, methods=["GET"]) for path, answer in answers.items()],
         middleware=[
             *gates(token, policy(bundle(), media="data: blob:"), cache="private, no-cache"),
+            Middleware(GivesBack),
             Middleware(AtOnce, most=_AT_ONCE),
         ],
     )

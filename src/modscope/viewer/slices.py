@@ -6,6 +6,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -22,8 +23,8 @@ __all__ = ["BUDGET", "Kept", "Slices", "Wanted", "checked", "gathered"]
 
 BUDGET = 256 << 20  # bytes of activations that are kept
 MOST_VALUES = 1 << 24  # of one answer
-_PAIRS_AT_ONCE = 16384
-_ROWS_OF_PAIRS = 2048  # pairs of every position that are run at one time
+_RUN_AT_ONCE = 4 << 20  # bytes that the widest activation of the pairs has that are run at one time
+_PAIRS_AT_ONCE = 2048
 _VALUES_AT_ONCE = 1 << 20  # that are copied into an answer
 _NETWORKS = 64 << 20  # bytes of weights that are kept
 
@@ -165,7 +166,9 @@ class Slices:
         return np.arange(start, min(start + size, math.prod(shape))), (int(asked) - start,)
 
     def _position_is_read(self, pick: Pick) -> bool:
-        return pick.position == read_position(self.catalogue.network)
+        """Without attention there is one position of both tokens, which is read."""
+        network = self.catalogue.network
+        return pick.position == read_position(network) or not has_attention(network)
 
     def _whole(
         self, pick: Pick, epoch: int, shape: tuple[int, ...], columns: np.ndarray | None
@@ -174,36 +177,42 @@ class Slices:
         p = self.catalogue.task.p
         values = np.empty((p * p, *(shape if columns is None else (len(columns),))), np.float32)
         done = 0
-        for block in self._blocks(pick, epoch):
+        for block in self._blocks(pick, epoch, narrow=columns is None):
             part = values[done : done + len(block)]
             part[...] = block if columns is None else block.reshape(len(block), -1)[:, columns]
             done += len(block)
         return values
 
     @torch.no_grad()
-    def _blocks(self, pick: Pick, epoch: int) -> Iterator[np.ndarray]:
-        """The activation of all pairs, some at a time, [pair, feature]."""
+    def _blocks(self, pick: Pick, epoch: int, *, narrow: bool) -> Iterator[np.ndarray]:
+        """The activation of all pairs, some at a time, [pair, feature]. narrow: whether 2048 pairs of it are not much."""
         network, task = self._network(epoch), self.catalogue.task
-        if self._position_is_read(pick) or not has_attention(network):
+        if narrow and self._position_is_read(pick):
             for block in record(network, task).blocks(pick.name):
                 values = block[pick.name].values
                 yield values.reshape(-1, *values.shape[2:])
             return
-        for tokens in network.token_blocks(_ROWS_OF_PAIRS):
+        for tokens in network.token_blocks(self._pairs_at_once):
             yield self._at_position(network, pick, tokens).numpy()
 
+    @cached_property
+    def _pairs_at_once(self) -> int:
+        widest = max(math.prod(shape) for shape in self.catalogue.feature_shapes.values())
+        return max(1, min(_PAIRS_AT_ONCE, _RUN_AT_ONCE // (4 * widest)))
+
     def _at_position(self, network: Network, pick: Pick, tokens: torch.Tensor) -> torch.Tensor:
-        if self._position_is_read(pick) or not has_attention(network):
+        if self._position_is_read(pick):
             return network.run(tokens, keep=(pick.name,))[pick.name]
         at = network.config.positions.index(str(pick.position))
         return network.run(tokens, keep=(pick.name,), positions="all")[pick.name][:, at]
 
     @torch.no_grad()
     def _run(self, pick: Pick, epoch: int, pairs: np.ndarray) -> np.ndarray:
+        """The activation of some pairs, [pair, feature]."""
         network, p = self._network(epoch), self.catalogue.task.p
         a, b = torch.from_numpy(pairs // p), torch.from_numpy(pairs % p)
-        tokens = network.pair_tokens(a, b)
-        return torch.cat([self._at_position(network, pick, t) for t in tokens.split(_PAIRS_AT_ONCE)]).numpy()
+        parts = network.pair_tokens(a, b).split(self._pairs_at_once)
+        return torch.cat([self._at_position(network, pick, tokens) for tokens in parts]).numpy()
 
 
 def gathered(into: np.ndarray, rows: np.ndarray, places: np.ndarray) -> None:
