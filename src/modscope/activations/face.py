@@ -195,6 +195,16 @@ class Activations(Mapping[str, xr.DataArray], ABC):
         Raises UnknownName for hooks that depend on one token.
         """
 
+    def array_blocks(self, *names: str) -> Iterator[tuple[range, dict[str, np.ndarray]]]:
+        """`blocks` as plain arrays: (rows of a, hook -> values [row, b, feature]).
+
+        For sums over all pairs, where names of axes would be made for each block and never read.
+        """
+        for block in self.blocks(*names):
+            arrays = {name: x.transpose("a", "b", ...) for name, x in block.items()}
+            a = next(iter(arrays.values())).a.values
+            yield range(int(a[0]), int(a[-1]) + 1), {name: x.values for name, x in arrays.items()}
+
     @abstractmethod
     def resume(
         self, replace: Mapping[str, np.ndarray], *, keep: Iterable[str] = ("logits",)

@@ -171,6 +171,15 @@ class NetworkRecord(Activations):
             pos = self.read_position
             yield {name: self._named_at(hook, block[hook], pos, rows) for name, hook in wanted.items()}
 
+    def array_blocks(self, *names: str) -> Iterator[tuple[range, dict[str, np.ndarray]]]:
+        wanted = {name: self._joint_hook(name) for name in names}
+        for rows, block in self._run(wanted.values(), self._rows_in_passing()):
+            at_read = {
+                name: self._pairs_at(block[hook], self.read_position, len(rows))
+                for name, hook in wanted.items()
+            }
+            yield rows, {name: x.detach().numpy() for name, x in at_read.items()}
+
     @torch.no_grad()
     def resume(
         self, replace: Mapping[str, np.ndarray], *, keep: Iterable[str] = ("logits",)
@@ -264,8 +273,10 @@ class NetworkRecord(Activations):
 
     def _named_at(self, hook: str, x: Tensor, pos: str, rows: range | None = None) -> xr.DataArray:
         """The pairs of all rows, or of some, at one of the recorded positions: (a, b, feature)."""
-        count = self.task.p if rows is None else len(rows)
-        x = x.reshape(count, self.task.p, *x.shape[1:])
-        if self.positions == "all":
-            x = x[:, :, self.input_positions.index(pos)]
+        x = self._pairs_at(x, pos, self.task.p if rows is None else len(rows))
         return self._label(x, ("a", "b", *feature_axes(hook)), hook, rows)
+
+    def _pairs_at(self, x: Tensor, pos: str, count: int) -> Tensor:
+        """The pairs of so many rows at one of the recorded positions, [row, b, feature]."""
+        x = x.reshape(count, self.task.p, *x.shape[1:])
+        return x[:, :, self.input_positions.index(pos)] if self.positions == "all" else x

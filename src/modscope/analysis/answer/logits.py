@@ -158,7 +158,7 @@ def recorded_logits(acts: Activations) -> Logits:
         return whole
 
     def make() -> Iterator[np.ndarray]:
-        return (block["logits"].values.reshape(-1, answers) for block in acts.blocks("logits"))
+        return (block["logits"].reshape(-1, answers) for _, block in acts.array_blocks("logits"))
 
     return acts.remembered("streamed", "logits", lambda: StreamedLogits(make, acts.task.p, answers))
 

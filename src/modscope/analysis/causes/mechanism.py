@@ -229,8 +229,8 @@ def circle_curve(acts: Activations, k: int) -> np.ndarray:
     columns = {hook: (weight_table(acts.model, name).T @ waves) for hook, name in reads.items()}
     read = np.concatenate(
         [
-            sum(block[h].values @ columns[h].astype(block[h].dtype) for h in reads)
-            for block in alone.blocks(*reads)
+            sum(block[h] @ columns[h].astype(block[h].dtype) for h in reads)
+            for _, block in alone.array_blocks(*reads)
         ]
     )
     return _curves(read + answer_biases(acts.model, p) @ waves, acts.task, ks)[0]

@@ -191,17 +191,15 @@ class _Readout:
         """Some rows of a with their mlp_pre, skip and logits, a few pairs at a time; nothing is kept of a large network."""
         size = max(1, _PAIRS_AT_ONCE // self.p)
         hooks = [hook for hook in ("resid_mid", "mlp_pre", "logits") if hook in self.acts]
-        for block in self.acts.blocks(*hooks):
-            arrays = {hook: block[hook].values for hook in hooks}
-            first = int(block["mlp_pre"].a[0])
-            for start in range(0, len(arrays["mlp_pre"]), size):
+        for rows, arrays in self.acts.array_blocks(*hooks):
+            for start in range(0, len(rows), size):
                 some = slice(start, start + size)
                 pre, logits = arrays["mlp_pre"][some], arrays["logits"][some, :, : self.p]
                 if self.W_U is None:
                     skip = np.broadcast_to(self.bias, (*pre.shape[:2], self.p))
                 else:
                     skip = arrays["resid_mid"][some] @ self.W_U + self.bias
-                yield range(first + start, first + start + len(pre)), pre, skip, logits
+                yield rows[some], pre, skip, logits
 
     def of_answer(self) -> Iterator[tuple[str, np.ndarray]]:
         """The replaced inputs that are functions of the answer alone: "hook: part" and the logits [answer of the pair, answer]."""

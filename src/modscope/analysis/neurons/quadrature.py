@@ -177,7 +177,7 @@ def cluster_running_sum(acts: Activations, k: int, *, output: int | None = None)
     phase = np.angle(phasors_of(means[:, members], [k])[0])
     order = np.argsort(phase, kind="stable")
     members, phase = members[order], phase[order]
-    parts = [block["mlp_pre"].values[..., members] for block in acts.blocks("mlp_pre")]
+    parts = [block["mlp_pre"][..., members] for _, block in acts.array_blocks("mlp_pre")]
     pre = np.moveaxis(np.concatenate(parts).astype(np.float64), -1, 0)
     p = acts.task.p
     coords = {

@@ -147,16 +147,12 @@ def harmonic_proportion(
     p = acts.task.p
     ks = checked_frequencies(key_frequencies, p)
     chosen = [acts.hook_name(h) for h in hooks] if hooks is not None else _wave_hooks(acts)
-    at = np.array([ks, [harmonic(k, 2, p) for k in ks]])
+    at = _with_seconds(ks, p)
     pairs = list(combinations(ks, 2))
     mixed = np.array([intermodulation(j, k, p) for j, k in pairs], int).reshape(-1, 2)
     every = np.concatenate((at.ravel(), mixed.ravel()))
     found = np.stack([axis_amplitudes(acts, hook, every) for hook in chosen])
-    amplitude = found[..., : at.size].reshape(len(chosen), 2, *at.shape)
-    # a second harmonic that is DC (k = p/2) is no wave
-    amplitude[:, :, 1] = np.where(at[1] == 0, np.nan, amplitude[:, :, 1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(amplitude[:, :, 0] > 1e-9, amplitude[:, :, 1] / amplitude[:, :, 0], np.nan)
+    amplitude, ratio = _second_over_first(found[..., : at.size], at)
     products = found[..., at.size :].reshape(len(chosen), 2, *mixed.shape)
     variables = {
         "along_a": (("hook", "k"), ratio[:, 0]),
@@ -169,6 +165,32 @@ def harmonic_proportion(
     coords = {"hook": chosen, "axis": ["a", "b"], "k": list(ks), "mix": ["sum", "difference"]}
     data = xr.Dataset(variables, coords).assign_coords(pair=[f"{j}, {k}" for j, k in pairs])
     return data.assign_coords(harmonic=("k", at[1]), mixed=(("pair", "mix"), mixed))
+
+
+def second_over_first(
+    acts: Activations, key_frequencies: Sequence[int], hooks: Sequence[str]
+) -> xr.DataArray:
+    """The `proportion` of `harmonic_proportion` alone, (hook, k)."""
+    ks = checked_frequencies(key_frequencies, acts.task.p)
+    at = _with_seconds(ks, acts.task.p)
+    found = np.stack([axis_amplitudes(acts, hook, at.ravel()) for hook in hooks])
+    ratio = _second_over_first(found, at)[1].mean(axis=1)
+    return xr.DataArray(ratio, dims=("hook", "k"), coords={"hook": list(hooks), "k": list(ks)})
+
+
+def _with_seconds(ks: Sequence[int], p: int) -> np.ndarray:
+    """Frequencies and their second harmonics, int[2, k]."""
+    return np.array([ks, [harmonic(k, 2, p) for k in ks]])
+
+
+def _second_over_first(found: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Amplitudes [hook, axis, 2, k] at frequencies and their second harmonics, and the second over the first, [hook, axis, k]."""
+    amplitude = found.reshape(len(found), 2, *at.shape)
+    # a second harmonic that is DC (k = p/2) is no wave
+    amplitude[:, :, 1] = np.where(at[1] == 0, np.nan, amplitude[:, :, 1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(amplitude[:, :, 0] > 1e-9, amplitude[:, :, 1] / amplitude[:, :, 0], np.nan)
+    return amplitude, ratio
 
 
 def _wave_hooks(acts: Activations) -> list[str]:

@@ -151,10 +151,8 @@ def _rectified_fve(acts: Activations, waves: xr.Dataset, dc: np.ndarray, post: x
     of_a = amplitude * np.cos(turn + phase)
     of_b = amplitude * np.cos(turn - phase) if acts.task.operation == "subtract" else of_a
     error = np.zeros(waves.sizes["neuron"])
-    for block in acts.blocks("mlp_post"):
-        for a, row in zip(
-            block["mlp_post"].a.values, block["mlp_post"].transpose("a", "b", "neuron").values, strict=True
-        ):
+    for rows, block in acts.array_blocks("mlp_post"):
+        for a, row in zip(rows, block["mlp_post"], strict=True):
             model = activation(torch.from_numpy(dc + of_a[a] + of_b)).numpy()
             error += np.sum((row - model) ** 2, axis=0)
     variance = post.variance.values
@@ -242,27 +240,27 @@ def phase_tiling(waves: xr.Dataset, *, draws: int = 200, seed: int = 0) -> xr.Da
         phases = waves.phase.values[(waves.frequency.values == k) & np.isfinite(waves.phase.values)]
         if not len(phases):
             continue
-        drawn = [_tiling(phi) for phi in generator.uniform(0, 2 * np.pi, (draws, len(phases)))]
-        control = {f"control_{name}": np.mean([d[name] for d in drawn], axis=0) for name in drawn[0]}
+        drawn = _tiling(generator.uniform(0, 2 * np.pi, (draws, len(phases))))
+        control = {f"control_{name}": values.mean(axis=0) for name, values in drawn.items()}
+        own = {name: values[0] for name, values in _tiling(phases[None]).items()}
         ks.append(k)
-        rows.append({"neurons": len(phases), **_tiling(phases), **control})
+        rows.append({"neurons": len(phases), **own, **control})
     dims = {name: ("k", "order") if "resultant" in name else ("k",) for name in rows[0]} if rows else {}
     coords = {"k": ks, "order": [1, 2, 3, 4]}
     return xr.Dataset({name: (dims[name], np.array([row[name] for row in rows])) for name in dims}, coords)
 
 
 def _tiling(phases: np.ndarray) -> dict[str, np.ndarray]:
-    n = len(phases)
-    turns = np.sort(phases / (2 * np.pi) % 1)
-    gaps = np.diff(turns, append=turns[0] + 1)
-    above = np.max(np.arange(1, n + 1) / n - turns)
-    below = np.max(turns - np.arange(n) / n)
-    resultant = np.abs(np.exp(2j * np.pi * np.outer([1, 2, 3, 4], turns)).mean(axis=1))
-    return {
-        "largest_gap": np.asarray(gaps.max() * n),
-        "kuiper": np.asarray(above + below),
-        "resultant": resultant,
-    }
+    """Measures of how evenly each of several sets of phases [set, phase] tiles the circle, [set] and [set, order]."""
+    n = phases.shape[1]
+    turns = np.sort(phases / (2 * np.pi) % 1, axis=1)
+    gaps = np.diff(turns, axis=1, append=turns[:, :1] + 1)
+    above = np.max(np.arange(1, n + 1) / n - turns, axis=1)
+    below = np.max(turns - np.arange(n) / n, axis=1)
+    once = np.exp(2j * np.pi * turns)
+    twice = once * once
+    resultant = np.abs([x.mean(axis=1) for x in (once, twice, twice * once, twice * twice)]).T
+    return {"largest_gap": gaps.max(axis=1) * n, "kuiper": above + below, "resultant": resultant}
 
 
 @public

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
@@ -41,15 +41,9 @@ def line_means(acts: Activations, hook: str) -> xr.Dataset:
 
 def _line_means(acts: Activations, hook: str) -> xr.Dataset:
     p = acts.task.p
-    shape: dict[str, int] = {}
-
-    def blocks() -> Iterator[tuple[int, np.ndarray]]:
-        for block in acts.blocks(hook):
-            x = block[hook].transpose("a", "b", ...)
-            shape.update({str(dim): size for dim, size in x.sizes.items() if dim not in ("a", "b")})
-            yield int(x.a[0]), x.values.reshape(len(x.a), p, -1)
-
-    mean, average, variance = means_along_lines(blocks())
+    blocks = ((rows.start, block[hook].reshape(len(rows), p, -1)) for rows, block in acts.array_blocks(hook))
+    mean, average, variance = means_along_lines(blocks)
+    shape = {dim: size for dim, size in acts.axes_of(hook).items() if dim not in ("a", "b")}
     dims, sizes = tuple(shape), tuple(shape.values())
     return xr.Dataset(
         {

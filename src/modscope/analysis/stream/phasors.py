@@ -33,11 +33,11 @@ def center_phasors(
     hook, w = acts.hook_name(hook), 2 * np.pi / p * np.asarray(ks)
     n = np.arange(p)
     total: np.ndarray | None = None
-    for block in acts.blocks(hook):
-        x = block[hook].values.reshape(block[hook].shape[0], p, -1)
+    for rows, block in acts.array_blocks(hook):
+        x = block[hook].reshape(len(rows), p, -1)
         if total is None:
             total = np.zeros((len(ks), p, x.shape[-1]), np.complex128)
-        for a, row in zip(block[hook].a.values, x, strict=True):
+        for a, row in zip(rows, x, strict=True):
             of_c = row[(sign * (n - a)) % p].astype(np.float64)
             for turned, turn in zip(total, np.exp(-1j * w * a), strict=True):
                 turned.real += turn.real * of_c
@@ -146,10 +146,9 @@ def _row_phasors(acts: Activations, hook: str, ks: Sequence[int], sign: int) -> 
     p, k = acts.task.p, np.asarray(ks)
     turn = np.exp(-2j * np.pi / p * sign * (k[:, None] * np.arange(p) % p)) * (2 / p)
     hook, parts = acts.hook_name(hook), []
-    for block in acts.blocks(hook):
-        x = block[hook].values.astype(np.float64)
-        x = x.reshape(len(x), p, -1)
-        own = np.exp(-2j * np.pi / p * (k[:, None] * block[hook].a.values % p))
+    for rows, block in acts.array_blocks(hook):
+        x = block[hook].astype(np.float64).reshape(len(rows), p, -1)
+        own = np.exp(-2j * np.pi / p * (k[:, None] * np.arange(rows.start, rows.stop) % p))
         parts.append(np.einsum("kb,abf->kaf", turn, x, optimize=True) * own[..., None])
     return np.concatenate(parts, axis=1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modscope.analysis.neurons.rectifier import harmonic_proportion
+from modscope.analysis.neurons.rectifier import second_over_first
 from modscope.analysis.neurons.waves import neuron_waves, output_phases, phase_tiling
 from modscope.analysis.overview.scenes import growing_sum, rebuilt_features
 from modscope.analysis.stream.model import rebuilt_stream
@@ -57,7 +57,7 @@ def rectifier_section(look: Look) -> Section:
     if not keys:
         raise InputError("no key frequencies: there are no harmonics to look for")
     hooks = [look.acts.hook_name(hook) for hook in ("mlp_pre", "mlp_post")]
-    proportion = harmonic_proportion(look.adding, keys).proportion
+    proportion = second_over_first(look.adding, keys, hooks)
     energy = look.summary.energy
     turned = answer(look.summary)
     kind = "difference" if turned == "a−b" else "sum"
