@@ -263,7 +263,7 @@ class Heat:
 
         pixels = ramp_pixels(self.values, self.low, self.high, self.ramp)
         picture = io.BytesIO()
-        Image.fromarray(pixels, "RGBA").save(picture, "PNG", optimize=True)
+        Image.fromarray(pixels, "RGBA").save(picture, "PNG", compress_level=6)
         data = base64.b64encode(picture.getvalue()).decode()
         return (
             f'<image x="{place.left}" y="{place.top}" width="{place.right - place.left:.1f}" '

@@ -83,10 +83,10 @@ def _sixteen(values: np.ndarray) -> tuple[bytes, float]:
 def _deflated(raw: bytes) -> bytes:
     """The bytes gzipped. Where looking for repetitions finds none, as in the last bits of activations, it is left out.
 
-    That is three times as fast and no larger.
+    That is three times as fast and hardly larger; three pieces tell.
     """
     starts = range(0, len(raw), max(1, len(raw) // 3))
-    pieces = b"".join(raw[start : start + (1 << 16)] for start in starts)
+    pieces = b"".join(raw[start : start + (1 << 14)] for start in starts)
     pays = len(_gzip(pieces, zlib.Z_DEFAULT_STRATEGY)) < 0.97 * len(_gzip(pieces, zlib.Z_RLE))
     return _gzip(raw, zlib.Z_DEFAULT_STRATEGY if pays else zlib.Z_RLE)
 
