@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -58,9 +59,10 @@ class Kills:
             if process.exitcode is not None:
                 break
             assert process.pid is not None
-            os.kill(process.pid, SIGNALS[self.kills % len(SIGNALS)])
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(process.pid, SIGNALS[self.kills % len(SIGNALS)])
+                self.kills += 1
             process.join()
-            self.kills += 1
             said.tell(lambda: str(self))
         assert process.exitcode == 0, f"a training that went on ended with {process.exitcode}: {folder}"
         assert_same_bits(whole, folder)
