@@ -150,7 +150,7 @@ def large_table(networks: int) -> None:
     times = []
     for _ in range(5):
         began = time.process_time()
-        frame = read_table(data)
+        frame = read_table(data, "table.parquet")
         times.append(time.process_time() - began)
     print(
         f"the table of {networks} networks, {len(frame)} rows, {len(data) / 1e6:.1f} MB of Parquet: "

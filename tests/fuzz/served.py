@@ -92,7 +92,24 @@ class Served:
 
     def got(self, connection: http.client.HTTPConnection, path: str, **headers: str) -> bytes:
         """The answer to a request that is as it should be; a status that it should not have is a fault."""
-        return self._asked(connection, "GET", path, _ALLOWED, headers)[1]
+        answer, data = self._asked(connection, "GET", path, _ALLOWED, headers)
+        if answer.status == 503:
+            raise ConnectionRefusedError(f"{path}: too many connections")
+        return data
+
+    def take(self, path: str) -> None:
+        """Reads an answer through, keeping nothing of it."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=300)
+        try:
+            connection.request("GET", f"{path}{'&' if '?' in path else '?'}token={self.token}")
+            answer = connection.getresponse()
+            while answer.read(1 << 16):
+                pass
+            self.asked[str(answer.status)] += 1
+        except OSError as error:
+            self.faults.append(f"{type(error).__name__}: {error} for {path}")
+        finally:
+            connection.close()
 
     def refused(self, connection: http.client.HTTPConnection, path: str, method: str = "GET") -> None:
         """A request that should be refused."""

@@ -5,7 +5,7 @@ the bits of one that was not disturbed. This takes at most half of the time. For
 four servers for whatever their pages ask for, wrong things among them, and break connections off: `modscope view` of the network that
 ships, of a run with several checkpoints and of a wide network whose activations are larger than what is kept, and
 `modscope live`. No answer may be a fault, and no server's memory in the last tenth of the time may be more than 1.1 times that in
-the second tenth. A line a minute says how it stands; Ctrl-C ends it with what was done so far.
+the second tenth, nor may what is left of 200 large slices that are asked for at once. A line a minute says how it stands; Ctrl-C ends it with what was done so far.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from tests.fuzz.telling import EveryMinute
 
 GROWTH = 1.1  # of a server's memory from the second tenth of the time to the last
 THREADS = 6
+BURST = 200
+LARGE = "/t/activations/mlp_post/%3D/c%2Ca?keep=1,2,3&index={e},0,0,0"
 
 
 def main() -> int:
@@ -67,6 +69,7 @@ class Requests:
     samples: list[tuple[float, list[int]]] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
     rest: list[int] = field(default_factory=list)
+    burst: tuple[int, int] | None = None
     seconds: float = 0.0
 
     def until(self, end: float, said: EveryMinute) -> None:
@@ -82,7 +85,7 @@ class Requests:
             for thread in threads:
                 thread.start()
             try:
-                while (now := time.monotonic()) < end and all(thread.is_alive() for thread in threads):
+                while (now := time.monotonic()) < end:
                     self.seconds = now - start
                     self.samples.append((self.seconds, [s.memory for s in self.servers]))
                     said.tell(self._standing)
@@ -91,9 +94,25 @@ class Requests:
                 stop.set()
                 for thread in threads:
                     thread.join(150)
-                time.sleep(min(5.0, self.seconds / 10))
+                time.sleep(5)
                 self.rest = [server.memory for server in self.servers]
                 self.peaks = [server.peak for server in self.servers]
+            self.burst = self._burst(self.servers[0])
+
+    def _burst(self, server: Served) -> tuple[int, int]:
+        """The most bytes a server holds while it is asked for 200 large slices at once, and what it holds afterwards."""
+        threads = [
+            threading.Thread(target=server.take, args=(LARGE.format(e=number % 11),), daemon=True)
+            for number in range(BURST)
+        ]
+        for thread in threads:
+            thread.start()
+        most = 0
+        while any(thread.is_alive() for thread in threads):
+            most = max(most, server.memory)
+            time.sleep(0.05)
+        time.sleep(5)
+        return most, server.memory
 
     def _ask(self, seed: int, stop: threading.Event) -> None:
         chance, connections = random.Random(seed), {}
@@ -104,11 +123,12 @@ class Requests:
                 connections[server.name] = http.client.HTTPConnection(server.host, server.port, timeout=120)
             try:
                 server.ask(connections[server.name], chance)
-            except (http.client.HTTPException, OSError) as error:
-                connections.pop(server.name).close()
+            except (http.client.RemoteDisconnected, ConnectionError):
                 # A connection kept open is closed by the server after ten seconds without a request.
-                if not isinstance(error, http.client.RemoteDisconnected | ConnectionError):
-                    server.faults.append(f"{type(error).__name__}: {error}")
+                connections.pop(server.name).close()
+            except Exception as error:
+                connections.pop(server.name).close()
+                server.faults.append(f"{type(error).__name__}: {error}")
 
     def _standing(self) -> str:
         held = ", ".join(f"{s.name} {s.memory / 1e6:.0f} MB" for s in self.servers)
@@ -132,6 +152,8 @@ class Requests:
     @property
     def well(self) -> bool:
         flat = all(self.growth(number) <= GROWTH for number in range(len(self.servers)))
+        if self.burst is not None:
+            flat = flat and self.burst[1] <= GROWTH * self.rest[0]
         return flat and not any(server.faults for server in self.servers)
 
     def lines(self) -> list[str]:
@@ -144,6 +166,11 @@ class Requests:
                 f"  {server.name}: {early:.0f} MB in the second tenth, {late:.0f} MB in the last, {rest:.0f} MB afterwards, at most {peak:.0f} MB; {answers}"
             )
             said += [f"    {fault}" for fault in server.faults[:20]]
+        if self.burst is not None:
+            most, left = self.burst
+            said.append(
+                f"{BURST} slices of 26 MB at once: at most {most / 1e6:.0f} MB, {left / 1e6:.0f} MB afterwards"
+            )
         return said
 
 

@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load, save
 from tests.checkpoints.written import flat_state, lens_state, old_state, random_transformer
@@ -23,9 +25,12 @@ from tests.training.small import small
 from modscope.checkpoints import Checkpoint, open_checkpoint, save_safetensors
 from modscope.runs import Run
 from modscope.runs.events import Event
+from modscope.sweep.population import Population
 from modscope.sweep.results import Sweep
+from modscope.sweep.running import write_table
 from modscope.sweep.status import standing
 from modscope.sweep.storage import Storage
+from modscope.sweep.table import read_table, written
 from modscope.task import ModularTask, Split
 from modscope.training.presets import recipe_from_toml
 from modscope.training.recipe import Recipe
@@ -81,7 +86,7 @@ class Bases:
         self.recipe = small(engine="plain").to_dict()
         changes = Steering(events=(Event(3, "learning_rate", 1e-3), Event(7, "remove_frequency", 1.0)))
         train(small(engine="plain", stop__steps=10, keep__resume=5), folder / "run", steering=changes)
-        three_networks(folder / "sweep")
+        write_table(three_networks(folder / "sweep"))
 
     def zipped(self, contents: Any) -> bytes:
         return _saved(contents, zipped=True)
@@ -209,8 +214,33 @@ def _sweep(bases: Bases, chance: random.Random, place: Path) -> None:
     else:
         file.write_bytes(in_bytes(data, chance))
     sweep = Sweep(Storage(here))
-    _ = sweep.table(), sweep.failures(), repr(sweep), standing(sweep).lines()
+    _ = sweep.failures(), repr(sweep), standing(sweep).lines()
+    write_table(sweep)
+    assert (here / "table.csv").read_text().count("\n") > len(
+        _population((here / "table.parquet").read_bytes()).table
+    )
     sweep.spread()
+
+
+def _table(bases: Bases, chance: random.Random, place: Path) -> None:
+    """A sweep's table whose bytes, columns or values are other than they were."""
+    data = (bases.folder / "sweep" / "table.parquet").read_bytes()
+    if chance.random() < 0.4:
+        _population(in_bytes(data, chance))
+        return
+    columns = in_tree(pq.read_table(io.BytesIO(data)).to_pydict(), chance)
+    try:
+        changed = written(pa.table(columns))
+    except (pa.ArrowException, AttributeError, TypeError, ValueError, OverflowError):
+        return  # no table can hold it
+    _population(changed)
+
+
+def _population(data: bytes) -> Population:
+    """What a table says of its networks."""
+    population = Population(read_table(data, "table.parquet"))
+    json.dumps(population.to_dict(), allow_nan=False)
+    return population
 
 
 TARGETS: Mapping[str, Callable[[Bases, random.Random, Path], None]] = {
@@ -225,4 +255,5 @@ TARGETS: Mapping[str, Callable[[Bases, random.Random, Path], None]] = {
     "a recipe": _recipe,
     "a run folder": _run_folder,
     "a sweep": _sweep,
+    "the table of a sweep": _table,
 }

@@ -150,3 +150,12 @@ def test_the_page_in_a_browser(page: Any, tmp_path: Any) -> None:
     assert page.locator("#spread .dot[role=button]").count() == 8
     assert "8 of 12" in page.locator("#spread-table").inner_text()
     assert not errors
+
+
+def test_a_table_that_is_none_of_a_sweep_is_refused() -> None:
+    with pytest.raises(InputError, match="has no column case, value: expected the table of a sweep"):
+        Population(
+            pd.DataFrame(
+                {name: ["x"] for name in ("network", "recipe", "kind", "measure", "control", "verdict")}
+            )
+        )

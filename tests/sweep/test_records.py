@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from tests.sweep.tiny import result_of, three_networks
 
 from modscope.errors import SweepError
 from modscope.sweep.records import result_in
 from modscope.sweep.results import Sweep
+from modscope.sweep.running import write_table
 from modscope.sweep.status import standing
+from modscope.sweep.table import read_table, written
 
 
 @pytest.fixture
@@ -75,3 +78,21 @@ def test_a_file_that_is_there_and_cannot_be_read_is_said(sweep: Sweep) -> None:
     (sweep.storage.folder / "results" / "a.json").mkdir()  # type: ignore[operator]
     with pytest.raises(SweepError, match=r"results/a.json: cannot be read"):
         sweep.table()
+
+
+def test_the_table_and_its_csv_hold_the_same_rows(sweep: Sweep) -> None:
+    write_table(sweep)
+    table = read_table(sweep.storage.read("table.parquet"), "table.parquet")
+    text = sweep.storage.read("table.csv").decode().splitlines()
+    assert len(table) == len(text) - 1 == 4
+    assert ",".join(f'"{name}"' for name in table.columns) == text[0]
+    assert set(table.network) == {line.split(",")[0].strip('"') for line in text[1:]}
+
+
+@pytest.mark.parametrize(
+    "damaged", [lambda data: data[:-9], lambda data: b"", lambda data: written(pa.table({"x": [1]}))]
+)
+def test_a_table_that_is_damaged_is_named(sweep: Sweep, damaged: Callable[[bytes], bytes]) -> None:
+    write_table(sweep)
+    with pytest.raises(SweepError, match=r"^here/table.parquet: is damaged"):
+        read_table(damaged(sweep.storage.read("table.parquet")), "here/table.parquet")

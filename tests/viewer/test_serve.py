@@ -33,8 +33,9 @@ from modscope.runs.folder import RunFolder
 from modscope.task import ModularTask
 from modscope.viewer.answers import sent
 from modscope.viewer.catalogue import Catalogue, Pick
+from modscope.viewer.kept import Kept
 from modscope.viewer.serve import RunPage, application, listening
-from modscope.viewer.slices import Kept, Slices
+from modscope.viewer.slices import Slices
 
 TOKEN = "a-token-for-tests"
 P = 7

@@ -80,7 +80,8 @@ class _Picture:
         joint = network.hooks.index(hook) >= network.hooks.index(network.first_joint_hook)
         read = network.config.positions[-1]
         if joint and self.position in (None, read):
-            parts = [self._chosen(block[hook]) for block in record(network, self.task).blocks(hook)]
+            # Copies, so that no block outlives its turn.
+            parts = [self._chosen(block[hook]).copy() for block in record(network, self.task).blocks(hook)]
             x = xr.concat(parts, "a") if len(parts) > 1 else parts[0]
             x = x.transpose("a", "b", ...)
         elif joint:
@@ -89,7 +90,7 @@ class _Picture:
             x = self._chosen(record(network, self.task)[hook])
         else:
             x = self._chosen(record(network, self.task).at(hook, self.position))
-        x = x.copy(data=np.asarray(x.values, dtype=np.float32))
+        x = x.copy(data=np.array(x.values, dtype=np.float32))  # its own: what it was cut from is let go
         if self.order is None:
             return x
         if not joint:

@@ -19,6 +19,7 @@ __all__ = ["COURSE", "MECHANISM", "Outlier", "Population", "Share", "Spread", "V
 ALL = "all networks"
 COURSE = ("memorised at", "generalised at", "settled at")
 MECHANISM = "which-mechanism: "
+_COLUMNS = ("network", "case", "recipe", "kind", "measure", "value", "control", "verdict")
 _Z = 1.959963984540054
 _FAR = 5.0  # scaled median deviations
 _ENOUGH = 8  # networks of a group before one of them can be called an outlier
@@ -103,10 +104,12 @@ class Population:
     """The table of a sweep (`Sweep.table().to_pandas()`), read by one of its columns.
 
     by: "case", the name of an axis, or several of them; all networks are one group if none is named.
-    Raises UnknownName for a column that is no axis, InputError for a table without rows.
+    Raises UnknownName for a column that is no axis, InputError for a table without rows or the columns of a sweep's.
     """
 
     def __init__(self, table: pd.DataFrame, by: str | Sequence[str] = ()) -> None:
+        if missing := [name for name in _COLUMNS if name not in table]:
+            raise InputError(f"the table has no column {', '.join(missing)}: expected the table of a sweep")
         if not len(table):
             raise InputError("the table of this sweep has no rows: nothing is done yet")
         self.by = (by,) if isinstance(by, str) else tuple(by)

@@ -20,4 +20,4 @@ def study_table() -> pd.DataFrame:
     file = files("modscope") / "data" / "study" / "table.parquet"
     if not file.is_file():
         raise ModscopeError(f"{file}: the study that ships with modscope is not installed")
-    return read_table(file.read_bytes())
+    return read_table(file.read_bytes(), str(file))

@@ -187,6 +187,13 @@ def as_csv(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def read_table(data: bytes) -> pd.DataFrame:
-    """The table of a sweep from Parquet as a pandas DataFrame; words are categories."""
-    return pq.read_table(io.BytesIO(data)).to_pandas()
+def read_table(data: bytes, place: str) -> pd.DataFrame:
+    """The table of a sweep from Parquet as a pandas DataFrame; words are categories. Raises SweepError, which names the place."""
+    with turned_into(SweepError, f"{place}: is damaged", inputs=True):
+        found = pq.read_table(io.BytesIO(data))
+        # What a row says of its network and measure is of the types that are written; the axes are what they are.
+        for field in SCHEMA:
+            if field.name != "record":
+                at = found.column_names.index(field.name)
+                found = found.set_column(at, field, found.column(at).cast(field.type))
+        return found.to_pandas()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +17,9 @@ from modscope.model import Network
 from modscope.networks.kinds import has_attention
 from modscope.networks.tokens import read_position
 from modscope.viewer.catalogue import WEIGHTS, Catalogue, Layout, Pick
+from modscope.viewer.kept import Kept
 
-__all__ = ["BUDGET", "Kept", "Slices", "Wanted", "checked", "gathered"]
+__all__ = ["BUDGET", "Slices", "Wanted", "checked", "gathered"]
 
 BUDGET = 256 << 20  # bytes of activations that are kept
 MOST_VALUES = 1 << 24  # of one answer
@@ -29,37 +29,6 @@ _VALUES_AT_ONCE = 1 << 20  # that are copied into an answer
 _NETWORKS = 64 << 20  # bytes of weights that are kept
 
 Wanted = tuple[int | slice, ...]
-T = TypeVar("T")
-
-
-class Kept(Generic[T]):
-    """Things by key up to a number of bytes; the ones used longest ago are dropped first. Safe among threads."""
-
-    def __init__(self, budget: int) -> None:
-        self.budget = budget
-        self._things: OrderedDict[object, tuple[T, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: object) -> T | None:
-        """The thing of a key, or None."""
-        with self._lock:
-            if key not in self._things:
-                return None
-            self._things.move_to_end(key)
-            return self._things[key][0]
-
-    def put(self, key: object, thing: T, nbytes: int) -> None:
-        """Keeps a thing that holds so many bytes; one larger than the budget is kept alone."""
-        with self._lock:
-            self._things[key] = thing, nbytes
-            self._things.move_to_end(key)
-            while self.nbytes > self.budget and len(self._things) > 1:
-                self._things.popitem(last=False)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held at this moment."""
-        return sum(size for _, size in self._things.values())
 
 
 class Slices:

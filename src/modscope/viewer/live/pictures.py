@@ -133,7 +133,8 @@ class Pictures:
             kept = network.run(torch.stack(columns, dim=1), keep=(wanted.hook,))
             return _at(kept[wanted.hook].float().numpy(), wanted.feature)
         blocks = record(network, self.task).blocks(wanted.hook)
-        rows = [_at(block[wanted.hook].values, wanted.feature) for block in blocks]
+        # Copies, so that no block outlives its turn.
+        rows = [_at(block[wanted.hook].values, wanted.feature).copy() for block in blocks]
         return np.concatenate(rows).reshape(-1)[table].astype(np.float32)
 
 

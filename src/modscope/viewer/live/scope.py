@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +13,14 @@ from modscope.errors import InputError, ModscopeError
 from modscope.model import Network
 from modscope.runs import Run
 from modscope.task import ModularTask
+from modscope.viewer.kept import Kept
 from modscope.viewer.live.pictures import Pictures, Wanted
 
 __all__ = ["Scope", "Standing"]
 
 # Share of one core's time that pictures may take while a network trains; a page that asks for more waits.
 SHARE = 0.06
-_FRAMES = 64
+_FRAMES = 32 << 20  # bytes of pictures that are kept
 _THINNED = 2000
 
 
@@ -88,7 +88,7 @@ class Scope:
         self._latest: tuple[int, Network] | None = None
         self._serial = 0
         self._pictures = None if network is None else Pictures(network, task)
-        self._frames: OrderedDict[object, bytes] = OrderedDict()
+        self._frames: Kept[bytes] = Kept(_FRAMES)
         self._free_at = 0.0
         self._run: Run | None = None
         self.serving = True
@@ -278,17 +278,15 @@ class Scope:
 
     def _made(self, key: object, of: Callable[[], tuple[int, Network]], wanted: Wanted) -> bytes:
         with self._working:
-            if key in self._frames:
-                self._frames.move_to_end(key)
-                return self._frames[key]
+            known = self._frames.get(key)
+            if known is not None:
+                return known
             began = time.monotonic()
             step, network = of()
             frame = self._ready().packed(network, wanted, step=step)
             now = time.monotonic()
             self._free_at = now + (now - began) * (1 - self.share) / self.share
-            self._frames[key] = frame
-            while len(self._frames) > _FRAMES:
-                self._frames.popitem(last=False)
+            self._frames.put(key, frame, len(frame))
             return frame
 
 
