@@ -23,12 +23,19 @@ __all__ = ["in_terminal", "modscope_running", "running"]
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen]:
-    """A process, the first of a group of its own: the whole group is killed where it still is there at the end."""
+def running(command: Sequence[str], *, patience: float = 0.0, **options: Any) -> Iterator[subprocess.Popen]:
+    """A process, the first of a group of its own: the whole group is killed where it still is there at the end.
+
+    patience: seconds in which it may first end itself, and what it has started elsewhere, when asked to.
+    """
     process = subprocess.Popen(command, start_new_session=True, **options)
     try:
         yield process
     finally:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if patience:
+                process.terminate()
+                process.wait(patience)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.training.small import environment_of_a_process, wait_until
+from tests.processes import modscope_running
+from tests.training.small import wait_until
 from typer.testing import CliRunner
 
 from modscope.cli import app
@@ -43,13 +43,6 @@ SMALL = [
 ]
 
 
-def live(*words: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "modscope", "live", "--no-open", *words]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment_of_a_process()
-    )
-
-
 def address_of(process: subprocess.Popen) -> tuple[str, str]:
     base, token = process.stderr.readline().split()[1].split("/?token=")
     return base, token
@@ -57,15 +50,15 @@ def address_of(process: subprocess.Popen) -> tuple[str, str]:
 
 def test_it_can_be_watched_turned_ended_and_gone_on_with(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = live("--out", str(folder), *SMALL)
-    base, token = address_of(process)
-    with urllib.request.urlopen(f"{base}/frame?token={token}&row=0", timeout=120) as picture:
-        assert picture.status in (200, 204)
-    body = json.dumps({"kind": "weight_decay", "value": 0.25}).encode()
-    urllib.request.urlopen(f"{base}/knob?token={token}", data=body, timeout=30).close()
-    wait_until((folder / "events.json").exists, seconds=120)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with modscope_running("live", "--no-open", "--out", str(folder), *SMALL) as process:
+        base, token = address_of(process)
+        with urllib.request.urlopen(f"{base}/frame?token={token}&row=0", timeout=120) as picture:
+            assert picture.status in (200, 204)
+        body = json.dumps({"kind": "weight_decay", "value": 0.25}).encode()
+        urllib.request.urlopen(f"{base}/knob?token={token}", data=body, timeout=30).close()
+        wait_until((folder / "events.json").exists, seconds=120)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"live --resume {folder}" in errors
     ended = Run.open(folder)

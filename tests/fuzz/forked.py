@@ -6,33 +6,36 @@ so it is not forked itself.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-__all__ = ["exit_code_of", "started"]
+__all__ = ["exit_code_of", "forked"]
 
 
-def started(work: Callable[..., object], *arguments: Any) -> multiprocessing.process.BaseProcess:
-    """A process that does this work and nothing else."""
+@contextlib.contextmanager
+def forked(work: Callable[..., object], *arguments: Any) -> Iterator[multiprocessing.process.BaseProcess]:
+    """A process that does this work and nothing else, and is killed where it still does at the end."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.fuzz.warm"])
     process = context.Process(target=work, args=arguments)
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))):
         process.start()
-    return process
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
 
 
 def exit_code_of(work: Callable[..., object], *arguments: Any, seconds: float = 120) -> int:
     """How a process that does this work and nothing else has ended."""
-    process = started(work, *arguments)
-    process.join(seconds)
-    if process.is_alive():
-        process.kill()
-        process.join()
+    with forked(work, *arguments) as process:
+        process.join(seconds)
     assert process.exitcode is not None
     return process.exitcode

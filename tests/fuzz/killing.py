@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from tests.fuzz.forked import exit_code_of, started
+from tests.fuzz.forked import exit_code_of, forked
 from tests.fuzz.telling import EveryMinute
 from tests.training.small import assert_same_bits
 
@@ -49,20 +49,21 @@ class Kills:
     def _one(self, engine: str, said: EveryMinute) -> None:
         whole, folder = self.place / f"whole-{engine}", self.place / "killed"
         if engine not in self._whole:
-            start, process = time.monotonic(), _training(whole, engine)
-            process.join()
+            start = time.monotonic()
+            with _training(whole, engine) as process:
+                process.join()
             assert process.exitcode == 0
             self._whole[engine] = time.monotonic() - start
         while True:
-            process = _training(folder, engine)
-            process.join(self.chance.uniform(0.01, 0.7) * self._whole[engine])
-            if process.exitcode is not None:
-                break
-            assert process.pid is not None
-            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(process.pid, SIGNALS[self.kills % len(SIGNALS)])
-                self.kills += 1
-            process.join()
+            with _training(folder, engine) as process:
+                process.join(self.chance.uniform(0.01, 0.7) * self._whole[engine])
+                if process.exitcode is not None:
+                    break
+                assert process.pid is not None
+                with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                    os.kill(process.pid, SIGNALS[self.kills % len(SIGNALS)])
+                    self.kills += 1
+                process.join()
             said.tell(lambda: str(self))
         assert process.exitcode == 0, f"a training that went on ended with {process.exitcode}: {folder}"
         assert_same_bits(whole, folder)
@@ -82,7 +83,7 @@ def trained(words: tuple[str, ...]) -> None:
     sys.exit(modscope())
 
 
-def _training(folder: Path, engine: str) -> BaseProcess:
+def _training(folder: Path, engine: str) -> contextlib.AbstractContextManager[BaseProcess]:
     anew = (*TRAIN, *SIZES, "--engine", engine, "--out", str(folder))
     resumed = (folder / "manifest.json").is_file()
-    return started(trained, ("--resume", str(folder), "--quiet") if resumed else anew)
+    return forked(trained, ("--resume", str(folder), "--quiet") if resumed else anew)

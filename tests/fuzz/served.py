@@ -10,15 +10,16 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import Counter, deque
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.training.small import environment_of_a_process, wait_until
+from tests.processes import modscope_running
+from tests.training.small import wait_until
 
 __all__ = ["Live", "Served", "Viewer"]
 
@@ -37,13 +38,20 @@ class Served:
     faults: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Served:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "modscope", *self.words, "--no-open"],
-            env=environment_of_a_process() | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+        with ExitStack() as ends:
+            said: dict[str, Any] = {"environment": {"PYTHONUNBUFFERED": "1"}, "stderr": subprocess.STDOUT}
+            self.process = ends.enter_context(modscope_running(*self.words, "--no-open", **said))
+            self._begin()
+            self._ends = ends.pop_all()
+        return self
+
+    def _begin(self) -> None:
+        """Waits until it answers."""
         # Read as it comes: a program that nobody listens to waits.
         self._said: list[str] = []
-        self._hearing = threading.Thread(target=lambda: self._said.extend(self.process.stdout or ()))
+        self._hearing = threading.Thread(
+            target=lambda: self._said.extend(self.process.stdout or ()), daemon=True
+        )
         self._hearing.start()
         wait_until(lambda: self._address() or self.process.poll() is not None)
         found = self._address()
@@ -51,18 +59,18 @@ class Served:
         self.host, self.port, self.token = found[1], int(found[2]), found[3]
         self._silent: deque[socket.socket] = deque()
         self.look()
-        return self
 
     def __exit__(self, *_: object) -> None:
-        for one in self._silent:
-            one.close()
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.faults.append("did not end on Ctrl-C")
-        self._hearing.join()
+        with self._ends:
+            for one in self._silent:
+                one.close()
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.faults.append("did not end on Ctrl-C")
+            self._hearing.join()
         words = ("could not be answered", "Traceback")
         self.faults += [line.strip() for line in self._said if any(word in line for word in words)]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tests.fuzz.deaths import DIED, die_at
 from tests.fuzz.forked import exit_code_of
+from tests.processes import modscope_running
 from tests.training.small import assert_same_bits, environment_of_a_process, settling, small
 
 from modscope.errors import TrainingError
@@ -75,17 +76,6 @@ SEVERAL = ("train", "--preset", "quick", "--p", "5", "--steps", "30", "--seeds",
 TINY = ("--set", "network.d_model=8", "--set", "network.n_heads=2", "--set", "network.d_mlp=8", "--set", "engine=plain")  # fmt: skip
 
 
-def _several(folder: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "modscope", *SEVERAL, *TINY, "--out", str(folder)],
-        env=environment_of_a_process() | environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def test_a_trainer_among_several_that_dies_costs_no_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,17 +108,18 @@ def test_a_trainer_among_several_that_dies_costs_no_bit(
 def test_a_signal_to_all_in_the_first_seconds_is_one_sentence_and_130(
     tmp_path: Path, number: signal.Signals, seconds: float
 ) -> None:
-    process = _several(tmp_path / "runs", {"OMP_NUM_THREADS": "1"})
-    time.sleep(seconds)
-    os.killpg(process.pid, number)
-    said = process.communicate(timeout=120)[1]
-    # Before Python has begun, and for a hangup before training has, the system's own answer is right.
-    assert process.returncode in (130, -number, 0), said
-    assert "Traceback" not in said
-    deadline = time.monotonic() + 20
-    while _members(process.pid):
-        assert time.monotonic() < deadline, f"orphans: {_members(process.pid)}"
-        time.sleep(0.1)
+    words = (*SEVERAL, *TINY, "--out", str(tmp_path / "runs"))
+    with modscope_running(*words, environment={"OMP_NUM_THREADS": "1"}) as process:
+        time.sleep(seconds)
+        os.killpg(process.pid, number)
+        said = process.communicate(timeout=120)[1]
+        # Before Python has begun, and for a hangup before training has, the system's own answer is right.
+        assert process.returncode in (130, -number, 0), said
+        assert "Traceback" not in said
+        deadline = time.monotonic() + 20
+        while _members(process.pid):
+            assert time.monotonic() < deadline, f"orphans: {_members(process.pid)}"
+            time.sleep(0.1)
 
 
 def test_processes_are_started_deaf_to_the_terminal() -> None:

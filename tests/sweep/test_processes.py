@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.processes import running
 from tests.sweep.tiny import tiny
 from tests.training.small import environment_of_a_process, wait_until
 
@@ -28,25 +30,26 @@ class Cluster:
 
     def __init__(self, place: Path) -> None:
         self.place, self.processes = place, []
+        self.ends = contextlib.ExitStack()
         self.count = 0
 
-    def start(self, *command: str, new_group: bool = False) -> subprocess.Popen:
+    def start(self, *command: str) -> subprocess.Popen:
         self.count += 1
-        log = (self.place / f"{self.count}.log").open("w")
+        log = self.ends.enter_context((self.place / f"{self.count}.log").open("w"))
         environment = environment_of_a_process() | {
             "OMP_NUM_THREADS": "1",
             "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s",
         }
-        process = subprocess.Popen(
+        started = running(
             [sys.executable, "-m", *command],
             stdout=log,
             stderr=log,
             env=environment,
             cwd=self.place,
-            start_new_session=new_group,
             # A shell that starts pytest in the background has its children not hear Ctrl-C.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
+        process = self.ends.enter_context(started)
         self.processes.append(process)
         return process
 
@@ -74,10 +77,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     place = tmp_path / "cluster"
     place.mkdir()
     found = Cluster(place)
-    yield found
-    for process in found.processes:
-        process.kill()
-        process.wait()
+    with found.ends:
+        yield found
 
 
 def results(out: Path) -> int:
@@ -128,7 +129,7 @@ def test_ctrl_c_stops_and_the_same_command_goes_on(cluster: Cluster, tmp_path: P
     (cluster.place / "sweep.json").write_text(json.dumps(plan.to_dict()))
     out = tmp_path / "out"
     command = ("modscope", "sweep", "sweep.json", "--out", str(out), "--workers", "1")
-    client = cluster.start(*command, new_group=True)
+    client = cluster.start(*command)
     wait_until(lambda: results(out) >= 1, seconds=150)
     os.killpg(client.pid, signal.SIGINT)  # as a terminal does, to the workers too
     assert client.wait(120) == 130

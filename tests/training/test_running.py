@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.training.small import assert_same_bits, environment_of_a_process, small, wait_until
+from tests.processes import modscope_running
+from tests.training.small import assert_same_bits, small, wait_until
 from typer.testing import CliRunner
 
 from modscope.checkpoints import open_checkpoint
@@ -67,16 +68,11 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(tmp_path):
     draw = random.Random(0)
     for _ in range(3):
         arguments = ["train", "--resume", str(folder)] if (folder / "manifest.json").exists() else begin
-        process = subprocess.Popen(
-            [sys.executable, "-m", "modscope", *arguments],
-            env=environment_of_a_process(),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        wait_until((folder / "resume.safetensors").exists)
-        time.sleep(draw.uniform(0.0, 1.5))
-        process.kill()
-        process.wait()
+        with modscope_running(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            wait_until((folder / "resume.safetensors").exists)
+            time.sleep(draw.uniform(0.0, 1.5))
+            process.kill()
+            process.wait()
         run = Run.open(folder)
         for epoch in run.epochs:
             assert run.model(epoch).weights.keys() == Trainer(recipe).weights.keys()

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.processes import modscope_running
 from tests.training.small import assert_same_bits, environment_of_a_process, small, wait_until
 from typer.testing import CliRunner
 
@@ -102,45 +103,25 @@ def test_ctrl_c_stops_those_under_way_begins_no_other_and_the_same_command_goes_
     path = tmp_path / "recipe.toml"
     path.write_text(small().changed(LONG).to_toml())
     out = tmp_path / "runs"
-    command = [
-        sys.executable,
-        "-m",
-        "modscope",
-        "train",
-        "--recipe",
-        str(path),
-        "--seeds",
-        "0:5",
-        "--out",
-        str(out),
-    ]
-    process = subprocess.Popen(
-        command,
-        env=environment_of_a_process(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    wait_until(lambda: any(file.stat().st_size > 200 for file in out.glob("*/losses.csv")))
-    if terminal:
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    words = ["train", "--recipe", str(path), "--seeds", "0:5", "--out", str(out)]
+    with modscope_running(*words, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: any(file.stat().st_size > 200 for file in out.glob("*/losses.csv")))
+        if terminal:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     assert stderr.rstrip().endswith("stopped; the same command goes on")
     assert "seed 4: not begun" in stderr
     assert not (out / "seed4").exists()
     reached = {folder.name: last_epoch(folder) for folder in out.iterdir()}
-    again = subprocess.Popen(
-        command, env=environment_of_a_process(), start_new_session=True, stderr=subprocess.PIPE
-    )
     first = min(reached)
-    wait_until(lambda: last_epoch(out / first) > reached[first])
-    again.send_signal(signal.SIGTERM)
-    again.communicate(timeout=60)
+    with modscope_running(*words) as again:
+        wait_until(lambda: last_epoch(out / first) > reached[first])
+        again.send_signal(signal.SIGTERM)
+        again.communicate(timeout=60)
     assert again.returncode == 130
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.processes import running
+
 KEYS = {"ArrowRight": "\ue014", "ArrowLeft": "\ue012"}
 
 
@@ -97,8 +99,8 @@ def firefox(program: str, profile: Path) -> Iterator[Firefox | None]:
     )
     command = [program, "--headless", "--no-remote", "--profile", str(profile), "--marionette"]
     command += ["--width", "1000", "--height", "800"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    quiet = dict.fromkeys(("stdout", "stderr"), subprocess.DEVNULL)
+    with running(command, patience=15.0, **quiet) as process:
         told, end = profile / "MarionetteActivePort", time.monotonic() + 90
         while not (told.is_file() and told.read_text().strip()) and time.monotonic() < end:
             assert process.poll() is None, "Firefox did not start"
@@ -109,10 +111,3 @@ def firefox(program: str, profile: Path) -> Iterator[Firefox | None]:
         one = Firefox(int(told.read_text()))
         yield one
         one.end()
-    finally:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(15)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.processes import running
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -46,24 +47,18 @@ def free_port() -> int:
 @contextmanager
 def served(arguments: list[str], url: str, folder: Path) -> Iterator[None]:
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOME": str(folder), "JUPYTER_PREFER_ENV_PATH": "1"}
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(arguments, cwd=folder, env=env, stdout=log, stderr=log)
-        try:
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(url, timeout=2).close()
-                    break
-                except OSError:
-                    assert server.poll() is None, (folder / "server.log").read_text()[-2000:]
-                    time.sleep(0.5)
-            yield
-        finally:
-            server.terminate()
+    with (
+        (folder / "server.log").open("w") as log,
+        running(arguments, cwd=folder, env=env, stdout=log, stderr=log, patience=10.0) as server,
+    ):
+        for _ in range(240):
             try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait(10)
+                urllib.request.urlopen(url, timeout=2).close()
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "server.log").read_text()[-2000:]
+                time.sleep(0.5)
+        yield
 
 
 def notebook(path: Path) -> dict[str, Any]:

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from tests.processes import modscope_running
 
 from modscope.activations import record
 from modscope.cli import main
@@ -40,9 +42,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "modscope", "view", *arguments, "--no-open"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def viewing(*arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    return modscope_running("view", *arguments, "--no-open")
 
 
 def address_of(process: subprocess.Popen[str]) -> str:
@@ -57,13 +58,13 @@ def address_of(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def served(run_folder: Path) -> Iterator[str]:
-    process = started(str(run_folder))
-    address = address_of(process)
-    # whoever comes before the run is open waits and is answered
-    assert httpx.get(address.replace("/?", "/spec.json?"), timeout=120).json()["v"] == 1
-    yield address
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    with viewing(str(run_folder)) as process:
+        address = address_of(process)
+        # whoever comes before the run is open waits and is answered
+        assert httpx.get(address.replace("/?", "/spec.json?"), timeout=120).json()["v"] == 1
+        yield address
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
     assert err == ""
     assert out.rstrip().endswith("ended")
@@ -285,16 +286,16 @@ def test_an_epoch_that_cannot_be_read_and_a_server_that_is_gone_are_said(
     page, copy = served_tab, tmp_path / "broken"
     shutil.copytree(run_folder, copy)
     (copy / "checkpoints" / "epoch_000040.safetensors").write_bytes(b"cut")
-    process = started(str(copy))
-    page.goto(address_of(process))
-    values(page)
-    page.evaluate(f"() => {_MODEL}.set('epoch', 1)")
-    page.wait_for_function(f"() => {_MODEL}.reader.error")
-    assert "epoch_000040.safetensors" in page.evaluate(f"() => {_MODEL}.reader.error")
-    page.evaluate(f"() => {_MODEL}.set('epoch', 0)")
-    assert len(values(page)) == P
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    with viewing(str(copy)) as process:
+        page.goto(address_of(process))
+        values(page)
+        page.evaluate(f"() => {_MODEL}.set('epoch', 1)")
+        page.wait_for_function(f"() => {_MODEL}.reader.error")
+        assert "epoch_000040.safetensors" in page.evaluate(f"() => {_MODEL}.reader.error")
+        page.evaluate(f"() => {_MODEL}.set('epoch', 0)")
+        assert len(values(page)) == P
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
     page.get_by_label("activation or weight").select_option("activations/mlp_post")
     page.get_by_role("alert").get_by_text("no longer answers").wait_for()
 
@@ -317,18 +318,18 @@ def test_axe_finds_no_fault_in_what_is_served(screen: Any) -> None:
 
 
 def test_ctrl_c_with_requests_under_way_is_quiet(run_folder: Path) -> None:
-    process = started(str(run_folder))
-    address = address_of(process)
-    home, token = address.split("?token=")
-    made = []
-    for n in range(6):
-        made.append(socket.create_connection(("127.0.0.1", int(home.split(":")[2].strip("/")))))
-        made[-1].sendall(
-            f"GET /t/activations/mlp_post/%3D/c%2Ca?keep=0,1,2,3&index=0,0,0,0&n={n}&token={token} "
-            "HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-        )
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    with viewing(str(run_folder)) as process:
+        address = address_of(process)
+        home, token = address.split("?token=")
+        made = []
+        for n in range(6):
+            made.append(socket.create_connection(("127.0.0.1", int(home.split(":")[2].strip("/")))))
+            made[-1].sendall(
+                f"GET /t/activations/mlp_post/%3D/c%2Ca?keep=0,1,2,3&index=0,0,0,0&n={n}&token={token} "
+                "HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            )
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
     for one in made:
         one.close()
     assert (process.returncode, err) == (0, "")
@@ -336,8 +337,8 @@ def test_ctrl_c_with_requests_under_way_is_quiet(run_folder: Path) -> None:
 
 
 def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    process = started("no/such/run")
-    out, err = process.communicate(timeout=90)
+    with viewing("no/such/run") as process:
+        out, err = process.communicate(timeout=90)
     answers = [(process.returncode, out, err, "no such file or folder")]
     for words, says in (
         (["--port", "70000"], "port 70000: expected 0 to 65535"),
