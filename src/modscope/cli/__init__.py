@@ -103,10 +103,8 @@ def main() -> None:
     # A command makes little garbage in cycles: looking for it, and through all of torch when it ends, is a tenth of its time.
     gc.set_threshold(100_000, 20, 20)
     atexit.register(gc.freeze)
-    if sys.argv[1:2] and sys.argv[1] in _OF_ONE_NETWORK and "xarray" not in sys.modules:
-        # xarray and pandas import these where they are installed, and nothing here uses them: 0.3 s
-        for name in ("dask", "pyarrow"):
-            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    if sys.argv[1:2] and sys.argv[1] in _OF_ONE_NETWORK:
+        _expect_little()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # The name of a folder need not be text; it is printed as it is.
         sys.stdout.reconfigure(errors="surrogateescape")
@@ -124,6 +122,15 @@ def main() -> None:
         if "allocate memory" not in str(error):
             raise
         _end(_of_machine(error), 1)
+
+
+def _expect_little() -> None:
+    """Leaves out what a command on one network, seconds long, does not need."""
+    gc.set_threshold(1_000_000, 20, 20)
+    if "xarray" not in sys.modules:
+        # xarray and pandas import these where they are installed, and nothing here uses them: 0.3 s
+        for name in ("dask", "pyarrow"):
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 def _end(text: str, code: int) -> NoReturn:
