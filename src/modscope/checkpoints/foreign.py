@@ -155,9 +155,10 @@ def _view(
     if not last:
         reasons.append(f"operation and split are those that epoch {latest} tells")
         logits = answers_of(network, contents.path)
+    grounds = grounds_of(logits, task, stated=stated)
     checkpoint = Checkpoint(
-        network, task, layout.name, contents.path, state.epoch, stated, measured_of(logits, task),
-        (*notes, *left_out, *reasons), tried, grounds_of(logits, task, stated=stated),
+        network, task, layout.name, contents.path, state.epoch, stated, measured_of(grounds),
+        (*notes, *left_out, *reasons), tried, grounds,
         assembly.moments(contents, states, states_of, found.series),
     )  # fmt: skip
     if not contents.checked and not checkpoint.agrees:

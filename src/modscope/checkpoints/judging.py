@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from modscope.checkpoints.checkpoint import Checkpoint
 from modscope.checkpoints.stated import disagreements, not_compared
-from modscope.losses import Logits, losses_and_accuracies
-from modscope.task import ModularTask
+from modscope.grounds import Grounds
 
 __all__ = ["NOT_VERIFIED", "judged", "measured_of"]
 
@@ -15,14 +14,10 @@ __all__ = ["NOT_VERIFIED", "judged", "measured_of"]
 NOT_VERIFIED = "not verified: the file has no checksum, so damage to its numbers would not show"
 
 
-def measured_of(logits: Logits, task: ModularTask) -> dict[str, float]:
-    """Loss and accuracy over each known split, by the names under which files state them.
-
-    logits [a, b, answer].
-    """
-    loss, accuracy = (scores.to_dict() for scores in losses_and_accuracies(logits, task))
-    every = {f"{split}_loss": value for split, value in loss.items()}
-    every |= {f"{split}_accuracy": value for split, value in accuracy.items()}
+def measured_of(grounds: Grounds) -> dict[str, float]:
+    """Loss and accuracy over each known split, by the names under which files state them."""
+    every = {f"{split}_loss": value for split, value in grounds.loss.to_dict().items()}
+    every |= {f"{split}_accuracy": value for split, value in grounds.accuracy.to_dict().items()}
     return {name: value for name, value in every.items() if value is not None}
 
 

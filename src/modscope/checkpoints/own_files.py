@@ -58,12 +58,12 @@ def own(
         and not isinstance(value, bool)
         and abs(value) < 1e300
     }
-    logits = answers_of(network, contents.path)
+    grounds = grounds_of(answers_of(network, contents.path), task, stated=stated)
     moments = MomentsOfOwnFiles(found.series) if found.series else None
     checkpoint = judged(
         Checkpoint(
-            network, task, "modscope", contents.path, own_epoch, stated, measured_of(logits, task),
-            tuple(notes), (), grounds_of(logits, task, stated=stated), moments,
+            network, task, "modscope", contents.path, own_epoch, stated, measured_of(grounds),
+            tuple(notes), (), grounds, moments,
         )
     )  # fmt: skip
     views = _own_views(checkpoint, record.get("views"))
@@ -82,11 +82,11 @@ def _own_views(checkpoint: Checkpoint, kept: Any) -> dict[str, Checkpoint]:
         if reading.config.sequence == network.config.sequence:
             views[str(name)] = checkpoint
             continue
-        logits = answers_of(reading, checkpoint.source)
+        grounds = grounds_of(answers_of(reading, checkpoint.source), task)
         views[str(name)] = judged(
             replace(
-                checkpoint, model=reading, task=task, measured=measured_of(logits, task), stated={}, notes=(),
-                _grounds=grounds_of(logits, task),
+                checkpoint, model=reading, task=task, measured=measured_of(grounds), stated={}, notes=(),
+                _grounds=grounds,
             )
         )  # fmt: skip
     return views

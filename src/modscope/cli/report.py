@@ -74,7 +74,13 @@ def report(
         path, mapping=mapping, config=config, p=p, epoch=epoch, operation=operation
     )
     acts = record(checkpoint.model, checkpoint.task)
-    summary = summarise(acts, rule=rule or DEFAULT_RULE, frequencies=given, stated=checkpoint.stated)
+    summary = summarise(
+        acts,
+        rule=rule or DEFAULT_RULE,
+        frequencies=given,
+        stated=checkpoint.stated,
+        grounds=checkpoint.grounds,
+    )
     if as_json:
         _print_json({**summary.to_dict(), "checkpoint": _description(checkpoint)}, out)
         return
