@@ -65,20 +65,25 @@ class Kills:
                     self.kills += 1
                 process.join()
             said.tell(lambda: str(self))
-        assert process.exitcode == 0, f"a training that went on ended with {process.exitcode}: {folder}"
+        assert process.exitcode == 0, f"ended with {process.exitcode}:\n{said_by(folder).read_text()}"
         assert_same_bits(whole, folder)
         assert (folder / "losses.csv").read_bytes() == (whole / "losses.csv").read_bytes()
         shutil.rmtree(folder)
         self.runs += 1
 
 
-def trained(words: tuple[str, ...]) -> None:
-    """`modscope train` with these words, as this process, without a word."""
+def said_by(folder: Path) -> Path:
+    """The file of what the last training into a folder said."""
+    return folder.with_suffix(".said")
+
+
+def trained(words: tuple[str, ...], said: Path | str = os.devnull) -> None:
+    """`modscope train` with these words, as this process; what it says goes into a file."""
     from modscope.cli import main as modscope
 
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
+    told = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(told, 1)
+    os.dup2(told, 2)
     sys.argv = ["modscope", "train", *words]
     sys.exit(modscope())
 
