@@ -11,7 +11,7 @@ import xarray as xr
 from tests.checkpoints.written import flat_state
 
 import modscope as ms
-from modscope import analysis, operations, planted, progress, signal
+from modscope import analysis, operations, planted, progress, report, signal
 from modscope.operations import Operation, parsed
 
 __all__ = ["KEYS", "P", "Right"]
@@ -91,6 +91,7 @@ class Right:
             "product_and_sum_of_waves": {"frequencies": (1, 3), "phases": (0.0, 1.0)},
             "progress": {"measures": "fast"},
             "quadrature_errors": {"numbers": [2], "arcs": [1.0], "draws": 2},
+            "report_page": {"look": report.Look(analysis.overview.summarise(acts), acts, title="net")},
             "residues_in": {"values": [1, 2]},
             "rebuilt_from": {"waves": tokens},
             "rebuilt_waves": {"hook": "q"},

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
+import shutil
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,16 +20,18 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.right_calls import P, Right
+from tests.sweep.tiny import tiny
 from tests.test_wrong_arguments import WRONG
 
+from modscope import report, sweep
 from modscope.errors import ModscopeError
 
 ROOMS = (
     "activations", "analysis", "circle", "findings", "grounds", "losses", "operations", "orders", "planted", "progress", "report",
     "reproduce", "residues", "signal", "sweep",
 )  # fmt: skip
-# What runs for long or waits for others has tests of its own.
-ELSEWHERE = {"run_sweep", "look_again", "write_page", "report_page"}
+# What begins long work or writes is asked below, in a way of its own.
+ELSEWHERE = {"run_sweep", "look_again", "write_page"}
 MORE: tuple[Any, ...] = (
     *WRONG, 0.5, 999, [999], [-1], [2.5], [[1], [1, 2]], ["x"], np.array([0.5]), np.full((P, P, P), np.nan), np.zeros((P, P)), range(0), iter("ab"),
 )  # fmt: skip
@@ -126,6 +130,83 @@ def test_parts_of_two_networks_are_not_measured_together(name: str, right: Right
                     function(**{**given, argument: stranger})
 
 
+class Begun(BaseException):
+    """Work has begun: workers were asked for."""
+
+
+@pytest.mark.parametrize("name", ["run_sweep", "look_again"])
+def test_a_sweep_that_cannot_be_done_is_refused_before_workers_are_asked_for_or_anything_is_written(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+
+    def asked_for(*_: Any, **__: Any) -> None:
+        raise Begun
+
+    monkeypatch.setattr(sweep.running, "cluster", asked_for)
+    function, plan = getattr(sweep, name), tiny(ps=(5,))
+    given = {
+        "storage": sweep.Storage(str(tmp_path / "out")), "scheduler": "", "workers": 1, "only": "*", "timeout": 1.0, "client": None
+    }  # fmt: skip
+    if name == "run_sweep":
+        given |= {"plan": plan, "retries": 1, "forgive": False, "adopt": ()}
+    else:
+        sweep.Sweep(given["storage"]).write_plan(plan)
+    before = sorted(tmp_path.rglob("*"))
+    for argument in given:
+        begun = []
+        for wrong in MORE:
+            try:
+                function(**given | {argument: wrong})
+            except ModscopeError as error:
+                assert sorted(tmp_path.rglob("*")) == before, f"{argument} = {wrong!r}: {error}"  # noqa: PT017
+            except Begun:
+                begun.append(wrong)
+                shutil.rmtree(tmp_path / "out")
+                if name == "look_again":
+                    sweep.Sweep(given["storage"]).write_plan(plan)
+        assert len(begun) < len(MORE) / 2 or argument == "scheduler", f"{argument} = {begun} was let through"
+    with pytest.raises(Begun):
+        function(**given)
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for wrong in MORE:
+        for given in ((wrong, "page.html"), ("<p>", wrong)):
+            try:
+                written = report.write_page(*given)
+            except ModscopeError:
+                assert list(tmp_path.iterdir()) == []
+                continue
+            assert isinstance(wrong, str | Path)
+            assert written.read_bytes() == given[0].encode(errors="backslashreplace")
+            written.unlink()
+
+
+def figures() -> dict[str, int]:
+    """How many wrong things are given in how many places of functions."""
+    places = (
+        one
+        for function in FUNCTIONS.values()
+        for one in inspect.signature(function).parameters.values()
+        if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    )
+    return {"things": len(MORE), "places": sum(1 for _ in places), "functions": len(FUNCTIONS)}
+
+
+def test_the_document_says_how_much_is_tried() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text()
+    things, places, functions = map(
+        int, re.search(r"(\d+) things, more than (\d+) places of (\d+) functions and more", text).groups()
+    )
+    assert things == figures()["things"]
+    assert 0.8 * figures()["places"] < places <= figures()["places"]
+    assert 0.8 * figures()["functions"] < functions <= figures()["functions"]
+
+
 def test_a_function_that_states_no_type_for_a_number_is_found() -> None:
     """The test above on functions that do what it looks for."""
 
@@ -134,3 +215,7 @@ def test_a_function_that_states_no_type_for_a_number_is_found() -> None:
 
     with pytest.raises(KeyError), refused_or_answered():
         careless(2)
+
+
+if __name__ == "__main__":
+    print(figures())

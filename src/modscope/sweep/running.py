@@ -10,14 +10,14 @@ import os
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modscope.boundary import public
-from modscope.errors import InputError, SweepError, UnknownName
+from modscope.errors import InputError, SweepError, UnknownName, shown
 from modscope.sweep.cluster import cluster, refuse_unfit, threads_of
 from modscope.sweep.plan import Plan, Unit
 from modscope.sweep.results import Sweep
@@ -27,6 +27,8 @@ from modscope.sweep.unit import Ended, Made, finished_runs, is_same, looked_agai
 
 if TYPE_CHECKING:
     from distributed import Client, Future
+
+    from modscope.training.recipe import Recipe
 
 __all__ = ["CLIENTS", "Stand", "chosen", "look_again", "refuse_without_libraries", "run_sweep", "write_table"]
 
@@ -82,14 +84,16 @@ def run_sweep(
     looked at in place of a training by the same recipe. only: cases whose name fits this pattern; the others are left
     as they are. watch: told after every unit and about once a second.
     client: of a Dask cluster that is there already. work: what is done for a unit.
-    Raises SweepError where no work can be given out, and for a disk that is full; what is done is kept.
+    Raises SweepError where no work can be given out, and for a disk that is full; what is done is kept. Arguments that
+    cannot be used are an InputError before anything is written.
     """
     refuse_without_libraries()
-    sweep = Sweep(storage)
+    _refuse_unusable(client, retries=retries, workers=workers, timeout=timeout)
+    sweep, units, known = Sweep(storage), chosen(plan, only), [*adopt]
+    runs = [item for folder in known for item in finished_runs(folder).items()]
     sweep.write_plan(plan)
     if forgive:
         sweep.forgive()
-    units = chosen(plan, only)
     missing = [unit for key, unit in units.items() if key not in sweep.done()]
     if not missing:
         watch(Stand(len(units), len(units), 0, 0, 0.0, 0.0))
@@ -99,7 +103,7 @@ def run_sweep(
         )
         with opened as dask:
             refuse_unfit(dask, storage)
-            _Client(sweep, units, dask, retries, _adopted(missing, adopt), watch, work).run()
+            _Client(sweep, units, dask, retries, _adopted(missing, runs), watch, work).run()
     write_table(sweep)
     return sweep
 
@@ -120,6 +124,7 @@ def look_again(
     Raises InputError where the sweep has not kept its networks.
     """
     refuse_without_libraries()
+    _refuse_unusable(client, workers=workers, timeout=timeout)
     sweep = Sweep(storage)
     if not sweep.plan.looks.networks:
         raise InputError(
@@ -134,6 +139,14 @@ def look_again(
         _Client(sweep, units, dask, 0, {}, watch, looked_again, again=True).run()
     write_table(sweep)
     return sweep
+
+
+def _refuse_unusable(client: Any, **numbers: float) -> None:
+    for name, number in numbers.items():
+        if number < 0:
+            raise InputError(f"{name} = {number:g}: expected 0 or more")
+    if client is not None and not hasattr(client, "scheduler_info"):
+        raise InputError(f"client = {shown(client)}: expected a client of Dask")
 
 
 def refuse_without_libraries() -> None:
@@ -172,9 +185,8 @@ def chosen(plan: Plan, only: str = "*") -> dict[str, Unit]:
     return units
 
 
-def _adopted(units: Iterable[Unit], folders: Iterable[Path]) -> Mapping[str, Path]:
+def _adopted(units: Iterable[Unit], runs: Sequence[tuple[Path, Recipe]]) -> Mapping[str, Path]:
     """The finished run of each unit that has one."""
-    runs = [item for folder in folders for item in finished_runs(folder).items()]
     found = {}
     for unit in units:
         for folder, recipe in runs:
