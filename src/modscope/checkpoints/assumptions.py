@@ -14,7 +14,7 @@ from modscope.checkpoints.settings import Settings
 from modscope.errors import CheckpointError, InputError
 from modscope.losses import Logits, scored
 from modscope.model import Network
-from modscope.operations import FITS, recognise
+from modscope.operations import FITS, Operation, recognise
 
 __all__ = ["Tried", "assumed_note", "settled_network"]
 
@@ -29,7 +29,8 @@ _MENDED = 0.02  # share of the answers that another choice has to mend
 class Tried:
     """One choice of the switches that nobody stated, and what the network does with it.
 
-    loss (nats) and accuracy: over all pairs, on the operation that the answers are nearest to under this choice.
+    loss (nats) and accuracy: over all pairs, on the operation that the answers are nearest to under this choice; under the
+    usual one, where its answers are right.
     """
 
     choice: Mapping[str, Any]
@@ -69,6 +70,7 @@ def settled_network(
     usual = {name: getattr(config, name) for name in open_to}
     choices = [tuple(dict.fromkeys((usual[name], *_CHOICES[name]))) for name in open_to]
     found: list[tuple[Tried, Network, Logits]] = []
+    known: Operation | None = None
     for values in itertools.product(*choices):
         choice = dict(zip(open_to, values, strict=True))
         try:
@@ -76,7 +78,12 @@ def settled_network(
         except (InputError, CheckpointError):
             continue  # a switch that this kind of network does not have
         logits = answers_of(other, source)
-        found.append((_measured(logits, choice), other, logits))
+        tried, operation = _measured(logits, choice, known)
+        found.append((tried, other, logits))
+        if (
+            found[0][0].accuracy >= 1 - _MENDED
+        ):  # there is nothing to mend: the others are held against the same operation
+            known = known or operation
     taken = found[0]
     for one in found[1:]:
         if _to_be_taken(one[0], taken[0], found[0][0], plain=_without_equals(network)):
@@ -104,16 +111,19 @@ def _without_equals(network: Network) -> bool:
     return not getattr(network.config, "equals", True)
 
 
-def _measured(logits: Logits, choice: Mapping[str, Any]) -> Tried:
+def _measured(
+    logits: Logits, choice: Mapping[str, Any], known: Operation | None = None
+) -> tuple[Tried, Operation]:
+    """What a choice does on an operation that is known, else on the one that its answers are nearest to."""
     p = logits.shape[0]
     with np.errstate(all="ignore"):
-        operation = recognise(logits.argmax(axis=-1)).best.operation
+        operation = known or recognise(logits.argmax(axis=-1)).best.operation
         labels = operation.labels(p)
         defined = labels >= 0
         losses, right = scored(logits, labels)
         loss = float(losses[defined].mean())
     accuracy = float(right[defined].mean())
-    return Tried(choice, operation.name, loss if np.isfinite(loss) else float("inf"), accuracy)
+    return Tried(choice, operation.name, loss if np.isfinite(loss) else float("inf"), accuracy), operation
 
 
 def assumed_note(network: Network, settings: Settings, tried: Sequence[Tried]) -> list[str]:
