@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import random
+import signal
 import statistics
 import sys
 import tempfile
@@ -40,6 +41,8 @@ def main() -> int:
     reader.add_argument("--seed", type=int, default=0)
     reader.add_argument("--engine", default=",".join(ENGINES), help="engines that train in turn")
     options = reader.parse_args()
+    # A shell that starts this in the background has Ctrl-C ignored, here and in all that is started from here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     start, chance = time.monotonic(), random.Random(options.seed)
     with tempfile.TemporaryDirectory() as place:
         kills = Kills(Path(place), chance, tuple(options.engine.split(",")))
