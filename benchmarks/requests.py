@@ -1,6 +1,6 @@
 """What requests to the server of a run take, beside another version of the source: alternating, each answered by both.
 
-    python benchmarks/requests.py --against SRC [--rounds 15]
+    python benchmarks/requests.py --against SRC [--rounds 15] [--only WORD]
 
 SRC is the folder `src` of the other version, e.g. of `git worktree add /tmp/other v0.5.0`. Both serve the network that
 ships. Each kind of request is asked of both in turn; first those that have to be computed, at an epoch that was not asked
@@ -62,16 +62,18 @@ def main() -> None:
     reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     reader.add_argument("--against", type=Path, required=True, help="the folder src of another version")
     reader.add_argument("--rounds", type=int, default=15)
+    reader.add_argument("--only", default="", help="a word of the kinds that are asked for")
     options = reader.parse_args()
     own = Path(__file__).resolve().parents[1] / "src"
-    times: dict[str, tuple[list[float], list[float]]] = {kind: ([], []) for kind in KINDS}
+    kinds = {kind: path for kind, path in KINDS.items() if options.only in kind}
+    times: dict[str, tuple[list[float], list[float]]] = {kind: ([], []) for kind in kinds}
     with ExitStack() as stack:
         both = [stack.enter_context(server(source)) for source in (own, options.against)]
         for at in both:
             seconds(at, "/")
         for number in range(options.rounds):
-            for kind, path in KINDS.items():
-                asked = path.format(e=number % EPOCHS, f=number)
+            for kind, path in kinds.items():
+                asked = path.format(e=number % EPOCHS, f=number % 128)
                 for side in (0, 1) if number % 2 else (1, 0):
                     times[kind][side].append(seconds(both[side], asked))
     ratios = []

@@ -21,7 +21,7 @@ __all__ = ["AtOnce", "GivesBack", "give_back_memory", "patient_config", "redirec
 
 PATIENCE = 10.0  # seconds in which a connection has to say what it wants
 STALLED = 60.0  # seconds in which a connection has to take a piece of its answer, of 128 kB
-CONNECTIONS = 200
+CONNECTIONS = 300
 # Of the C library: how many places threads allocate from, and from how many bytes on a block is one of the system's.
 _M_ARENA_MAX, _ARENAS = -8, 2
 _M_MMAP_THRESHOLD, _BLOCK = -3, 1 << 20

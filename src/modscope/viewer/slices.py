@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,14 @@ class Slices:
         self._kept: Kept[np.ndarray] = Kept(budget)
         self._networks: Kept[Network] = Kept(_NETWORKS)
         self._running = threading.Lock()
+        self._layout: Callable[[Pick], Layout] = lru_cache(maxsize=256)(catalogue.layout)
 
     def read(self, pick: Pick, keep: Sequence[int], index: Sequence[int]) -> np.ndarray:
         """Little-endian float32 values over the axes `keep`, in that order, with the others at `index`.
 
         Raises InputError for axes or indices that are not there, or more values than an answer may have.
         """
-        layout = self.catalogue.layout(pick)
+        layout = self._layout(pick)
         checked(layout, keep, index)
         wanted: Wanted = tuple(slice(None) if axis in keep else int(at) for axis, at in enumerate(index))
         values = np.empty([layout.shape[axis] for axis in keep], "<f4")
@@ -59,7 +60,7 @@ class Slices:
 
     def _fill(self, into: np.ndarray, pick: Pick, wanted: Wanted) -> None:
         """Writes the wanted values into an array that has the axes of the layout that are whole, in their order."""
-        if "epoch" not in self.catalogue.layout(pick).dims:
+        if "epoch" not in self._layout(pick).dims:
             self._fill_epoch(into, pick, 0, wanted)
         elif isinstance(which := wanted[0], slice):
             for epoch in range(len(into)):
@@ -95,7 +96,7 @@ class Slices:
         return (x.transpose(..., "token") if "token" in x.dims else x).values[wanted]
 
     def _weight_shape(self, pick: Pick) -> tuple[int, ...]:
-        layout = self.catalogue.layout(pick)
+        layout = self._layout(pick)
         return layout.shape[layout.dims.index("epoch") + 1 :] if "epoch" in layout.dims else layout.shape
 
     def _rows(
@@ -121,7 +122,7 @@ class Slices:
         return whole[(slice(None), *cut)], pairs
 
     def _feature_shape(self, pick: Pick) -> tuple[int, ...]:
-        layout = self.catalogue.layout(pick)
+        layout = self._layout(pick)
         return tuple(n for dim, n in zip(layout.dims[:-2], layout.shape[:-2], strict=True) if dim != "epoch")
 
     def _columns(self, shape: tuple[int, ...], features: Wanted) -> tuple[np.ndarray, tuple[Any, ...]]:
