@@ -12,6 +12,7 @@ from modscope.checkpoints.settings import Settings
 from modscope.errors import CheckpointError, turned_into
 from modscope.losses import Logits, cross_entropy
 from modscope.operations import Operation, recognise
+from modscope.pace import paced
 from modscope.task import ModularTask, Split
 
 __all__ = ["found_operation", "found_split", "stated_split", "train_advantage"]
@@ -140,7 +141,11 @@ def found_split(
             drawn, evidence = found.explained(split, advantage)
             return drawn, f"split {described(drawn)}, as the config's authors draw it; {evidence}"
     split, advantage = max(
-        (found.best_fraction(split) for split in _named(settings)), key=lambda found: found[1]
+        (
+            found.best_fraction(split)
+            for split in paced([*_named(settings)], "splits that may have been drawn")
+        ),
+        key=lambda found: found[1],
     )
     if advantage >= CONVINCING:
         drawn, evidence = found.explained(split, advantage)

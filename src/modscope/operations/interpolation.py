@@ -31,7 +31,6 @@ def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[P
     """
     p = len(table)
     powers = [(i, s - i) for s in range(degree, -1, -1) for i in range(s, -1, -1)]
-    terms = _terms(p, powers)
     valid = np.flatnonzero(table.ravel() >= 0)
     # so few pairs lie on some polynomial whatever is in the table
     if len(valid) < _PAIRS_A_TERM * len(powers):
@@ -39,12 +38,12 @@ def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[P
     generator = np.random.default_rng(seed)
     drawn = valid[generator.integers(len(valid), size=(_DRAWS, len(powers)))]
     values = table.ravel()
-    solved, ok = _solved(terms[drawn], values[drawn], p)
+    solved, ok = _solved(_terms(p, powers, drawn), values[drawn], p)
     solved = solved[ok]
     if not len(solved):
         return
     checked = valid[generator.permutation(len(valid))[:_CHECKED]]
-    agree = (solved @ terms[checked].T % p == values[checked]).mean(axis=1)
+    agree = (solved @ _terms(p, powers, checked).T % p == values[checked]).mean(axis=1)
     seen: set[tuple[int, ...]] = set()
     for place in np.argsort(-agree, kind="stable"):
         coefficients = tuple(int(c) for c in solved[place])
@@ -56,10 +55,11 @@ def interpolated(table: np.ndarray, degree: int, *, seed: int = 0) -> Iterator[P
             return
 
 
-def _terms(p: int, powers: list[tuple[int, int]]) -> np.ndarray:
-    """a^i b^j mod p at every pair, [pair, term]."""
+def _terms(p: int, powers: list[tuple[int, int]], pairs: np.ndarray) -> np.ndarray:
+    """a^i b^j mod p at some pairs, numbered a p + b, [..., term]."""
     table = np.array([[pow(n, i, p) for n in range(p)] for i in range(max(map(max, powers)) + 1)], np.int64)
-    return np.stack([(table[i][:, None] * table[j] % p).ravel() for i, j in powers], axis=1)
+    a, b = np.divmod(pairs, p)
+    return np.stack([table[i][a] * table[j][b] % p for i, j in powers], axis=-1)
 
 
 def _solved(matrices: np.ndarray, values: np.ndarray, p: int) -> tuple[np.ndarray, np.ndarray]:

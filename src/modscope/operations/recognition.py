@@ -130,7 +130,7 @@ def recognise(answers: np.ndarray) -> Recognition:
     p = len(table)
     table = np.where((table >= 0) & (table < p), table, -2)  # -1 is an operation's word for no answer
     ranked = _Ranking(table)
-    for text in _OFTEN_TRAINED:
+    for text in paced(_OFTEN_TRAINED, f"operations that the answers mod {p} might be"):
         ranked.add(Operation.of(text))
     for polynomial in _linear_parts(table, {}):
         ranked.add_polynomial(polynomial)
