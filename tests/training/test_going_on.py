@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -274,6 +276,17 @@ def test_only_a_lock_that_is_held_is_another_process(tmp_path, monkeypatch, numb
         return
     with pytest.warns(UserWarning, match="this file system has no locks"):
         assert train(small(), tmp_path / "run").finished == "last step"
+
+
+def test_a_lock_that_is_held_for_a_moment_longer_is_waited_for(tmp_path):
+    """A process that is killed while it starts another leaves it the lock until that one has begun."""
+    train(small(), tmp_path / "run")
+    with (tmp_path / "run" / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ending = threading.Timer(0.3, held.close)
+        ending.start()
+        assert resume(tmp_path / "run", steps=80).finished == "last step"
+        ending.join()
 
 
 def test_a_network_whose_answers_all_tie_is_not_settled():

@@ -17,8 +17,9 @@ import errno
 import json
 import math
 import os
+import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ LOSSES, RESUME, RECIPE, ENVIRONMENT, EVENTS = (
 CHECKPOINTS = "checkpoints"
 _FORMAT = 1
 _HEAD = ",".join(COLUMNS) + "\n"
+_HELD = (errno.EWOULDBLOCK, errno.EACCES)  # what a lock that another process has is told by
+_PATIENCE = 1.0  # seconds
 
 
 class RunFolder:
@@ -270,9 +273,9 @@ def _locked(folder: Path) -> Any:
     except ImportError:  # no such lock on this system
         return lock
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _wait_for(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))
     except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+        if error.errno in _HELD:
             lock.close()
             raise RunError(f"{folder}: another process is writing to this run") from error
         warnings.warn(
@@ -281,6 +284,23 @@ def _locked(folder: Path) -> Any:
             stacklevel=3,
         )
     return lock
+
+
+def _wait_for(take: Callable[[], object]) -> None:
+    """Take a lock; one that another process has is waited for, for a moment.
+
+    A process that was killed while it started another (git, for the commit) leaves the lock with that one until it begins.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            take()
+        except OSError as error:
+            if error.errno not in _HELD or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _whole_lines(path: Path) -> list[str]:
