@@ -31,7 +31,7 @@ from tests.fuzz.telling import EveryMinute
 GROWTH = 1.1  # of a server's memory from the second tenth of the time to the last
 THREADS = 6
 BURST = 200
-LARGE = "/t/activations/mlp_post/%3D/c%2Ca?keep=1,2,3&index={e},0,0,0"
+LARGE = "/t/activations/mlp_post/{at}/c%2Ca?keep=1,2,3&index={e},0,0,0"
 
 
 def main() -> int:
@@ -50,7 +50,7 @@ def main() -> int:
         said = EveryMinute()
         try:
             kills.until(options.kills, start + 30 * options.minutes, said)
-            requests.until(max(start + 60 * options.minutes, time.monotonic() + 30), said)
+            requests.until(start + 60 * options.minutes, said)
             ended = True
         except KeyboardInterrupt:
             ended = False
@@ -81,6 +81,7 @@ class Requests:
             for server in self.servers:
                 stack.enter_context(server)
             start, stop = time.monotonic(), threading.Event()
+            end = max(end, start + 30)
             threads = [
                 threading.Thread(target=self._ask, args=(self.chance.randrange(10**9), stop))
                 for _ in range(THREADS)
@@ -105,7 +106,11 @@ class Requests:
     def _burst(self, server: Served) -> tuple[int, int]:
         """The most bytes a server holds while it is asked for 200 large slices at once, and what it holds afterwards."""
         threads = [
-            threading.Thread(target=server.take, args=(LARGE.format(e=number % 11),), daemon=True)
+            threading.Thread(
+                target=server.take,
+                args=(LARGE.format(e=number % 11, at=("%3D", "a")[number % 2]),),
+                daemon=True,
+            )
             for number in range(BURST)
         ]
         for thread in threads:
