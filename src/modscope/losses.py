@@ -184,10 +184,12 @@ def _looked_at(
     room = np.empty((min(size, len(flat)), flat.shape[1]))
     for start in range(0, len(flat), size):
         rows = slice(start, start + size)
-        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], room[: len(flat[rows])])
-        # a wrong answer, or one that another equals or nearly so, is looked at again
-        close = start + np.flatnonzero(~(right[rows] | hopeless[rows])) if judge else ()
-        if len(close):
+        ratios = room[: len(flat[rows])]
+        loss[rows], right[rows] = _scored_block(flat[rows], wanted[rows], ratios)
+        unsure = np.flatnonzero(~(right[rows] | hopeless[rows])) if judge else ()
+        if len(unsure):
+            # where another is above, the answer is wrong; what another equals or nearly so is looked at again
+            close = start + unsure[~(_largest(ratios)[unsure] > 1)]
             right[close] = right_answers(flat[close], wanted[close])
     unknown = wanted < 0
     loss[unknown], right[unknown] = np.nan, False
@@ -195,7 +197,10 @@ def _looked_at(
 
 
 def _scored_block(logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Loss of some examples, and which are surely right; gap: float64 of the shape of logits, to be written over."""
+    """Loss of some examples, and which are surely right.
+
+    gap: float64 of the shape of logits, written over: it holds e^(l_j - l_y) then, 0 at the label.
+    """
     import torch
 
     np.copyto(gap, logits)
@@ -212,6 +217,14 @@ def _scored_block(logits: np.ndarray, wanted: np.ndarray, gap: np.ndarray) -> tu
     if len(large):
         loss[large] = _far_losses(logits[large].astype(np.float64), wanted[large])
     return loss, right
+
+
+def _largest(ratios: np.ndarray) -> np.ndarray:
+    """The largest of each row; NaN where one is no number."""
+    import torch
+
+    largest: np.ndarray = torch.from_numpy(ratios).amax(dim=1).numpy()
+    return largest
 
 
 def _far_losses(gap: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -16,11 +16,11 @@ _FEATURES_OF_NOISE = 32
 
 def _measure(bench: Bench, claim: Claim) -> Outcome:
     x = bench.acts.at("mlp_post").values
-    even, energy = _even_energies(x)
-    generator = bench.generator()
+    generator, own = bench.generator(), np.arange(bench.p)
     noise = generator.standard_normal((*x.shape[:2], _FEATURES_OF_NOISE)).astype(np.float32)
     order = generator.permutation(bench.p)
-    permuted = [e.sum() for e in _even_energies(x, order)]
+    (even, energy), of_permuted = _even_energies(x, own, order)
+    permuted = [e.sum() for e in of_permuted]
     wrong = bench.guesses[np.ix_(order, order)] == bench.task.labels
     alive = energy > 1e-12 * max(float(energy.max()), np.finfo(float).tiny)
     shares = even[alive] / energy[alive]
@@ -31,7 +31,7 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
         "accuracy with permuted tokens": float(wrong.mean()),
     }
     effect = even.sum() / energy.sum() if energy.sum() > 0 else float("nan")
-    control = np.divide(*[e.sum() for e in _even_energies(noise)])
+    control = np.divide(*[e.sum() for e in _even_energies(noise, own)[0]])
     picture = Picture(
         "lines",
         np.linspace(0, 1, len(shares)).tolist(),
@@ -42,21 +42,36 @@ def _measure(bench: Bench, claim: Claim) -> Outcome:
     return Outcome(*claim.of(float(effect), float(control), over), numbers, picture)
 
 
-def _even_energies(x: np.ndarray, order: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The even energy and the whole of each feature of x [a, b, feature], with the tokens in another order if given."""
+def _even_energies(x: np.ndarray, *orders: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The even energy and the whole of each feature of x [a, b, feature], with the tokens in each of some orders.
+
+    Of what an order of the tokens changes, only the means of each c is looked at again for each.
+    """
     p = len(x)
     total, swapped = np.zeros(x.shape[2]), np.zeros(x.shape[2])
+    for a in range(p):
+        total += np.einsum("bf,bf->f", x[a], x[a], dtype=np.float64)
+        # each pair and its mirror image once, and the diagonal, which is its own
+        swapped += 2 * np.einsum("bf,bf->f", x[a, a:], x[a:, a], dtype=np.float64)
+        swapped -= np.square(x[a, a], dtype=np.float64)
+    found = []
+    for order in orders:
+        means = np.square(_sums_on_c(x, order)).sum(axis=0) / p
+        energy = np.maximum(total - means, 0.0)
+        # |(x + swapped)/2|^2 = (|x|^2 + <x, swapped>)/2, and the means are their own mirror image
+        found.append((np.maximum((energy + swapped - means) / 2, 0.0), energy))
+    return found
+
+
+def _sums_on_c(x: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The sums over the pairs of each a + b, the tokens in an order, float64 [c, feature]."""
+    p = len(x)
     on_c = np.zeros((p, x.shape[2]))
     for a in range(p):
-        row, column = (x[a], x[:, a]) if order is None else (x[order[a], order], x[order, order[a]])
-        total += np.einsum("bf,bf->f", row, row, dtype=np.float64)
-        swapped += np.einsum("bf,bf->f", row, column, dtype=np.float64)
+        row = x[order[a], order]
         on_c[a:] += row[: p - a]
         on_c[:a] += row[p - a :]
-    means = np.square(on_c).sum(axis=0) / p
-    energy = np.maximum(total - means, 0.0)
-    # |(x + swapped)/2|^2 = (|x|^2 + <x, swapped>)/2, and the means are their own mirror image
-    return np.maximum((energy + swapped - means) / 2, 0.0), energy
+    return on_c
 
 
 def _ratio(rows: np.ndarray, axis: int) -> np.ndarray:
