@@ -11,8 +11,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modscope.activations import Activations, record
 from modscope.activations import of_network as module
-from modscope.activations import record
 from modscope.errors import InputError, UnknownName
 from modscope.model import Network, PairMLP, PairMLPConfig, Transformer, TransformerConfig
 from modscope.orders import in_order
@@ -93,6 +93,27 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         joined = xr.concat([block[hook] for block in streamed], dim="a")
         np.testing.assert_allclose(joined, whole.at(hook), atol=1e-12)
         assert (joined.a == np.arange(7)).all()
+
+
+@pytest.mark.parametrize("kind", ["read", "all", "arrays"])
+def test_blocks_of_plain_arrays_are_the_rows_of_the_record(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_ROWS_IN_PASSING", 3)
+    monkeypatch.setattr(module, "_PAIRS_IN_PASSING", 1)
+    network, task = random_network({}), ModularTask(7)
+    acts = record(network, task, positions="all" if kind == "all" else "read")
+    whole = {hook: acts.at(hook).values for hook in ("pattern", "mlp_post")}
+    if kind == "arrays":
+        acts = Activations.from_arrays(whole, task)
+    rows = []
+    for some, block in acts.array_blocks("pattern", "mlp_post"):
+        rows += list(some)
+        for hook, values in block.items():
+            np.testing.assert_array_equal(values, whole[hook][some.start : some.stop])
+    assert rows == list(range(7))
+    with pytest.raises(UnknownName):
+        next(acts.array_blocks("embed"))
 
 
 def test_arrays_are_computed_when_asked_for_and_can_be_forgotten() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
@@ -17,6 +18,7 @@ from modscope.analysis.neurons.rectifier import (
     harmonic_shares,
     neuron_harmonics,
     rectified_cosine,
+    second_over_first,
 )
 from modscope.errors import InputError, UnknownName
 from modscope.model import PairMLP, PairMLPConfig, Transformer, TransformerConfig
@@ -75,6 +77,9 @@ def test_a_cluster_without_neurons_is_nan_and_other_nonlinearities_are_refused()
 def test_proportions_are_sums_of_amplitudes(p: int, hook: str) -> None:
     acts = small(p)
     found = harmonic_proportion(acts, [1, 2], hooks=[hook])
+    xr.testing.assert_allclose(
+        second_over_first(acts, [1, 2], [hook]), found.proportion.drop_vars("harmonic"), rtol=1e-6
+    )
     x = acts.at(hook).values.reshape(p, p, -1)
     for k in (1, 2):
         at = [k, harmonic(k, 2, p)]
