@@ -6,6 +6,7 @@ A file's whole content is held against the dataclass that it describes, once: wh
 from __future__ import annotations
 
 import functools
+import json
 import numbers
 import types
 import typing
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from modscope.errors import InputError, UnknownName, shown
 
-__all__ = ["INTEGERS", "built", "whole_number"]
+__all__ = ["INTEGERS", "built", "json_in", "whole_number"]
 
 Described = TypeVar("Described")
 INTEGERS = range(-(2**63), 2**63)  # what fits into the integers of arrays and files
@@ -44,6 +45,21 @@ def built(
         if one.default is MISSING and one.default_factory is MISSING and one.name not in arguments:
             raise InputError(f"{where}{one.name} is missing")
     return cls(**arguments)
+
+
+def json_in(text: str | bytes) -> Any:
+    """What a JSON text says. Raises ValueError where it is none, or where half a character stands for one.
+
+    JSON can write "\\ud800", which no file, table or terminal takes.
+
+    >>> json_in(b'{"p": 7}')
+    {'p': 7}
+    """
+    text = text if isinstance(text, str) else text.decode("utf-8")
+    found = json.loads(text)
+    if "\\ud" in text.lower():
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    return found
 
 
 @functools.cache

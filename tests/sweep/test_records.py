@@ -12,7 +12,7 @@ import pytest
 from tests.sweep.tiny import result_of, three_networks
 
 from modscope.errors import SweepError
-from modscope.sweep.records import result_in
+from modscope.sweep.records import result_in, table_in
 from modscope.sweep.results import Sweep
 from modscope.sweep.running import write_table
 from modscope.sweep.status import standing
@@ -96,3 +96,9 @@ def test_a_table_that_is_damaged_is_named(sweep: Sweep, damaged: Callable[[bytes
     write_table(sweep)
     with pytest.raises(SweepError, match=r"^here/table.parquet: is damaged"):
         read_table(damaged(sweep.storage.read("table.parquet")), "here/table.parquet")
+
+
+@pytest.mark.parametrize("text", [b'{"key": "\\ud800"}', b'{"key": "\xed\xa0\x80"}', b"[1]", b'{"key"'])
+def test_half_a_character_is_no_text(text: bytes) -> None:
+    with pytest.raises(SweepError, match="here"):
+        table_in(text, "here")

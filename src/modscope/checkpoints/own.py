@@ -20,7 +20,7 @@ from modscope.display import Shown
 from modscope.errors import CheckpointError, InputError, path_of, turned_into
 from modscope.model import Network
 from modscope.networks.families import network_from_dict
-from modscope.schema import built, whole_number
+from modscope.schema import built, json_in, whole_number
 from modscope.task import ModularTask
 from modscope.writing import write_whole
 
@@ -107,7 +107,7 @@ def saved_network(contents: Contents, *, listed: Listed | None = None) -> Saved:
     if stated is not None and stated != tensors_sum(contents.data, text):
         raise CheckpointError(f"{source}: damaged: its sha256 is not the one that it was written with")
     with turned_into(CheckpointError, f"{source}: its modscope metadata do not describe it", inputs=True):
-        described = built(_Description, json.loads(text), strangers=True)
+        described = built(_Description, json_in(text), strangers=True)
         if described.format > FORMAT:
             raise CheckpointError(
                 f"{source}: written in format {described.format} of modscope; this version reads up to {FORMAT}"

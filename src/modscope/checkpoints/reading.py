@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import pickle
 import re
 import struct
@@ -23,6 +22,7 @@ from modscope import memory
 from modscope.checkpoints.inert import read_inertly
 from modscope.checkpoints.scanning import scan_archive, scan_legacy
 from modscope.errors import CheckpointError, InputError, ModscopeError, shown
+from modscope.schema import json_in
 
 __all__ = ["Contents", "all_tensors", "read_file", "read_table", "refuse_pointer"]
 
@@ -118,7 +118,7 @@ def _read_safetensors(path: Path) -> Contents:
     memory.require(2 * size, f"{path}: its tensors")
     with _refused(path, "not a whole safetensors file"):
         data = path.read_bytes()
-        return Contents(path, load(data), json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+        return Contents(path, load(data), json_in(data[8 : 8 + length]).get("__metadata__") or {})
 
 
 def _read_torch(path: Path) -> Contents:
@@ -232,7 +232,7 @@ def read_table(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {size} bytes; more than {most} is not read as {kind}")
     try:
         text = path.read_text(encoding="utf-8")
-        table = _toml(text) if kind == "TOML" else json.loads(text)
+        table = _toml(text) if kind == "TOML" else json_in(text)
     except Exception as error:
         raise InputError(f"{path}: not readable as {kind}: {_first_sentence(error)}") from error
     if not isinstance(table, dict):

@@ -32,6 +32,7 @@ from modscope.checkpoints.manifest import MANIFEST, Listed, file_sum, read_manif
 from modscope.checkpoints.reading import read_table
 from modscope.errors import InputError, RunError, path_of, shown, turned_into
 from modscope.model import Network
+from modscope.schema import json_in
 from modscope.task import ModularTask
 from modscope.writing import is_left_over, write_whole
 
@@ -161,8 +162,8 @@ class RunFolder:
         with turned_into(RunError, f"{path}: is damaged, {advice}"):
             data = path.read_bytes()
             length = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-            tensors, state = load(data), json.loads(metadata["state"])
+            metadata = json_in(data[8 : 8 + length])["__metadata__"]
+            tensors, state = load(data), json_in(metadata["state"])
             # States of earlier versions have no sum.
             wrong = metadata.get("sha256", "") not in ("", tensors_sum(tensors, metadata["state"]))
         if wrong:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ from modscope.model import Network
 from modscope.runs.events import read_events
 from modscope.runs.film import film, lazy_array
 from modscope.runs.folder import ENVIRONMENT, EVENTS, LOSSES, RECIPE, RESUME, read_losses
+from modscope.schema import json_in
 from modscope.task import ModularTask
 
 __all__ = ["Run"]
@@ -198,7 +198,7 @@ class Run(Shown):
             return None
         try:
             contents = read_file(path)
-            epoch = int(json.loads(contents.metadata["state"])["epoch"])
+            epoch = int(json_in(contents.metadata["state"])["epoch"])
             start = "weights."
             weights = {n[len(start) :]: w for n, w in contents.data.items() if n.startswith(start)}
             like = self.model()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from modscope.errors import InputError, SweepError, shown, turned_into
-from modscope.schema import built
+from modscope.schema import built, json_in
 from modscope.sweep.measures import Row
 
 __all__ = ["Client", "client_in", "failure_in", "result_in", "table_in"]
@@ -61,7 +60,7 @@ def client_in(data: bytes, place: str) -> Client:
 def table_in(data: bytes, place: str, advice: str = "") -> dict[str, Any]:
     """A JSON file that holds a table; place and advice are what an error says of it. Raises SweepError."""
     with turned_into(SweepError, _damaged(place, advice)):
-        found = json.loads(data)
+        found = json_in(data)
         if not isinstance(found, dict):
             raise SweepError(f"{_damaged(place, advice)}: {shown(found)}: expected a table")
         return found

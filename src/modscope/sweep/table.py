@@ -15,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from modscope.errors import SweepError, turned_into
+from modscope.schema import json_in
 from modscope.sweep.measures import Row
 from modscope.sweep.plan import Plan
 from modscope.sweep.records import table_in
@@ -100,7 +101,7 @@ def results_in(segment: pa.Table) -> Iterator[dict[str, Any]]:
         if record is not None:
             if result:
                 yield result
-            result = {**json.loads(record), "rows": []}
+            result = {**json_in(record), "rows": []}
         result["rows"].append(row)
     if result:
         yield result
