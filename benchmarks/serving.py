@@ -1,6 +1,6 @@
 """What requests to the server of a run take, beside another version of the source: alternating, each answered by both.
 
-    python benchmarks/requests.py --against SRC [--rounds 15] [--only WORD]
+    python benchmarks/serving.py --against SRC [--rounds 15] [--only WORD]
 
 SRC is the folder `src` of the other version, e.g. of `git worktree add /tmp/other v0.5.0`. Both serve the network that
 ships. Each kind of request is asked of both in turn; first those that have to be computed, at an epoch that was not asked
