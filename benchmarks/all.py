@@ -42,6 +42,7 @@ AGAINST = {
     "painting": "no other; milliseconds of a paint",
     "progress": "one forward pass over all pairs",
     "recording": "TransformerLens run_with_cache",
+    "serving": "the server of another version of the source",
     "spectrum": "torch.fft.rfft",
     "sweep": "a plain PyTorch loop",
     "training": "TransformerLens, where installed; else plain PyTorch",
