@@ -5,7 +5,7 @@
 Each runs as a process of its own; its ratio is its last line (theirs divided by ours). A row without a ratio says why: what
 the benchmark needs is not installed, the machine has none of it, it measures no ratio, or it took too long. --quick: the
 short form of each, and those that have none are left out. --seconds: the longest that one may take. CPU seconds and the peak
-of memory are those of the process and of those that it started.
+of memory are those of the process and of those that it started; a peak that is no new record of the run is not known.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Row:
 
     def text(self) -> str:
         """The row of the table."""
-        spent = f"{self.cpu:8.1f} {self.megabytes:8.0f}" if self.cpu else " " * 17
+        peak = f"{self.megabytes:.0f}" if self.megabytes else ""
+        spent = f"{self.cpu:8.1f} {peak:>8}" if self.cpu else " " * 17
         return f"{self.name:<14} {self.ratio:<22} {spent}  {AGAINST.get(self.name, '')}"
 
 
