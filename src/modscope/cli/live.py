@@ -57,7 +57,7 @@ def live_training(*, quiet: bool = False) -> Iterator[Callable[[Status], None]]:
         yield _Lines().show
         return
     panel = _Panel(console.width)
-    waiting = "preparing; the first time the training step is compiled: about ten seconds"
+    waiting = "preparing; the first time the training step is compiled: about fifteen seconds"
     with Live(waiting, console=console, refresh_per_second=8, transient=False) as live:
 
         def show(status: Status) -> None:
