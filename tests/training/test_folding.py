@@ -90,6 +90,17 @@ def test_threads_that_fold_together_find_the_gradients_of_one(threads):
         assert (found[0][name] - plain).norm() <= 1e-5 * max(plain.norm(), 1e-3), name
 
 
+@multiplies
+def test_weights_whose_rows_are_not_in_turn_in_memory_have_gradients_too():
+    task, network = ModularTask(13), shaken(CONFIG, 3)
+    pairs, found = Pairs.of(task, task.train_mask), []
+    for laid in (lambda w: w.clone(), lambda w: w.mT.contiguous().mT if w.ndim > 1 else w.clone()):
+        weights = {name: laid(w).requires_grad_() for name, w in network.weights.items()}
+        FastEngine(CONFIG).gradients(weights, pairs)
+        found.append({name: w.grad.clone() for name, w in weights.items()})
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
 def test_without_a_library_of_products_the_same_gradients_are_found(monkeypatch):
     monkeypatch.setattr(sources, "can_multiply", lambda: False)
     assert not sources.FoldedTables.fit(CONFIG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -200,7 +201,7 @@ class FoldedTables(Tables):
 
     def begin(self, weights: Weights, pairs: Pairs, turned: Tensor) -> Six:
         if not self._grads:
-            self._grads = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+            self._grads = {name: torch.zeros(weight.shape) for name, weight in weights.items()}
             self._out = self._folded(self._grads)
         self._weights, self._turned = self._folded(weights), turned.numpy()
         if self._shares.shape[1] != len(pairs):
@@ -219,33 +220,20 @@ class FoldedTables(Tables):
         arrays["W_O"] = arrays["W_O"].reshape(-1, arrays["W_O"].shape[-1])
         return FoldedWeights(**arrays)
 
+    def _of_thread(self, i: int) -> tuple[Any, ...]:
+        """What folding and unfolding are given first."""
+        crew = self._crew
+        return i, crew.threads, crew.counter, self._each[i], self._weights, self._turned, self._room
+
     def enter(self, i: int, first: int, last: int, pairs: Arrays, given: Arrays) -> None:
         base, left, right, to_left, to_right, C = given
-        own = (
-            i,
-            self._crew.threads,
-            self._crew.counter,
-            self._each[i],
-            self._weights,
-            self._turned,
-            self._room,
-        )
-        fold(*own, base, left, right, C, *self._scores)
+        fold(*self._of_thread(i), base, left, right, C, *self._scores)
         softmax_weights(first, last, pairs, *self._scores, to_left, to_right)
 
     def leave(self, i: int, first: int, last: int, pairs: Arrays, given: Arrays, grads: Six) -> None:
         base, left, right, *weights, C = (grad.numpy() for grad in grads)
         softmax_back(first, last, pairs, given[3:5], tuple(weights), *self._of_scores[:, i])
-        own = (
-            i,
-            self._crew.threads,
-            self._crew.counter,
-            self._each[i],
-            self._weights,
-            self._turned,
-            self._room,
-        )
-        unfold(*own, base, left, right, C, *self._of_scores, self._out)
+        unfold(*self._of_thread(i), base, left, right, C, *self._of_scores, self._out)
 
     def finish(self, weights: Weights, grads: Six) -> None:
         for name, weight in weights.items():
